@@ -1,0 +1,475 @@
+/**
+ * Calls everything that is exported with everything that is wrong: `node --expose-gc hostile.mjs LAYER SEED CALLS PASSES`.
+ *
+ * `raw` calls the native layer itself, where a failure is an object with a code or, for what is not of the declared type,
+ * a thrown error. `facade` calls what users import, where every failure must be a CoterieError with a known code.
+ * Prints what it saw as JSON. Whoever runs it sees a crash by its exit code, and a promise that never settles by exit
+ * code 13.
+ */
+import { createRequire } from 'node:module'
+
+const require = createRequire(import.meta.url)
+const { ERROR_CODES, CoterieError } = require('../../dist/index.js')
+const native = require('../../index.js')
+const mls = require('../../dist/mls/index.js')
+
+const [layer, seed, calls, passes] = process.argv
+  .slice(2)
+  .map((word, index) => (index === 0 ? word : Number(word)))
+
+/** Calls of one world; then everything is closed and begins anew. */
+const WORLD = 250
+const DEPTH = 2
+const SUITE = 'x25519-aes128gcm-sha256-ed25519'
+/** What getters of ours throw, and why signals of ours abort: passed through unchanged, it is nobody's fault but ours. */
+const OURS = new Error('thrown by the caller')
+
+const report = {
+  calls: 0,
+  values: 0,
+  failures: {},
+  thrown: {},
+  violations: [],
+  memory: [],
+}
+
+/** mulberry32: small, and the same everywhere. */
+function randomFrom(start) {
+  let state = start >>> 0
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
+  }
+}
+
+let random
+let world
+let depth = 0
+const pending = []
+const underWay = new Map()
+
+let finished = false
+/** What never settled, for whoever sees exit code 13. */
+process.on('exit', () => {
+  if (!finished) console.error(`never settled: ${[...underWay.values()].join(', ') || 'closing'}`)
+})
+
+const one = (list) => list[random(list.length)]
+
+function detached() {
+  const array = new Uint8Array(64)
+  structuredClone(array.buffer, { transfer: [array.buffer] })
+  return array
+}
+
+/** Detaches what is being read, and calls something meanwhile. */
+function reenter() {
+  const { victim } = world
+  if (victim.byteLength > 0) structuredClone(victim.buffer, { transfer: [victim.buffer] })
+  if (depth < DEPTH) callSomething()
+}
+
+function throwing() {
+  const object = {}
+  for (const name of [
+    'add',
+    'remove',
+    'signal',
+    'count',
+    'length',
+    'suite',
+    'welcome',
+    'identity',
+    'store',
+  ]) {
+    Object.defineProperty(object, name, {
+      get() {
+        throw OURS
+      },
+    })
+  }
+  return object
+}
+
+function reentrant(value) {
+  return new Proxy(value, {
+    get(target, name, receiver) {
+      if (depth < DEPTH && typeof name === 'string') reenter()
+      return Reflect.get(target, name, receiver)
+    },
+    getPrototypeOf(target) {
+      if (depth < DEPTH) reenter()
+      return Reflect.getPrototypeOf(target)
+    },
+  })
+}
+
+function trappedList() {
+  const list = [world.victim, bytes(), world.victim]
+  Object.defineProperty(list, 1, {
+    enumerable: true,
+    get() {
+      reenter()
+      return bytes()
+    },
+  })
+  return list
+}
+
+function revoked(target) {
+  const { proxy, revoke } = Proxy.revocable(target, {})
+  revoke()
+  return proxy
+}
+
+function outOfBounds() {
+  const buffer = new ArrayBuffer(64, { maxByteLength: 128 })
+  const view = new Uint8Array(buffer, 32)
+  buffer.resize?.(8)
+  return view
+}
+
+const bytes = () => new Uint8Array(random(64)).map(() => random(256))
+/**
+ * napi-rs puts the JSON of a value of the wrong type into its error, which for these would take minutes. Only the raw layer
+ * is ever given values of the wrong type.
+ */
+const unprinted = (value) => Object.assign(value, { toJSON: () => 'huge' })
+/** Address space, not memory: nothing may read, let alone copy it. */
+const huge = unprinted(new Uint8Array(2 ** 32))
+const hugeShared = unprinted(new Uint8Array(new SharedArrayBuffer(2 ** 31)))
+const large = unprinted(new Uint8Array(40 * 2 ** 20))
+
+const HOSTILE = [
+  () => undefined,
+  () => null,
+  () => NaN,
+  () => -1,
+  () => 2 ** 53,
+  () => 2n ** 64n,
+  () => -(2n ** 70n),
+  () => 1.5,
+  () => Infinity,
+  () => true,
+  () => '',
+  () => 'text',
+  () => '\ud800',
+  () => 'x'.repeat(100_000),
+  () => Symbol('x'),
+  () => detached(),
+  () => new Uint8Array(new SharedArrayBuffer(16)),
+  () => new Proxy(bytes(), {}),
+  () => revoked(bytes()),
+  () => revoked([]),
+  () => throwing(),
+  () => reentrant({ add: [bytes()], remove: [0], update: true, count: 1, signal: undefined }),
+  () => reentrant([bytes(), bytes()]),
+  () => reentrant(world.cancellation),
+  () => trappedList(),
+  () => ({ add: trappedList(), remove: [], update: false }),
+  () => ({ add: [], remove: Array.from({ length: 200_000 }, () => 0), update: true }),
+  () => ({ length: 2 ** 32 - 1 }),
+  () => ({ length: -1, 0: bytes() }),
+  () => unprinted(new Array(2 ** 32 - 1)),
+  () => Array.from({ length: 9 }, () => huge),
+  () => huge,
+  () => hugeShared,
+  () => large,
+  () => new Float64Array(4),
+  () => new BigUint64Array(4),
+  () => new DataView(new ArrayBuffer(8)),
+  () => new ArrayBuffer(8),
+  () => outOfBounds(),
+  () => Buffer.from('buffer'),
+  () => Object.create(Uint8Array.prototype),
+  () => Object.create(AbortSignal.prototype),
+  () => Object.create(native.NativeGroup.prototype),
+  () => Object.create(native.NativeCancellation.prototype),
+  () => Object.create(mls.Group.prototype),
+  // oxlint-disable-next-line unicorn/no-thenable -- hostile
+  () => ({ then: (resolve) => resolve(7) }),
+  () => Promise.resolve(7),
+  () => new Date(NaN),
+  () => new Map(),
+  () => () => reenter(),
+  () => class Empty extends Uint8Array {},
+  () => one(world.things),
+  () => one(world.closed),
+]
+
+/** What might be right, so that calls get past the first check. */
+const PLAUSIBLE = [
+  () => bytes(),
+  () => world.victim,
+  () => one(world.messages),
+  () => one(world.messages),
+  () => one(world.keyPackages),
+  () => random(4),
+  () => 1_000 + random(1_000),
+  () => Date.UTC(2026, 0, 1),
+  () => SUITE,
+  () => 'alice',
+  () => [],
+  () => [one(world.messages), bytes()],
+  () => [one(world.keyPackages)],
+  () => [random(4)],
+  () => ({ add: [one(world.keyPackages)], remove: [], update: true }),
+  () => ({ add: [], remove: [random(4)], update: false }),
+  () => ({ count: random(3) }),
+  () => ({ identity: 'bob', suite: SUITE }),
+  () => ({ welcome: one(world.messages), position: 0n }),
+  () => ({ signal: new AbortController().signal }),
+  () => ({ signal: AbortSignal.abort(OURS) }),
+  () => ({ position: 0n, keep: 2 }),
+  () => ({ associatedData: bytes() }),
+  () => 0n,
+  () => () => {},
+  () => world.cancellation,
+  () => undefined,
+]
+
+/** Everything that is exported and can be called, by name, so that nothing added later is left out. */
+function targetsOf(module, classes) {
+  const targets = []
+  for (const [name, value] of Object.entries(module)) {
+    if (typeof value !== 'function') continue
+    if (classes !== undefined && !classes.includes(name)) continue
+    const statics = Object.getOwnPropertyNames(value).filter(
+      (key) => !['prototype', 'length', 'name', 'is'].includes(key),
+    )
+    const isClass = Object.getOwnPropertyNames(value.prototype ?? {}).length > 1 || statics.length > 0
+    if (!isClass) targets.push({ name, call: (_self, args) => value(...args) })
+    if (isClass && (layer === 'raw' || name.startsWith('Memory'))) {
+      targets.push({ name: `new ${name}`, call: (_self, args) => new value(...args) })
+    }
+    for (const key of statics) {
+      if (typeof value[key] === 'function')
+        targets.push({ name: `${name}.${key}`, call: (_self, args) => value[key](...args) })
+    }
+    for (const key of Reflect.ownKeys(value.prototype ?? {})) {
+      if (key === 'constructor' || key === Symbol.toStringTag) continue
+      const { get, value: method } = Object.getOwnPropertyDescriptor(value.prototype, key)
+      const call = get ? (self) => get.call(self) : (self, args) => method.apply(self, args)
+      // A closed world says little: closing is asked for now and then.
+      const rare = /close|dispose/i.test(String(key))
+      targets.push({ name: `${name}.${String(key)}`, of: name, call, rare })
+    }
+  }
+  return targets
+}
+
+const FACADE = ['Device', 'Group', 'GroupSession', 'MemoryChannel', 'MemoryDirectory']
+const TARGETS = layer === 'raw' ? targetsOf(native) : targetsOf(mls, FACADE)
+const called = Object.fromEntries(TARGETS.map(({ name }) => [name, 0]))
+
+function callSomething() {
+  let target = one(TARGETS)
+  if (target.rare && random(32) > 0) target = one(TARGETS)
+  const args = Array.from({ length: random(5) }, () => (random(5) < 2 ? one(PLAUSIBLE)() : one(HOSTILE)()))
+  const self = selfFor(target)
+  called[target.name] += 1
+  report.calls += 1
+  depth += 1
+  try {
+    judge(target.name, target.call(self, args))
+  } catch (error) {
+    judgeThrown(target.name, error)
+  } finally {
+    depth -= 1
+  }
+}
+
+/** Mostly an object of the class. On the facade always: a wrong `this` is JavaScript's own TypeError everywhere. */
+function selfFor({ of }) {
+  if (of === undefined) return undefined
+  if (layer === 'raw' && random(6) === 0) return one(HOSTILE)()
+  const closed = random(6) === 0
+  return one(closed ? world.closedOf[of] : world.of[of])
+}
+
+function judge(name, answer) {
+  if (typeof answer?.then === 'function') {
+    underWay.set(answer, name)
+    pending.push(
+      answer.then(
+        (value) => {
+          underWay.delete(answer)
+          judge(name, value)
+        },
+        (error) => {
+          underWay.delete(answer)
+          if (layer === 'raw') violation(name, 'rejected', error)
+          else judgeThrown(name, error)
+        },
+      ),
+    )
+    return
+  }
+  if (answer?.failed === true) {
+    const { code, message, retryable } = answer
+    if (!(code in ERROR_CODES) || typeof message !== 'string' || typeof retryable !== 'boolean') {
+      violation(name, 'is not a failure', answer)
+    }
+    report.failures[code] = (report.failures[code] ?? 0) + 1
+    return
+  }
+  report.values += 1
+  if (answer === null || typeof answer !== 'object') return
+  if (typeof answer.next === 'function' && typeof answer.return === 'function') {
+    judge(`${name}()`, answer.next())
+    judge(`${name}()`, answer.return())
+  } else if (typeof answer.close === 'function') world.opened.push(answer)
+}
+
+function judgeThrown(name, error) {
+  if (error === OURS) {
+    report.thrown.ours = (report.thrown.ours ?? 0) + 1
+    return
+  }
+  const right = layer === 'raw' ? error instanceof Error : CoterieError.is(error) && error.code in ERROR_CODES
+  if (!right) return violation(name, 'threw', error)
+  const key = layer === 'raw' ? (error.code ?? error.name) : error.code
+  report.thrown[key] = (report.thrown[key] ?? 0) + 1
+  if (error.code === 'INTERNAL' || /panic/.test(error.message)) violation(name, 'is a defect', error)
+}
+
+function violation(name, what, error) {
+  const seen = report.violations.some((text) => text.startsWith(`${name} ${what}:`))
+  if (!seen) report.violations.push(`${name} ${what}: ${error?.stack ?? String(error)}`)
+}
+
+async function rawWorld() {
+  const create = (name) => native.NativeDevice.create(new TextEncoder().encode(name), SUITE)
+  const now = Date.now()
+  const [alice, bob] = [create('alice'), create('bob')]
+  const group = alice.createGroup(undefined, undefined, now)
+  const closedGroup = alice.createGroup(undefined, undefined, now)
+  const keyPackages = bob.keyPackages({ count: 2 }, now)
+  const { commit, welcome } = await group.commit({ add: [keyPackages[0]], remove: [], update: true }, now)
+  await group.mergePending()
+  const joined = await bob.join(welcome)
+  const messages = [
+    commit,
+    welcome,
+    await group.encrypt(new Uint8Array(8), new Uint8Array()),
+    await joined.proposeUpdate(),
+  ]
+  closedGroup.close()
+  const feed = group.subscribe(() => {})
+  const closedFeed = group.subscribe(() => {})
+  closedFeed.close()
+  const cancellation = new native.NativeCancellation()
+  return {
+    of: {
+      NativeDevice: [alice, bob],
+      NativeGroup: [group, joined],
+      NativeFeed: [feed],
+      NativeCancellation: [cancellation],
+    },
+    closedOf: {
+      NativeDevice: [alice],
+      NativeGroup: [closedGroup],
+      NativeFeed: [closedFeed],
+      NativeCancellation: [cancellation],
+    },
+    things: [alice, bob, group, joined, feed, cancellation],
+    closed: [closedGroup, closedFeed],
+    messages,
+    keyPackages,
+    cancellation,
+  }
+}
+
+async function facadeWorld() {
+  const [alice, bob, gone] = await Promise.all(
+    ['alice', 'bob', 'gone'].map((identity) => mls.Device.create({ identity })),
+  )
+  const channel = new mls.MemoryChannel()
+  const directory = new mls.MemoryDirectory()
+  const keyPackages = await bob.keyPackages(2)
+  const session = await mls.GroupSession.connect(await alice.createGroup(), channel)
+  const invitation = await session.add([keyPackages[0]])
+  const joined = await mls.GroupSession.join(bob, invitation, channel)
+  const group = await alice.createGroup()
+  const closedGroup = await alice.createGroup()
+  const closedSession = await mls.GroupSession.connect(await alice.createGroup(), channel)
+  await closedSession.close()
+  closedGroup.close()
+  const closedChannel = new mls.MemoryChannel()
+  closedChannel.close()
+  const messages = [
+    invitation.welcome,
+    await group.encrypt('x'),
+    (await group.commit({ update: true })).commit,
+  ]
+  await group.mergePending()
+  await gone.close()
+  return {
+    of: {
+      Device: [alice, bob],
+      Group: [group],
+      GroupSession: [session, joined],
+      MemoryChannel: [channel],
+      MemoryDirectory: [directory],
+    },
+    closedOf: {
+      Device: [gone],
+      Group: [closedGroup],
+      GroupSession: [closedSession],
+      MemoryChannel: [closedChannel],
+      MemoryDirectory: [directory],
+    },
+    things: [alice, bob, channel, directory, session, joined, group],
+    closed: [closedGroup, closedSession, closedChannel, gone],
+    messages,
+    keyPackages,
+    cancellation: new native.NativeCancellation(),
+  }
+}
+
+/** Closes whatever is there, waits for everything under way, and forgets it. */
+async function end() {
+  for (const thing of [...Object.values(world.of).flat(), ...world.opened]) {
+    try {
+      await thing.close?.()
+    } catch (error) {
+      if (!CoterieError.is(error)) violation('close', 'threw', error)
+    }
+  }
+  while (pending.length > 0) await Promise.all(pending.splice(0))
+  world = undefined
+}
+
+async function pass(count) {
+  for (let done = 0; done < count; done += WORLD) {
+    world = {
+      ...(await (layer === 'raw' ? rawWorld() : facadeWorld())),
+      victim: new Uint8Array(1 << 16),
+      opened: [],
+    }
+    for (let call = 0; call < Math.min(WORLD, count - done); call += 1) {
+      callSomething()
+      if (world.victim.byteLength === 0) world.victim = new Uint8Array(1 << 16)
+      if (random(8) === 0) await undefined
+      if (random(64) === 0) await new Promise(setImmediate)
+    }
+    await end()
+  }
+}
+
+for (let index = 0; index < passes; index += 1) {
+  random = randomFrom(seed)
+  await pass(calls)
+  for (let turn = 0; turn < 4; turn += 1) {
+    gc()
+    await new Promise(setImmediate)
+  }
+  const { rss, heapTotal, heapUsed, external } = process.memoryUsage()
+  report.memory.push({ rss, heapTotal, heapUsed, external })
+}
+
+finished = true
+const never = Object.keys(called).filter((name) => called[name] === 0)
+console.log(JSON.stringify({ ...report, targets: TARGETS.length, never }))

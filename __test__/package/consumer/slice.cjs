@@ -1,0 +1,16 @@
+const { CoterieError } = require('coterie')
+const mls = require('coterie/mls')
+
+const story = require('./story.js')
+
+async function run() {
+  await story(mls)
+  const error = await mls.Device.create({ identity: '' }).catch((thrown) => thrown)
+  if (!(error instanceof CoterieError)) throw error
+  console.log(`refused: ${error.code}`)
+}
+
+run().catch((error) => {
+  console.error(error)
+  process.exitCode = 1
+})

@@ -1,0 +1,32 @@
+import { CoterieError, type ErrorCode } from 'coterie'
+import { Device, type Group, type GroupEvent } from 'coterie/mls'
+
+export async function read(group: Group, signal: AbortSignal): Promise<string[]> {
+  const lines: string[] = []
+  for await (const event of group.events({ signal })) lines.push(describe(event))
+  return lines
+}
+
+function describe(event: GroupEvent): string {
+  switch (event.type) {
+    case 'message':
+      return `${event.sender.name ?? '?'}: ${event.plaintext.byteLength} bytes in epoch ${event.epoch satisfies bigint}`
+    case 'proposal':
+    case 'commit-staged':
+    case 'epoch-changed':
+      return event.type
+  }
+}
+
+export async function start(): Promise<ErrorCode | Group> {
+  try {
+    const device = await Device.create({ identity: 'alice' })
+    return await device.createGroup()
+  } catch (error) {
+    if (CoterieError.is(error)) return error.code
+    throw error
+  }
+}
+
+// @ts-expect-error a device has an identity
+export const incomplete = Device.create({})

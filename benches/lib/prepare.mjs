@@ -1,0 +1,107 @@
+/** What is measured, made ready: the packed package in a folder of its own, the Rust programs, the JavaScript peers. */
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { installed } from './installed.mjs'
+import { npm, run } from '../../scripts/lib/run.mjs'
+import { at, hostPlatform, manifest, readJson } from '../../scripts/lib/workspace.mjs'
+
+export const FOLDER = at('target/bench')
+const INSTALLED = join(FOLDER, 'installed')
+const CARGO_TARGET = process.env.CARGO_TARGET_DIR ?? join(FOLDER, 'cargo')
+
+/** Everything the suites run, as commands for `interleave`. */
+export async function prepare({ reuse }) {
+  mkdirSync(FOLDER, { recursive: true })
+  installPeers()
+  if (!reuse) await packAndInstall()
+  if (!existsSync(INSTALLED)) throw new Error('nothing is installed to be measured; run without --reuse')
+  cpSync(at('benches/peers'), join(INSTALLED, 'peers'), { recursive: true })
+  const rust = buildRust('rust', 'coterie-benches')
+  const mlsRs = buildRust('mls-rs', 'coterie-benches-mls-rs')
+  warnOfOtherVersions()
+  const here = at('benches')
+  return {
+    ours: script('ours.mjs', INSTALLED),
+    gaps: script('gaps.mjs', INSTALLED),
+    boundary: script('boundary.mjs', INSTALLED),
+    tsMls: script('ts-mls.mjs', here),
+    davey: script('davey.mjs', here, { COTERIE_BENCHES: rust }),
+    libsignal: script('libsignal.mjs', here),
+    oursFromRust: program(rust, 'ours'),
+    openmls: program(rust, 'openmls'),
+    mlsRs: program(mlsRs, 'mls-rs'),
+    import: (name, upTo) =>
+      script('import.mjs', ['none', 'coterie'].includes(name) ? INSTALLED : here)([name, upTo]),
+    installedSizes: () => installed(INSTALLED),
+  }
+}
+
+/** What runs a program of `peers/` in the folder where its packages are; options are JSON, or arguments as they are. */
+const script = (file, cwd, env) => (options) => ({
+  command: process.execPath,
+  args: [join(cwd, 'peers', file), ...(Array.isArray(options) ? options : [JSON.stringify(options)])],
+  cwd,
+  env,
+})
+
+const program = (command, scenario) => (options) => ({ command, args: [scenario, JSON.stringify(options)] })
+
+/** The peers of package-lock.json, unless just those are there. */
+function installPeers() {
+  const [wanted, present] = ['benches/package-lock.json', 'benches/node_modules/.package-lock.json'].map(
+    (path) => (existsSync(at(path)) ? readJson(at(path)).packages : undefined),
+  )
+  const names = Object.keys(wanted).filter((name) => name !== '' && !wanted[name].optional)
+  if (present && names.every((name) => present[name]?.version === wanted[name].version)) return
+  console.log('Installing the JavaScript peers…')
+  npm(['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: at('benches') })
+}
+
+/** Packs what a release would publish and installs it as a user would, with nothing from the network. */
+async function packAndInstall() {
+  console.log('Packing the release addon; it is built first where it is missing or older than its sources…')
+  const { pack } = await import('../../scripts/pack.mjs')
+  const { root, platform } = pack()
+  rmSync(INSTALLED, { recursive: true, force: true })
+  mkdirSync(INSTALLED, { recursive: true })
+  writeFileSync(join(INSTALLED, 'package.json'), '{ "private": true, "type": "module" }\n')
+  // The other platforms' packages are not to be had, and are not this one's.
+  const quietly = ['--no-audit', '--no-fund', '--loglevel=error', '--offline', '--omit=optional']
+  npm(['install', ...quietly, root, platform], { cwd: INSTALLED, quiet: true })
+  const native = `${manifest().napi.packageName}-${hostPlatform().name}`
+  if (!existsSync(join(INSTALLED, 'node_modules', native))) throw new Error(`${native} was not installed`)
+}
+
+/** Cargo itself knows whether there is something to do. */
+function buildRust(folder, name) {
+  console.log(`Building ${name}…`)
+  const manifestPath = at('benches', folder, 'Cargo.toml')
+  run('cargo', [
+    'build',
+    '--release',
+    '--quiet',
+    '--manifest-path',
+    manifestPath,
+    '--target-dir',
+    CARGO_TARGET,
+  ])
+  return join(CARGO_TARGET, 'release', process.platform === 'win32' ? `${name}.exe` : name)
+}
+
+/** "The same call from Rust" stands on the same versions, or the ratio says nothing. */
+function warnOfOtherVersions() {
+  const [ours, theirs] = ['Cargo.lock', 'benches/rust/Cargo.lock'].map((path) => versions(at(path)))
+  for (const [name, version] of theirs) {
+    if (ours.has(name) && ours.get(name) !== version) {
+      console.warn(`benches/rust/Cargo.lock has ${name} ${version}, the package has ${ours.get(name)}`)
+    }
+  }
+}
+
+/** The packages that a lock file has in one version only. */
+function versions(path) {
+  const all = [...readFileSync(path, 'utf8').matchAll(/^name = "(.+)"\nversion = "(.+)"$/gm)]
+  const once = (name) => all.filter(([, other]) => other === name).length === 1
+  return new Map(all.filter(([, name]) => once(name)).map(([, name, version]) => [name, version]))
+}

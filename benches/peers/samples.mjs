@@ -1,0 +1,95 @@
+/**
+ * Times of operations, gathered into samples long enough for the clock and for a fair share of garbage collections.
+ * `rust/src/samples.rs` does the same in Rust.
+ */
+const SAMPLE = 20_000_000n
+
+export class Samples {
+  #open = new Map()
+  #closed = {}
+
+  /** Runs `work`, which does `operation` `count` times. */
+  async time(operation, count, work) {
+    const start = process.hrtime.bigint()
+    const value = await work()
+    this.#add(operation, count, process.hrtime.bigint() - start)
+    return value
+  }
+
+  /** The same for work that is done when it returns. */
+  timeSync(operation, count, work) {
+    const start = process.hrtime.bigint()
+    const value = work()
+    this.#add(operation, count, process.hrtime.bigint() - start)
+    return value
+  }
+
+  /** What was gathered. A last sample that is shorter than half counts only where there is no other. */
+  toJSON() {
+    for (const [operation, { elapsed }] of this.#open) {
+      if (elapsed >= SAMPLE / 2n || !(operation in this.#closed)) this.#close(operation)
+    }
+    return this.#closed
+  }
+
+  #add(operation, count, elapsed) {
+    const open = this.#open.get(operation) ?? { elapsed: 0n, count: 0 }
+    this.#open.set(operation, open)
+    open.elapsed += elapsed
+    open.count += count
+    if (open.elapsed >= SAMPLE) this.#close(operation)
+  }
+
+  #close(operation) {
+    const { elapsed, count } = this.#open.get(operation)
+    this.#open.delete(operation)
+    this.#closed[operation] ??= []
+    this.#closed[operation].push(Number(elapsed) / count)
+  }
+}
+
+/** The scenario's options, from the command line, with the same defaults as in Rust. */
+export function options() {
+  return {
+    size: 2,
+    groups: 1,
+    joins: 1,
+    updates: 0,
+    singles: 0,
+    messages: 0,
+    batches: 0,
+    length: 32,
+    ...JSON.parse(process.argv[2] ?? '{}'),
+  }
+}
+
+/** Runs a scenario small for the compiler's sake, then in earnest, and prints the second's times. */
+export async function report(scenario) {
+  const wanted = options()
+  await scenario(
+    {
+      ...wanted,
+      size: Math.min(wanted.size, 10),
+      groups: Math.min(wanted.groups, 2),
+      singles: Math.min(wanted.singles, 50),
+      messages: Math.min(wanted.messages, 1_000),
+      batches: Math.min(wanted.batches, 1),
+    },
+    new Samples(),
+  )
+  const samples = new Samples()
+  await scenario(wanted, samples)
+  process.stdout.write(JSON.stringify(samples))
+}
+
+export function range(count, from = 0) {
+  return Array.from({ length: count }, (_, index) => from + index)
+}
+
+export function ensure(condition, message) {
+  if (!condition) throw new Error(message)
+}
+
+export function equal(a, b) {
+  return Buffer.compare(a, b) === 0
+}

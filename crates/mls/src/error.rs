@@ -1,0 +1,172 @@
+//! Why a call on a device or a group failed.
+
+use coterie_crypto::{CryptoError, EntropyError};
+use coterie_store::StoreError;
+use coterie_types::{Code, Epoch, ErrorCode, LeafIndex};
+
+/// Why a call failed. Nothing was changed by it, unless the variant says otherwise. Holds no key, payload or
+/// user input, so it is safe to log.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MlsError {
+    /// The caller misused this function.
+    #[error("{0}")]
+    InvalidArgument(&'static str),
+    /// Not a well-formed message of the expected kind.
+    #[error("the bytes are not {0}")]
+    Malformed(&'static str),
+    /// A suite, version or credential that this engine does not speak.
+    #[error("{0} is not supported")]
+    Unsupported(&'static str),
+    /// Above a limit of [`crate::limits`].
+    #[error("{what} exceeds the limit of {limit}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// The limit, in the unit of what it limits.
+        limit: usize,
+    },
+    /// A tag or signature did not verify. Says nothing about why.
+    #[error("the message did not authenticate")]
+    NotAuthentic,
+    /// The message carries another group's id.
+    #[error("the message belongs to another group")]
+    WrongGroup,
+    /// Ahead of this member, or too far behind.
+    #[error("the message is for {got}, this member is in {current}")]
+    WrongEpoch {
+        /// Where this member is.
+        current: Epoch,
+        /// What the message is for.
+        got: Epoch,
+    },
+    /// Its key was used up: a duplicate, or too late.
+    #[error("the message was processed before, or its key is gone")]
+    AlreadyProcessed,
+    /// A commit breaks the rules.
+    #[error("the commit is invalid: {reason}")]
+    InvalidCommit {
+        /// Who signed it, where the signature proves it.
+        offender: Option<LeafIndex>,
+        /// Which rule it breaks.
+        reason: String,
+    },
+    /// A proposal breaks the rules.
+    #[error("the proposal is invalid: {reason}")]
+    InvalidProposal {
+        /// Who signed it, where the signature proves it.
+        offender: Option<LeafIndex>,
+        /// Which rule it breaks.
+        reason: String,
+    },
+    /// A key package is not usable.
+    #[error("the key package is invalid: {0}")]
+    InvalidKeyPackage(String),
+    /// The Welcome is for a key package that is not here.
+    #[error("the Welcome is for a key package that this device does not hold")]
+    KeyPackageNotFound,
+    /// The Welcome does not fit together.
+    #[error("the Welcome is invalid: {0}")]
+    InvalidWelcome(String),
+    /// The GroupInfo is forged, incomplete, or does not fit the tree.
+    #[error("the GroupInfo is invalid: {0}")]
+    InvalidGroupInfo(String),
+    /// This device holds the group already.
+    #[error("this device already holds a group with this id")]
+    GroupExists,
+    /// This device does not hold the group.
+    #[error("this device holds no group with this id")]
+    GroupNotFound,
+    /// This member is out.
+    #[error("this member was removed from the group")]
+    Removed,
+    /// Nobody sits there.
+    #[error("no member sits at {0}")]
+    MemberNotFound(LeafIndex),
+    /// Is in the group already.
+    #[error("the key package's owner or one of its keys is in the group already")]
+    AlreadyMember,
+    /// RFC 9420 forbids it.
+    #[error("a member cannot commit its own removal")]
+    CannotRemoveSelf,
+    /// A commit waits.
+    #[error("a commit is waiting to be merged or discarded")]
+    CommitPending,
+    /// No commit waits.
+    #[error("no commit is waiting")]
+    NoPendingCommit,
+    /// Proposals wait; RFC 9420 section 15.2 wants them committed before a member speaks.
+    #[error("proposals are waiting to be committed")]
+    ProposalsPending,
+    /// Nothing would change.
+    #[error("the commit would change nothing")]
+    NothingToCommit,
+    /// A pre-shared key is unknown.
+    #[error("a pre-shared key that the message refers to is not known")]
+    PskNotFound,
+    /// A subscriber of the group's events lags behind.
+    #[error("a subscriber has not consumed the group's events")]
+    FeedFull,
+    /// The store failed; the group was put back to its last stored state.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No randomness.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// An invariant did not hold.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl MlsError {
+    /// An invariant of ours that did not hold, by name.
+    pub(crate) fn internal(invariant: impl std::fmt::Display) -> Self {
+        Self::Internal(invariant.to_string())
+    }
+}
+
+impl From<CryptoError> for MlsError {
+    fn from(error: CryptoError) -> Self {
+        match error {
+            CryptoError::Entropy(error) => Self::Entropy(error),
+            CryptoError::NotAuthentic => Self::NotAuthentic,
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl ErrorCode for MlsError {
+    fn code(&self) -> Code {
+        match self {
+            Self::InvalidArgument(_) => Code::INVALID_ARGUMENT,
+            Self::Malformed(_) => Code::MLS_MALFORMED,
+            Self::Unsupported(_) => Code::MLS_UNSUPPORTED,
+            Self::TooLarge { .. } => Code::MLS_TOO_LARGE,
+            Self::NotAuthentic => Code::MLS_NOT_AUTHENTIC,
+            Self::WrongGroup => Code::MLS_WRONG_GROUP,
+            Self::WrongEpoch { .. } => Code::MLS_WRONG_EPOCH,
+            Self::AlreadyProcessed => Code::MLS_ALREADY_PROCESSED,
+            Self::InvalidCommit { .. } => Code::MLS_INVALID_COMMIT,
+            Self::InvalidProposal { .. } => Code::MLS_INVALID_PROPOSAL,
+            Self::InvalidKeyPackage(_) => Code::MLS_INVALID_KEY_PACKAGE,
+            Self::KeyPackageNotFound => Code::MLS_KEY_PACKAGE_NOT_FOUND,
+            Self::InvalidWelcome(_) => Code::MLS_WELCOME_INVALID,
+            Self::InvalidGroupInfo(_) => Code::MLS_GROUP_INFO_INVALID,
+            Self::GroupExists => Code::MLS_GROUP_EXISTS,
+            Self::GroupNotFound => Code::MLS_GROUP_NOT_FOUND,
+            Self::Removed => Code::MLS_REMOVED,
+            Self::MemberNotFound(_) => Code::MLS_MEMBER_NOT_FOUND,
+            Self::AlreadyMember => Code::MLS_ALREADY_MEMBER,
+            Self::CannotRemoveSelf => Code::MLS_CANNOT_REMOVE_SELF,
+            Self::CommitPending => Code::MLS_COMMIT_PENDING,
+            Self::NoPendingCommit => Code::MLS_NO_PENDING_COMMIT,
+            Self::ProposalsPending => Code::MLS_PROPOSALS_PENDING,
+            Self::NothingToCommit => Code::MLS_NOTHING_TO_COMMIT,
+            Self::PskNotFound => Code::MLS_PSK_NOT_FOUND,
+            Self::FeedFull => Code::FEED_FULL,
+            Self::Store(error) => error.code(),
+            Self::Entropy(error) => error.code(),
+            Self::Internal(_) => Code::INTERNAL,
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! What somebody outside a group may do: join by a commit of its own, ask to be added, and, where the group lets
+//! it, propose changes.
+
+use std::sync::Arc;
+
+use coterie_crypto::Entropy;
+use coterie_crypto::signature::SigningKey;
+use coterie_types::{Epoch, GroupId, LeafIndex, Timestamp};
+use openmls::group::ExternalCommitBuilder;
+use openmls::prelude::group_info::VerifiableGroupInfo;
+use openmls::prelude::tls_codec::{DeserializeBytes, Serialize as _};
+use openmls::prelude::{
+    ExternalProposal, ExternalSender, JoinProposal, LeafNodeIndex, LeafNodeParameters, MlsGroup,
+    MlsMessageBodyIn, MlsMessageIn, PreSharedKeyProposal, RatchetTreeIn, SenderExtensionIndex,
+};
+use openmls_traits::OpenMlsProvider;
+
+use crate::device::{self, Device, Shared, join_config};
+use crate::error::MlsError;
+use crate::extension::{self, ExternalSenderInfo, GroupExtension};
+use crate::group::Group;
+use crate::key_package::{self, KeyPackageOptions};
+use crate::limits::{MAX_MEMBERS, MAX_MESSAGE_LENGTH, MAX_PSKS_PER_COMMIT};
+use crate::provider::{EngineCrypto, Provider, Signer, StepStorage};
+use crate::psk::PskId;
+use crate::suite::Suite;
+
+/// How a device joins by a commit of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExternalJoin<'a> {
+    /// The group's tree where it does not travel inside the GroupInfo.
+    pub ratchet_tree: Option<&'a [u8]>,
+    /// Whether to come back to a group that this device is in already, under the same keys: its old leaf is removed
+    /// in the same commit, and what it held of the group is replaced.
+    pub resync: bool,
+    /// Pre-shared keys to mix in.
+    pub psks: &'a [PskId],
+}
+
+/// What a GroupInfo says about its group. Whether it is true shows when somebody joins with it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GroupInfoSummary {
+    /// The group's name.
+    pub group_id: GroupId,
+    /// The epoch it is of.
+    pub epoch: Epoch,
+    /// The group's suite.
+    pub suite: Suite,
+    /// The group's extensions.
+    pub extensions: Vec<GroupExtension>,
+}
+
+impl Device {
+    /// Joins a group by a commit of its own. The group is here at once; the commit is for everybody in it. Should
+    /// another commit have come first, the group here is a fork: delete it and join again with a newer GroupInfo.
+    ///
+    /// # Errors
+    /// When the GroupInfo or tree is malformed, forged or does not fit, a pre-shared key is not known, or the device
+    /// is in the group already and `resync` is not set.
+    pub fn join_external(
+        &self,
+        group_info: &[u8],
+        options: ExternalJoin<'_>,
+    ) -> Result<(Group, Vec<u8>), MlsError> {
+        if options.psks.len() > MAX_PSKS_PER_COMMIT {
+            return Err(MlsError::TooLarge {
+                what: "the list of pre-shared keys",
+                limit: MAX_PSKS_PER_COMMIT,
+            });
+        }
+        let info = decode(group_info)?;
+        let tree = options.ratchet_tree.map(decode_tree).transpose()?;
+        let shared = self.shared();
+        let provider = shared.provider();
+        match commit_to_join(shared, info, tree, options, &provider) {
+            Ok((group, commit)) => Ok((Group::begin(Arc::clone(shared), group, provider)?, commit)),
+            Err(error) => Err(provider.explain(error)),
+        }
+    }
+
+    /// Asks to be added to the group that `group_info` describes; some member's commit makes it happen. The key
+    /// package for it is made here, of the group's suite, and stored.
+    ///
+    /// # Errors
+    /// When the GroupInfo is malformed or of an unknown suite, or randomness or the store fails.
+    pub fn propose_self(
+        &self,
+        group_info: &[u8],
+        options: KeyPackageOptions,
+        now: Timestamp,
+    ) -> Result<Vec<u8>, MlsError> {
+        let info = decode(group_info)?;
+        let suite = suite_of(&info)?;
+        let options = KeyPackageOptions { suite: Some(suite), ..options };
+        self.propose_key_package(&self.key_package(options, now)?, &info, suite, now)
+    }
+
+    pub(crate) fn propose_key_package(
+        &self,
+        key_package: &[u8],
+        info: &VerifiableGroupInfo,
+        suite: Suite,
+        now: Timestamp,
+    ) -> Result<Vec<u8>, MlsError> {
+        let package = key_package::decode(self.shared().crypto(), key_package, now)?;
+        let signer = &**self.shared().signer(suite);
+        let message =
+            JoinProposal::new::<StepStorage<'_>>(package, info.group_id().clone(), info.epoch(), signer)?;
+        message.tls_serialize_detached().map_err(MlsError::internal)
+    }
+}
+
+/// Reads what a GroupInfo says. Nothing of it is verified: only joining does that.
+///
+/// # Errors
+/// When it is malformed or of an unknown suite.
+pub fn read_group_info(group_info: &[u8]) -> Result<GroupInfoSummary, MlsError> {
+    let info = decode(group_info)?;
+    Ok(GroupInfoSummary {
+        group_id: GroupId::new(info.group_id().as_slice())
+            .map_err(|_| MlsError::Unsupported("the length of the group's id"))?,
+        epoch: Epoch::new(info.epoch().as_u64()),
+        suite: suite_of(&info)?,
+        extensions: extension::encode(info.group_context().extensions())?,
+    })
+}
+
+/// The commit that joins, and the group as it is after it.
+fn commit_to_join(
+    shared: &Shared,
+    info: VerifiableGroupInfo,
+    tree: Option<RatchetTreeIn>,
+    options: ExternalJoin<'_>,
+    provider: &Provider<'_>,
+) -> Result<(MlsGroup, Vec<u8>), MlsError> {
+    let suite = suite_of(&info)?;
+    let group_id = info.group_id().clone();
+    let held = MlsGroup::load(provider.storage(), &group_id)?;
+    match held {
+        Some(_) if !options.resync => return Err(MlsError::GroupExists),
+        Some(mut held) => {
+            held.delete(provider.storage())?;
+            // What this crate keeps beside openmls's rows would otherwise be taken for the new group's.
+            provider.storage().delete_group(&group_id)?;
+        }
+        None => {}
+    }
+    let psks = options
+        .psks
+        .iter()
+        .map(|id| Ok(PreSharedKeyProposal::new(id.resolve(&group_id, suite.ciphersuite(), provider)?)))
+        .collect::<Result<Vec<_>, MlsError>>()?;
+    let signer = &**shared.signer(suite);
+    // A member whose leaf has outlived its lifetime must not lock joiners out; the roster shows it instead.
+    let mut builder = ExternalCommitBuilder::new().with_config(join_config()).skip_lifetime_validation();
+    if let Some(tree) = tree {
+        builder = builder.with_ratchet_tree(tree);
+    }
+    let leaf = LeafNodeParameters::builder().with_capabilities(key_package::capabilities()).build();
+    let (group, messages) = builder
+        .build_group(provider, info, shared.credential(suite))?
+        .leaf_node_parameters(leaf)
+        .add_psk_proposals(psks)
+        .load_psks(provider.storage())?
+        .create_group_info(false)
+        .build(provider.rand(), provider.crypto(), signer, |_| true)?
+        .finalize(provider)?;
+    if group.members().count() > MAX_MEMBERS {
+        return Err(MlsError::TooLarge { what: "the group", limit: MAX_MEMBERS });
+    }
+    let (commit, ..) = messages.into_messages();
+    Ok((group, commit.tls_serialize_detached().map_err(MlsError::internal)?))
+}
+
+pub(crate) fn decode(group_info: &[u8]) -> Result<VerifiableGroupInfo, MlsError> {
+    if group_info.len() > MAX_MESSAGE_LENGTH {
+        return Err(MlsError::TooLarge { what: "a GroupInfo", limit: MAX_MESSAGE_LENGTH });
+    }
+    let message = MlsMessageIn::tls_deserialize_exact_bytes(group_info)
+        .map_err(|_| MlsError::Malformed("a GroupInfo"))?;
+    match message.extract() {
+        MlsMessageBodyIn::GroupInfo(info) => Ok(info),
+        _ => Err(MlsError::Malformed("a GroupInfo")),
+    }
+}
+
+pub(crate) fn decode_tree(bytes: &[u8]) -> Result<RatchetTreeIn, MlsError> {
+    if bytes.len() > MAX_MESSAGE_LENGTH {
+        return Err(MlsError::TooLarge { what: "a ratchet tree", limit: MAX_MESSAGE_LENGTH });
+    }
+    RatchetTreeIn::tls_deserialize_exact_bytes(bytes).map_err(|_| MlsError::Malformed("a ratchet tree"))
+}
+
+pub(crate) fn suite_of(info: &VerifiableGroupInfo) -> Result<Suite, MlsError> {
+    Suite::from_code_point(u16::from(info.ciphersuite()))
+        .map_err(|_| MlsError::Unsupported("the group's cipher suite"))
+}
+
+/// Somebody outside all groups, whom some of them let propose changes: a server that removes closed accounts, say.
+/// A group admits it by [`GroupExtension::external_senders`].
+pub struct ExternalSigner {
+    identity: Vec<u8>,
+    signer: Signer,
+    crypto: EngineCrypto,
+}
+
+impl ExternalSigner {
+    /// A new signer for groups of `suite`.
+    ///
+    /// # Errors
+    /// When the identity is empty or too long, or randomness fails.
+    pub fn generate(identity: &[u8], suite: Suite, entropy: Arc<dyn Entropy>) -> Result<Self, MlsError> {
+        device::check_identity(identity)?;
+        let crypto = EngineCrypto::new(entropy);
+        let key = SigningKey::generate(suite.signature_algorithm(), crypto.entropy())?;
+        Ok(Self { identity: identity.to_vec(), signer: Signer::new(key), crypto })
+    }
+
+    #[cfg(feature = "interop")]
+    pub(crate) fn crypto(&self) -> &EngineCrypto {
+        &self.crypto
+    }
+
+    /// Whom a group admits that lists this.
+    #[must_use]
+    pub fn info(&self) -> ExternalSenderInfo {
+        ExternalSenderInfo {
+            identity: self.identity.clone(),
+            signature_key: self.signer.key().public_key().to_vec(),
+        }
+    }
+
+    /// The same as a serialised `ExternalSender`.
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, MlsError> {
+        let shown = device::credential(&self.identity, self.signer.key().public_key());
+        ExternalSender::new(shown.signature_key, shown.credential)
+            .tls_serialize_detached()
+            .map_err(MlsError::internal)
+    }
+
+    /// Proposes to add the holder of a key package. `index` is this signer's place in the group's list.
+    ///
+    /// # Errors
+    /// When the key package does not fit.
+    pub fn propose_add(
+        &self,
+        group: &GroupInfoSummary,
+        index: u32,
+        key_package: &[u8],
+        now: Timestamp,
+    ) -> Result<Vec<u8>, MlsError> {
+        let package = key_package::decode(&self.crypto, key_package, now)?;
+        let (id, epoch, index) = address(group, index);
+        let message = ExternalProposal::new_add::<Provider<'_>>(package, id, epoch, &self.signer, index)?;
+        message.tls_serialize_detached().map_err(MlsError::internal)
+    }
+
+    /// Proposes to remove a member.
+    ///
+    /// # Errors
+    /// When the proposal cannot be signed.
+    pub fn propose_remove(
+        &self,
+        group: &GroupInfoSummary,
+        index: u32,
+        leaf: LeafIndex,
+    ) -> Result<Vec<u8>, MlsError> {
+        let (id, epoch, index) = address(group, index);
+        let leaf = LeafNodeIndex::new(leaf.number());
+        let message = ExternalProposal::new_remove::<Provider<'_>>(leaf, id, epoch, &self.signer, index)?;
+        message.tls_serialize_detached().map_err(MlsError::internal)
+    }
+
+    /// Proposes what the group's extensions shall be, all of them.
+    ///
+    /// # Errors
+    /// When an extension is malformed.
+    pub fn propose_extensions(
+        &self,
+        group: &GroupInfoSummary,
+        index: u32,
+        extensions: &[GroupExtension],
+    ) -> Result<Vec<u8>, MlsError> {
+        let (id, epoch, index) = address(group, index);
+        let extensions = extension::decode(extensions)?;
+        let message = ExternalProposal::new_group_context_extensions::<Provider<'_>>(
+            extensions,
+            id,
+            epoch,
+            &self.signer,
+            index,
+        )
+        .map_err(MlsError::internal)?;
+        message.tls_serialize_detached().map_err(MlsError::internal)
+    }
+}
+
+impl std::fmt::Debug for ExternalSigner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ExternalSigner { .. }")
+    }
+}
+
+fn address(
+    group: &GroupInfoSummary,
+    index: u32,
+) -> (openmls::group::GroupId, openmls::group::GroupEpoch, SenderExtensionIndex) {
+    (
+        openmls::group::GroupId::from_slice(group.group_id.as_bytes()),
+        group.epoch.number().into(),
+        SenderExtensionIndex::new(index),
+    )
+}

@@ -1,0 +1,486 @@
+//! Changes to the group: proposals, and the commits that make them happen.
+//!
+//! A commit of this member is pending until [`Group::merge_pending`] or the commit's own bytes coming back say
+//! that it was accepted. If another commit comes first, ours is dropped.
+
+use std::sync::Arc;
+
+use coterie_crypto::signature::SigningKey;
+use coterie_store::StoreError;
+use coterie_types::{LeafIndex, Timestamp};
+use openmls::group::{OutgoingWireFormatPolicy, QueuedProposal};
+use openmls::prelude::hash_ref::ProposalRef;
+use openmls::prelude::tls_codec::Serialize as _;
+use openmls::prelude::{
+    CredentialWithKey, Extensions, GroupContext, KeyPackage, LeafNodeIndex, LeafNodeParameters,
+    MlsMessageOut, NewSignerBundle, Proposal, ProposalType, Sender as MlsSender,
+};
+use openmls::schedule::PreSharedKeyId;
+use openmls_traits::OpenMlsProvider;
+use serde::{Deserialize, Serialize};
+
+use super::{Group, Live, digest};
+use crate::device::{self, Shared};
+use crate::error::MlsError;
+use crate::events::GroupEvent;
+use crate::extension::{self, GroupExtension};
+use crate::key_package;
+use crate::limits::{MAX_CHANGES_PER_COMMIT, MAX_MEMBERS, MAX_PENDING_PROPOSALS, MAX_PSKS_PER_COMMIT};
+use crate::provider::{GroupRow, Provider, Signer};
+use crate::psk::{self, PskId};
+use crate::roster::{self, CommitSummary};
+use crate::rows::Rows;
+use crate::suite::Suite;
+
+/// What a commit shall change, beside the proposals that wait for one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Changes<'a> {
+    /// Key packages of those to be added.
+    pub add: &'a [Vec<u8>],
+    /// Leaves of those to be removed.
+    pub remove: &'a [LeafIndex],
+    /// Whether to replace this member's own keys even where nothing else demands it.
+    pub update: bool,
+    /// Pre-shared keys to mix into the next epoch.
+    pub psks: &'a [PskId],
+    /// What the group's extensions shall be from now on, all of them; none leaves them as they are.
+    pub extensions: Option<&'a [GroupExtension]>,
+    /// A new identity for this member in this group, with a new signature key. The commit itself is still signed
+    /// with the old one.
+    pub identity: Option<&'a [u8]>,
+    /// Where the tree travels that joiners need.
+    pub tree: TreePlacement,
+}
+
+/// Where a group's tree travels.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TreePlacement {
+    /// Inside the Welcome, which grows with the group.
+    #[default]
+    Inside,
+    /// Beside it: [`Committed::ratchet_tree`], which joiners fetch elsewhere.
+    Beside,
+}
+
+/// Who this member becomes by its commit.
+struct Successor {
+    signer: Signer,
+    credential: CredentialWithKey,
+}
+
+impl Successor {
+    fn bundle(&self) -> NewSignerBundle<'_, Signer> {
+        NewSignerBundle { signer: &self.signer, credential_with_key: self.credential.clone() }
+    }
+}
+
+/// A commit that waits for its acceptance.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Committed {
+    /// For everybody in the group.
+    pub commit: Vec<u8>,
+    /// For those it adds, once the commit was accepted.
+    pub welcome: Option<Vec<u8>>,
+    /// The tree that the Welcome's readers need where it does not travel inside.
+    pub ratchet_tree: Option<Vec<u8>>,
+    /// What it does.
+    pub summary: CommitSummary,
+}
+
+/// Digests that recognise this member's commits when they come back.
+#[derive(Default, Deserialize, Serialize)]
+pub(super) struct OwnCommits {
+    /// Of the one that is pending.
+    pub(super) pending: Option<Vec<u8>>,
+    /// Of the one merged last.
+    pub(super) merged: Option<Vec<u8>>,
+}
+
+impl Group {
+    /// Commits `changes` and every proposal that waits. The group moves on when the commit is merged, not before.
+    ///
+    /// # Errors
+    /// When a commit is pending or staged already, when there is nothing to change, when a key package or a leaf
+    /// does not fit, or when this device was removed.
+    pub fn commit(&mut self, changes: Changes<'_>, now: Timestamp) -> Result<Committed, MlsError> {
+        self.commit_with(changes, now, |_, _| Ok(()))
+    }
+
+    /// Commits, and stores what `beside` writes in the same step: the commit in an outbox, say.
+    ///
+    /// # Errors
+    /// As [`Self::commit`], and when `beside` fails.
+    pub fn commit_with(
+        &mut self,
+        changes: Changes<'_>,
+        now: Timestamp,
+        beside: impl FnOnce(&Committed, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<Committed, MlsError> {
+        if changes.add.len() > MAX_CHANGES_PER_COMMIT || changes.remove.len() > MAX_CHANGES_PER_COMMIT {
+            return Err(MlsError::TooLarge { what: "the commit", limit: MAX_CHANGES_PER_COMMIT });
+        }
+        if changes.psks.len() > MAX_PSKS_PER_COMMIT {
+            return Err(MlsError::TooLarge {
+                what: "the list of pre-shared keys",
+                limit: MAX_PSKS_PER_COMMIT,
+            });
+        }
+        changes.identity.map_or(Ok(()), device::check_identity)?;
+        let packages = self.decode_key_packages(changes.add, now)?;
+        self.live()?.check_changes(&changes)?;
+        self.step_with(|live, provider, shared| live.commit(packages, &changes, provider, shared), beside)
+    }
+
+    /// Proposes to add the holder of a key package; some member's commit makes it happen.
+    ///
+    /// # Errors
+    /// When the key package does not fit, too many proposals wait, or this device was removed.
+    pub fn propose_add(&mut self, key_package: &[u8], now: Timestamp) -> Result<Vec<u8>, MlsError> {
+        let package = key_package::decode(self.shared.crypto(), key_package, now)?;
+        self.step(|live, provider, shared| {
+            live.check_room_for_proposals()?;
+            let signer = live.signer(shared)?;
+            let (message, _) = live.mls.propose_add_member(provider, &*signer, &package)?;
+            encode(&message)
+        })
+    }
+
+    /// Proposes to remove a member; oneself, to leave.
+    ///
+    /// # Errors
+    /// When nobody sits at `leaf`, too many proposals wait, or this device was removed.
+    pub fn propose_remove(&mut self, leaf: LeafIndex) -> Result<Vec<u8>, MlsError> {
+        self.step(|live, provider, shared| {
+            live.check_room_for_proposals()?;
+            roster::member_at(&live.mls, leaf)?;
+            let signer = live.signer(shared)?;
+            let index = LeafNodeIndex::new(leaf.number());
+            let (message, _) = live.mls.propose_remove_member(provider, &*signer, index)?;
+            encode(&message)
+        })
+    }
+
+    /// Proposes new keys for this member's own leaf; another member's commit makes it happen.
+    ///
+    /// # Errors
+    /// When too many proposals wait or this device was removed.
+    pub fn propose_update(&mut self) -> Result<Vec<u8>, MlsError> {
+        self.step(|live, provider, shared| {
+            live.check_room_for_proposals()?;
+            let signer = live.signer(shared)?;
+            let (message, _) =
+                live.mls.propose_self_update(provider, &*signer, LeafNodeParameters::default())?;
+            encode(&message)
+        })
+    }
+
+    /// Proposes to mix a pre-shared key into the next epoch. Whoever commits it must hold the key too.
+    ///
+    /// # Errors
+    /// When the name does not fit, too many proposals wait, or this device was removed.
+    pub fn propose_psk(&mut self, id: &PskId) -> Result<Vec<u8>, MlsError> {
+        self.step(|live, provider, shared| {
+            live.check_room_for_proposals()?;
+            let signer = live.signer(shared)?;
+            let id = id.resolve(live.mls.group_id(), live.mls.ciphersuite(), provider)?;
+            let (message, _) = live.mls.propose_pre_shared_key(provider, &*signer, id)?;
+            encode(&message)
+        })
+    }
+
+    /// Proposes what the group's extensions shall be, all of them.
+    ///
+    /// # Errors
+    /// When an extension is malformed or some member cannot follow it, too many proposals wait, or this device was
+    /// removed.
+    pub fn propose_extensions(&mut self, extensions: &[GroupExtension]) -> Result<Vec<u8>, MlsError> {
+        let extensions = extension::decode(extensions)?;
+        self.step(|live, provider, shared| {
+            live.check_room_for_proposals()?;
+            let signer = live.signer(shared)?;
+            let (message, _) = live.mls.propose_group_context_extensions(provider, extensions, &*signer)?;
+            encode(&message)
+        })
+    }
+
+    /// Proposes to leave; another member's commit makes it happen. Where handshakes are public and all members know
+    /// SelfRemove, which ours do, it is one of those, which even somebody who joins from outside may commit; elsewhere
+    /// it is a proposal to remove oneself.
+    ///
+    /// # Errors
+    /// When too many proposals wait, or this device was removed.
+    pub fn propose_leave(&mut self) -> Result<Vec<u8>, MlsError> {
+        self.step(|live, provider, shared| {
+            live.check_room_for_proposals()?;
+            let signer = live.signer(shared)?;
+            let message = if live.may_remove_itself() {
+                live.mls.leave_group_via_self_remove(provider, &*signer)?
+            } else {
+                live.mls.leave_group(provider, &*signer)?
+            };
+            encode(&message)
+        })
+    }
+
+    /// Forgets the proposals that wait, here only.
+    ///
+    /// # Errors
+    /// When this device was removed or the store fails.
+    pub fn clear_proposals(&mut self) -> Result<(), MlsError> {
+        self.step(|live, provider, _| Ok(live.mls.clear_pending_proposals(provider.storage())?))
+    }
+
+    /// Moves on to the epoch that this member's own commit begins: whoever orders commits has accepted it.
+    ///
+    /// # Errors
+    /// When none is pending, a subscriber lags behind, or the store fails.
+    pub fn merge_pending(&mut self) -> Result<CommitSummary, MlsError> {
+        self.merge_pending_with(|_, _| Ok(()))
+    }
+
+    /// Moves on, and stores what `beside` writes in the same step.
+    ///
+    /// # Errors
+    /// As [`Self::merge_pending`], and when `beside` fails.
+    pub fn merge_pending_with(
+        &mut self,
+        beside: impl FnOnce(&CommitSummary, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<CommitSummary, MlsError> {
+        self.events.check_room()?;
+        let summary = self.step_with(|live, provider, _| live.merge_pending(provider), beside)?;
+        self.publish(|| GroupEvent::EpochChanged { commit: summary.clone(), superseded_own: false });
+        Ok(summary)
+    }
+
+    /// Drops this member's own commit: it was not accepted. The proposals it covered go on waiting.
+    ///
+    /// # Errors
+    /// When none is pending or the store fails.
+    pub fn discard_pending(&mut self) -> Result<(), MlsError> {
+        self.discard_pending_with(|(), _| Ok(()))
+    }
+
+    /// Drops this member's own commit, and stores what `beside` writes in the same step.
+    ///
+    /// # Errors
+    /// As [`Self::discard_pending`], and when `beside` fails.
+    pub fn discard_pending_with(
+        &mut self,
+        beside: impl FnOnce(&(), &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<(), MlsError> {
+        self.step_with(|live, provider, _| live.discard_pending(provider), beside)
+    }
+
+    fn decode_key_packages(&self, packages: &[Vec<u8>], now: Timestamp) -> Result<Vec<KeyPackage>, MlsError> {
+        packages.iter().map(|bytes| key_package::decode(self.shared.crypto(), bytes, now)).collect()
+    }
+}
+
+impl Live {
+    pub(super) fn suite(&self) -> Result<Suite, MlsError> {
+        Suite::from_code_point(u16::from(self.mls.ciphersuite())).map_err(MlsError::internal)
+    }
+
+    /// The key of this member's own leaf.
+    pub(super) fn signer(&self, shared: &Shared) -> Result<Arc<Signer>, MlsError> {
+        let leaf = self.mls.own_leaf().ok_or_else(|| MlsError::internal("a member has a leaf"))?;
+        shared.signer_of(self.suite()?, leaf.signature_key().as_slice())
+    }
+
+    pub(super) fn check_room_for_proposals(&self) -> Result<(), MlsError> {
+        if self.mls.pending_proposals().count() >= MAX_PENDING_PROPOSALS {
+            return Err(MlsError::TooLarge { what: "the list of proposals", limit: MAX_PENDING_PROPOSALS });
+        }
+        Ok(())
+    }
+
+    fn check_changes(&self, changes: &Changes<'_>) -> Result<(), MlsError> {
+        if self.mls.pending_commit().is_some() || self.staged.is_some() {
+            return Err(MlsError::CommitPending);
+        }
+        let nothing = changes.add.is_empty()
+            && changes.remove.is_empty()
+            && changes.psks.is_empty()
+            && changes.extensions.is_none()
+            && changes.identity.is_none()
+            && !changes.update;
+        if nothing && !self.mls.has_pending_proposals() {
+            return Err(MlsError::NothingToCommit);
+        }
+        let own = self.mls.own_leaf_index().u32();
+        for leaf in changes.remove {
+            if leaf.number() == own {
+                return Err(MlsError::CannotRemoveSelf);
+            }
+            roster::member_at(&self.mls, *leaf)?;
+        }
+        if self.mls.members().count().saturating_add(changes.add.len()) > MAX_MEMBERS {
+            return Err(MlsError::TooLarge { what: "the group", limit: MAX_MEMBERS });
+        }
+        Ok(())
+    }
+
+    fn commit(
+        &mut self,
+        packages: Vec<KeyPackage>,
+        changes: &Changes<'_>,
+        provider: &Provider<'_>,
+        shared: &Shared,
+    ) -> Result<Committed, MlsError> {
+        let signer = self.signer(shared)?;
+        let extensions = changes.extensions.map(extension::decode).transpose()?;
+        let psks = self.resolve_psks(changes.psks, provider)?;
+        let successor = changes.identity.map(|identity| self.successor(identity, shared)).transpose()?;
+        let new_signer = successor.as_ref();
+        let scratch = shared.provider();
+        let (psks, queued) = self.queue_psks(psks, &signer, &scratch)?;
+        let built = self.build(packages, psks, extensions, changes, (&signer, new_signer), provider);
+        let committed = built.and_then(|(commit, welcome)| {
+            new_signer.map_or(Ok(()), |new| shared.keep_signer(&new.signer, provider))?;
+            self.committed(commit, welcome, changes.tree, provider)
+        });
+        for reference in &queued {
+            self.mls.remove_pending_proposal(scratch.storage(), reference).map_err(MlsError::internal)?;
+        }
+        committed
+    }
+
+    fn build(
+        &mut self,
+        packages: Vec<KeyPackage>,
+        psks: Vec<PreSharedKeyId>,
+        extensions: Option<Extensions<GroupContext>>,
+        changes: &Changes<'_>,
+        (signer, successor): (&Signer, Option<&Successor>),
+        provider: &Provider<'_>,
+    ) -> Result<(MlsMessageOut, Option<MlsMessageOut>), MlsError> {
+        let removed = changes.remove.iter().map(|leaf| LeafNodeIndex::new(leaf.number()));
+        let mut builder = self
+            .mls
+            .commit_builder()
+            .propose_adds(packages)
+            .propose_removals(removed)
+            .add_proposals(psks.into_iter().map(psk::proposal))
+            .force_self_update(changes.update);
+        if let Some(extensions) = extensions {
+            builder = builder.propose_group_context_extensions(extensions)?;
+        }
+        let builder = builder
+            .load_psks(provider.storage())?
+            .use_ratchet_tree_extension(changes.tree == TreePlacement::Inside)
+            .create_group_info(false);
+        let (rand, crypto) = (provider.rand(), provider.crypto());
+        let built = match successor {
+            Some(new) => builder.build_with_new_signer(rand, crypto, signer, new.bundle(), |_| true)?,
+            None => builder.build(rand, crypto, signer, |_| true)?,
+        };
+        let (commit, welcome, _) = built.stage_commit(provider)?.into_messages();
+        Ok((commit, welcome))
+    }
+
+    fn committed(
+        &mut self,
+        commit: MlsMessageOut,
+        welcome: Option<MlsMessageOut>,
+        tree: TreePlacement,
+        provider: &Provider<'_>,
+    ) -> Result<Committed, MlsError> {
+        let commit = encode(&commit)?;
+        self.own_commits.pending = Some(digest(&commit));
+        self.store_own_commits(provider)?;
+        let ratchet_tree = match tree {
+            TreePlacement::Inside => None,
+            TreePlacement::Beside => Some(self.next_ratchet_tree(provider)?),
+        };
+        Ok(Committed {
+            commit,
+            welcome: welcome.as_ref().map(encode).transpose()?,
+            ratchet_tree,
+            summary: self.pending_summary()?.ok_or(MlsError::NoPendingCommit)?,
+        })
+    }
+
+    fn resolve_psks(&self, psks: &[PskId], provider: &Provider<'_>) -> Result<Vec<PreSharedKeyId>, MlsError> {
+        let (group, suite) = (self.mls.group_id(), self.mls.ciphersuite());
+        psks.iter().map(|id| id.resolve(group, suite, provider)).collect()
+    }
+
+    /// Which keys are to be proposals of the commit itself. Where other members' wait too, ours are queued behind
+    /// those for the length of the commit: openmls mixes a commit's own in first but lists them last, which those
+    /// who receive the commit would take for a forgery. Nothing of that is stored.
+    fn queue_psks(
+        &mut self,
+        psks: Vec<PreSharedKeyId>,
+        signer: &Signer,
+        scratch: &Provider<'_>,
+    ) -> Result<(Vec<PreSharedKeyId>, Vec<ProposalRef>), MlsError> {
+        let is_psk = |queued: &QueuedProposal| matches!(queued.proposal(), Proposal::PreSharedKey(_));
+        if !self.mls.pending_proposals().any(is_psk) {
+            return Ok((psks, Vec::new()));
+        }
+        let mut queued = Vec::with_capacity(psks.len());
+        for id in psks {
+            queued.push(self.mls.propose_pre_shared_key_by_value(scratch, signer, id)?.1);
+        }
+        Ok((Vec::new(), queued))
+    }
+
+    /// A new signature key for this member.
+    fn successor(&self, identity: &[u8], shared: &Shared) -> Result<Successor, MlsError> {
+        let algorithm = self.suite()?.signature_algorithm();
+        let signer = Signer::new(SigningKey::generate(algorithm, shared.crypto().entropy())?);
+        let credential = device::credential(identity, signer.key().public_key());
+        Ok(Successor { signer, credential })
+    }
+
+    /// The tree of the epoch that the pending commit begins.
+    fn next_ratchet_tree(&self, provider: &Provider<'_>) -> Result<Vec<u8>, MlsError> {
+        let staged = self.mls.pending_commit().ok_or(MlsError::NoPendingCommit)?;
+        let tree = staged
+            .export_ratchet_tree(provider.crypto(), self.mls.export_ratchet_tree())
+            .map_err(MlsError::internal)?
+            .ok_or_else(|| MlsError::internal("a member's own commit has a tree"))?;
+        tree.tls_serialize_detached().map_err(MlsError::internal)
+    }
+
+    fn may_remove_itself(&self) -> bool {
+        let outgoing = self.mls.configuration().wire_format_policy().outgoing();
+        let mut leaves = self.mls.treesync().full_leaves();
+        matches!(outgoing, OutgoingWireFormatPolicy::AlwaysPlaintext)
+            && leaves.all(|(_, leaf)| leaf.capabilities().proposals().contains(&ProposalType::SelfRemove))
+    }
+
+    fn pending_summary(&self) -> Result<Option<CommitSummary>, MlsError> {
+        let committer = MlsSender::Member(self.mls.own_leaf_index());
+        self.mls.pending_commit().map(|staged| roster::summary(&self.mls, staged, &committer)).transpose()
+    }
+
+    pub(super) fn merge_pending(&mut self, provider: &Provider<'_>) -> Result<CommitSummary, MlsError> {
+        let summary = self.pending_summary()?.ok_or(MlsError::NoPendingCommit)?;
+        self.mls.merge_pending_commit(provider)?;
+        self.own_commits.merged = self.own_commits.pending.take();
+        self.store_own_commits(provider)?;
+        Ok(summary)
+    }
+
+    fn discard_pending(&mut self, provider: &Provider<'_>) -> Result<(), MlsError> {
+        if self.mls.pending_commit().is_none() {
+            return Err(MlsError::NoPendingCommit);
+        }
+        self.mls.clear_pending_commit(provider.storage())?;
+        self.own_commits.pending = None;
+        self.store_own_commits(provider)
+    }
+
+    pub(super) fn store_own_commits(&self, provider: &Provider<'_>) -> Result<(), MlsError> {
+        Ok(provider.storage().put_loadable_row(
+            self.mls.group_id(),
+            GroupRow::OwnCommit,
+            &self.own_commits,
+        )?)
+    }
+}
+
+pub(super) fn encode(message: &MlsMessageOut) -> Result<Vec<u8>, MlsError> {
+    message.tls_serialize_detached().map_err(MlsError::internal)
+}

@@ -1,0 +1,339 @@
+//! One member's view of one group.
+//!
+//! [`Group`] owns the steps: each public call that changes something is one step, whose writes reach the store
+//! together. What a step does stands in the submodules: [`commit`] makes, merges and drops commits and
+//! proposals, [`receive`] takes in what others sent, [`message`] seals what this member says, [`info`] is what it
+//! tells those outside.
+//!
+//! The order of commits is not decided here. A commit of this member is only pending until whoever orders
+//! commits has accepted it.
+
+mod commit;
+mod info;
+#[cfg(feature = "interop")]
+mod interop;
+mod message;
+mod receive;
+
+use std::sync::Arc;
+
+use coterie_crypto::hash::{self, HashAlgorithm};
+use coterie_store::StoreError;
+use coterie_types::{Epoch, GroupId, LeafIndex};
+use openmls::prelude::MlsGroup;
+use openmls_traits::OpenMlsProvider;
+
+pub use commit::{Changes, Committed, TreePlacement};
+pub use info::{Framing, HandshakeFraming};
+pub use message::Encrypted;
+pub use receive::Received;
+
+use crate::device::Shared;
+use crate::error::MlsError;
+use crate::events::{Events, GroupEvent};
+use crate::limits::{MAX_EXPORT_LENGTH, QUICK_MEMBERS};
+use crate::provider::{GroupRow, Provider, StoredSecrets};
+use crate::roster::{self, CommitSummary, Member, ProposalSummary};
+use crate::rows::Rows;
+use crate::suite::Suite;
+
+use commit::OwnCommits;
+use receive::{Staged, StagedRow};
+
+/// One member's view of one group.
+pub struct Group {
+    shared: Arc<Shared>,
+    id: GroupId,
+    suite: Suite,
+    state: State,
+    events: Events,
+}
+
+enum State {
+    /// In the group.
+    Member(Box<Live>),
+    /// Removed; the keys are gone.
+    Removed(Epoch),
+    /// A step failed half way. The stored state is whole and is loaded before the next step.
+    Torn(Epoch),
+}
+
+/// The state in memory of a group that this device is in.
+struct Live {
+    mls: MlsGroup,
+    own_commits: OwnCommits,
+    staged: Option<Staged>,
+    /// What the store holds of the message secrets.
+    stored_secrets: StoredSecrets,
+}
+
+impl Group {
+    /// A group that was just created or joined, in the step of `provider`, which ends here.
+    pub(crate) fn begin(
+        shared: Arc<Shared>,
+        mls: MlsGroup,
+        provider: Provider<'_>,
+    ) -> Result<Self, MlsError> {
+        Self::begin_with(shared, mls, provider, |_, _| Ok(()))
+    }
+
+    /// The same with rows of the application in that step.
+    pub(crate) fn begin_with(
+        shared: Arc<Shared>,
+        mls: MlsGroup,
+        provider: Provider<'_>,
+        beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<Self, MlsError> {
+        let mut live = Live {
+            mls,
+            own_commits: OwnCommits::default(),
+            staged: None,
+            stored_secrets: StoredSecrets::default(),
+        };
+        live.write_message_secrets(&provider)?;
+        let group = Self::with(shared, live)?;
+        beside(&group.id, &mut Rows::of(provider.storage()))?;
+        provider.commit()?;
+        Ok(group)
+    }
+
+    pub(crate) fn load(shared: Arc<Shared>, id: &GroupId) -> Result<Option<Self>, MlsError> {
+        match Live::load(&shared, id)? {
+            Some(live) => Self::with(shared, live).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn with(shared: Arc<Shared>, live: Live) -> Result<Self, MlsError> {
+        let id = GroupId::new(live.mls.group_id().as_slice())
+            .map_err(|_| MlsError::Unsupported("the length of the group's id"))?;
+        let suite = Suite::from_code_point(u16::from(live.mls.ciphersuite()))
+            .map_err(|_| MlsError::Unsupported("the group's cipher suite"))?;
+        Ok(Self { shared, id, suite, state: State::Member(Box::new(live)), events: Events::default() })
+    }
+
+    /// Where to subscribe to what happens in the group. While a subscription's queue is full, calls that would add
+    /// to it are refused before they change anything, so that nothing is lost.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// The group's name.
+    #[must_use]
+    pub fn id(&self) -> &GroupId {
+        &self.id
+    }
+
+    /// The group's cipher suite.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// Where this member is.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        match &self.state {
+            State::Member(live) => live.epoch(),
+            State::Removed(epoch) | State::Torn(epoch) => *epoch,
+        }
+    }
+
+    /// Whether the group ends with this object, because its store keeps nothing.
+    #[must_use]
+    pub fn is_volatile(&self) -> bool {
+        self.shared.is_volatile()
+    }
+
+    /// Whether commits here take so little time, in a volatile group, that another thread is not worth it.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        match &self.state {
+            State::Member(live) => {
+                self.suite.is_quick() && live.mls.treesync().full_leaves().count() <= QUICK_MEMBERS
+            }
+            State::Removed(_) | State::Torn(_) => false,
+        }
+    }
+
+    /// Whether this device is still in the group.
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        !matches!(self.state, State::Removed(_))
+    }
+
+    /// This device's place in the tree.
+    ///
+    /// # Errors
+    /// When it was removed.
+    pub fn own_leaf(&mut self) -> Result<LeafIndex, MlsError> {
+        Ok(LeafIndex::new(self.live()?.mls.own_leaf_index().u32()))
+    }
+
+    /// Everybody in the group, from left to right.
+    ///
+    /// # Errors
+    /// When this device was removed.
+    pub fn members(&mut self) -> Result<Vec<Member>, MlsError> {
+        roster::members(&self.live()?.mls)
+    }
+
+    /// The proposals that wait for a commit, oldest first.
+    ///
+    /// # Errors
+    /// When this device was removed.
+    pub fn pending_proposals(&mut self) -> Result<Vec<ProposalSummary>, MlsError> {
+        let mls = &self.live()?.mls;
+        mls.pending_proposals().map(|queued| roster::proposal(mls, queued.proposal())).collect()
+    }
+
+    /// What this member's own pending commit would do; none where none is pending.
+    ///
+    /// # Errors
+    /// When this device was removed.
+    pub fn pending_commit(&mut self) -> Result<Option<CommitSummary>, MlsError> {
+        let mls = &self.live()?.mls;
+        let committer = openmls::prelude::Sender::Member(mls.own_leaf_index());
+        mls.pending_commit().map(|staged| roster::summary(mls, staged, &committer)).transpose()
+    }
+
+    /// A value that all members of this epoch share and nobody else can know: equal values prove equal views.
+    ///
+    /// # Errors
+    /// When this device was removed.
+    pub fn epoch_authenticator(&mut self) -> Result<Vec<u8>, MlsError> {
+        Ok(self.live()?.mls.epoch_authenticator().as_slice().to_vec())
+    }
+
+    /// A key of this epoch for another protocol, bound to `label` and `context`.
+    ///
+    /// # Errors
+    /// When the length is zero or above [`MAX_EXPORT_LENGTH`], or when this device was removed.
+    pub fn export_secret(&mut self, label: &str, context: &[u8], length: usize) -> Result<Vec<u8>, MlsError> {
+        if length == 0 || length > MAX_EXPORT_LENGTH {
+            return Err(MlsError::TooLarge { what: "the exported secret", limit: MAX_EXPORT_LENGTH });
+        }
+        let shared = Arc::clone(&self.shared);
+        self.live()?.mls.export_secret(shared.crypto(), label, context, length).map_err(MlsError::internal)
+    }
+
+    /// Runs one step and writes the application's rows in it.
+    fn step_with<T>(
+        &mut self,
+        work: impl FnOnce(&mut Live, &Provider<'_>, &Shared) -> Result<T, MlsError>,
+        beside: impl FnOnce(&T, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<T, MlsError> {
+        self.step(|live, provider, shared| {
+            let value = work(live, provider, shared)?;
+            beside(&value, &mut Rows::of(provider.storage()))?;
+            Ok(value)
+        })
+    }
+
+    /// Runs one step. When `work` is refused before it wrote anything, nothing was changed; when it fails later,
+    /// the last stored state takes the place of what is in memory.
+    fn step<T>(
+        &mut self,
+        work: impl FnOnce(&mut Live, &Provider<'_>, &Shared) -> Result<T, MlsError>,
+    ) -> Result<T, MlsError> {
+        let shared = Arc::clone(&self.shared);
+        let live = self.live()?;
+        let before = live.epoch();
+        let provider = shared.provider();
+        provider.storage().touch_epoch(before.number());
+        let outcome = work(live, &provider, &shared).and_then(|value| {
+            live.write_message_secrets(&provider)?;
+            Ok(value)
+        });
+        let outcome = outcome.map_err(|error| provider.explain(error));
+        let touched = provider.storage().is_touched();
+        match outcome.and_then(|value| Ok(provider.commit().map(|()| value)?)) {
+            Ok(value) => {
+                if !live.mls.is_active() {
+                    self.state = State::Removed(live.epoch());
+                }
+                Ok(value)
+            }
+            Err(error) => {
+                if touched {
+                    self.state = State::Torn(before);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The state in memory, loaded again where the last step tore it.
+    fn live(&mut self) -> Result<&mut Live, MlsError> {
+        if let State::Torn(_) = self.state {
+            if self.shared.is_volatile() {
+                return Err(MlsError::internal("a step failed half way and the store is volatile"));
+            }
+            self.state = match Live::load(&self.shared, &self.id)? {
+                Some(live) => State::Member(Box::new(live)),
+                // The step that failed removed this member, and its rows turn out to be stored all the same.
+                None => State::Removed(self.epoch()),
+            };
+        }
+        match &mut self.state {
+            State::Member(live) => Ok(live),
+            State::Removed(_) => Err(MlsError::Removed),
+            State::Torn(_) => Err(MlsError::internal("a torn group was not loaded")),
+        }
+    }
+
+    fn publish(&mut self, event: impl FnOnce() -> GroupEvent) {
+        if self.events.are_wanted() {
+            self.events.publish(&event());
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.events.end();
+    }
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Group").field("id", &self.id).field("epoch", &self.epoch()).finish_non_exhaustive()
+    }
+}
+
+impl Live {
+    fn load(shared: &Shared, id: &GroupId) -> Result<Option<Self>, MlsError> {
+        let provider = shared.provider();
+        let storage = provider.storage();
+        let id = openmls::group::GroupId::from_slice(id.as_bytes());
+        let Some(mls) = MlsGroup::load(storage, &id)? else { return Ok(None) };
+        let own_commits = storage.group_row(&id, GroupRow::OwnCommit)?.unwrap_or_default();
+        let staged = storage.group_row::<StagedRow>(&id, GroupRow::StagedCommit)?;
+        let staged = staged.map(|row| Staged::from_row(&mls, row)).transpose()?;
+        let stored_secrets = storage.take_stored_secrets();
+        Ok(Some(Self { mls, own_commits, staged, stored_secrets }))
+    }
+
+    fn epoch(&self) -> Epoch {
+        Epoch::new(self.mls.epoch().as_u64())
+    }
+
+    /// Writes the message secrets once for the whole step: openmls writes them when asked to delete nothing.
+    fn write_message_secrets(&mut self, provider: &Provider<'_>) -> Result<(), MlsError> {
+        let current = self.epoch().number();
+        if provider.storage().begin_writing_message_secrets(&mut self.stored_secrets, current) {
+            let nothing = openmls::group::PastEpochDeletion::before_timestamp(std::time::UNIX_EPOCH);
+            self.mls.delete_past_epoch_secrets(provider, nothing).map_err(|error| match error {
+                openmls::group::DeletePastEpochSecretsError::StorageError(fault) => MlsError::from(fault),
+            })?;
+            self.stored_secrets = provider.storage().take_stored_secrets();
+        }
+        Ok(())
+    }
+}
+
+/// What recognises a message of our own when it comes back.
+fn digest(message: &[u8]) -> Vec<u8> {
+    hash::digest(HashAlgorithm::Sha256, message).as_bytes().to_vec()
+}

@@ -1,0 +1,497 @@
+//! What others sent.
+//!
+//! Everything is refused before anything changes. What authenticates moves the group in one step: a message uses
+//! up its key, a proposal joins those that wait, a commit begins the next epoch, or waits for the application's
+//! word where it was only staged.
+
+use coterie_store::StoreError;
+use coterie_types::{Epoch, LeafIndex};
+use openmls::framing::ContentType;
+use openmls::prelude::tls_codec::DeserializeBytes;
+use openmls::prelude::{
+    MlsGroup, MlsMessageIn, ProcessedMessage, ProcessedMessageContent, ProtocolMessage, QueuedProposal,
+    Sender as MlsSender, StagedCommit,
+};
+use openmls_traits::OpenMlsProvider;
+use serde::{Deserialize, Serialize};
+
+use super::{Group, Live, digest};
+use crate::device::Shared;
+use crate::error::MlsError;
+use crate::events::GroupEvent;
+use crate::limits::{MAX_MESSAGE_LENGTH, QUICK_LENGTH};
+use crate::provider::{GroupRow, Provider};
+use crate::psk;
+use crate::refusal;
+use crate::roster::{self, CommitSummary, Member, ProposalSummary, Sender};
+use crate::rows::Rows;
+
+/// What a message turned out to be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Received {
+    /// An application message.
+    Message {
+        /// Who sent it.
+        sender: Member,
+        /// The epoch it was sent in.
+        epoch: Epoch,
+        /// What was said.
+        plaintext: Vec<u8>,
+        /// What travelled beside it in the clear.
+        associated_data: Vec<u8>,
+    },
+    /// A proposal, which now waits for a commit.
+    Proposal {
+        /// Who proposes it.
+        sender: Sender,
+        /// What is proposed.
+        proposal: ProposalSummary,
+    },
+    /// A commit, which has been merged.
+    Commit {
+        /// What it did.
+        commit: CommitSummary,
+        /// Whether a pending commit of this member was dropped, because this one came first.
+        superseded_own: bool,
+    },
+    /// A commit, which waits for [`Group::merge_staged`] or [`Group::discard_staged`].
+    Staged(CommitSummary),
+    /// Something that this member sent itself and that needs nothing more.
+    OwnEcho,
+}
+
+/// A commit that authenticated and waits.
+pub(super) struct Staged {
+    commit: StagedCommit,
+    sender: MlsSender,
+    summary: CommitSummary,
+}
+
+/// The same as it is stored. A commit's bytes can be processed only once, so what came of it is durable.
+#[derive(Deserialize)]
+pub(super) struct StagedRow {
+    commit: StagedCommit,
+    sender: MlsSender,
+}
+
+#[derive(Serialize)]
+struct StagedRowRef<'a> {
+    commit: &'a StagedCommit,
+    sender: &'a MlsSender,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum OnCommit {
+    Merge,
+    Stage,
+}
+
+impl Group {
+    /// Takes in one message of the group. A commit is merged at once.
+    ///
+    /// # Errors
+    /// When the message is refused; then nothing was changed. [`MlsError::AlreadyProcessed`] is harmless.
+    pub fn receive(&mut self, message: &[u8]) -> Result<Received, MlsError> {
+        self.take_in(message, OnCommit::Merge, |_, _| Ok(()))
+    }
+
+    /// Takes in one message, and stores what `beside` writes in the same step: the plaintext in a history and the
+    /// receive cursor, say, so that no message key is used up without its plaintext being stored.
+    ///
+    /// # Errors
+    /// As [`Self::receive`], and when `beside` fails.
+    pub fn receive_with(
+        &mut self,
+        message: &[u8],
+        beside: impl FnOnce(&Received, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<Received, MlsError> {
+        self.take_in(message, OnCommit::Merge, beside)
+    }
+
+    /// Whether [`Self::receive`] takes so little time, in a volatile group, that another thread is not worth it:
+    /// so for short application messages, not for commits.
+    #[must_use]
+    pub fn receives_quickly(message: &[u8]) -> bool {
+        message.len() <= QUICK_LENGTH && is_application_message(message)
+    }
+
+    /// Takes in one message of the group, but lets a commit wait to be looked at.
+    ///
+    /// # Errors
+    /// As [`Self::receive`].
+    pub fn stage(&mut self, message: &[u8]) -> Result<Received, MlsError> {
+        self.take_in(message, OnCommit::Stage, |_, _| Ok(()))
+    }
+
+    /// Takes in one message but lets a commit wait, and stores what `beside` writes in the same step.
+    ///
+    /// # Errors
+    /// As [`Self::stage`], and when `beside` fails.
+    pub fn stage_with(
+        &mut self,
+        message: &[u8],
+        beside: impl FnOnce(&Received, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<Received, MlsError> {
+        self.take_in(message, OnCommit::Stage, beside)
+    }
+
+    /// Takes in several messages in one step, which is one write for all of them. Each is accepted or refused by
+    /// itself.
+    ///
+    /// # Errors
+    /// When a subscriber lags behind, this device was removed, or the store fails: then nothing was changed.
+    pub fn receive_all<M: AsRef<[u8]>>(
+        &mut self,
+        messages: &[M],
+    ) -> Result<Vec<Result<Received, MlsError>>, MlsError> {
+        self.receive_all_with(messages, |_, _, _| Ok(()))
+    }
+
+    /// Takes in several messages in one step, and stores in it what `beside` writes for each: it is given the
+    /// message's place in `messages` and what came of it, refusals included, so that a cursor can pass those too.
+    /// Where the step has to be undone for one of them, each is taken in by a step of its own, and `beside` is
+    /// called again.
+    ///
+    /// # Errors
+    /// As [`Self::receive_all`], and when `beside` fails.
+    pub fn receive_all_with<M: AsRef<[u8]>>(
+        &mut self,
+        messages: &[M],
+        mut beside: impl FnMut(usize, Result<&Received, &MlsError>, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<Vec<Result<Received, MlsError>>, MlsError> {
+        self.events.check_room_for(messages.len())?;
+        let all = self.step(|live, provider, _| {
+            let mut all = Vec::with_capacity(messages.len());
+            for (index, message) in messages.iter().enumerate() {
+                let before = provider.storage().touches();
+                let received = live.receive(message.as_ref(), OnCommit::Merge, provider);
+                match received {
+                    // Refused after it had begun to change something: the whole step must be undone.
+                    Err(error) if provider.storage().touches() != before => return Err(error),
+                    received => {
+                        beside(index, received.as_ref(), &mut Rows::of(provider.storage()))?;
+                        all.push(received);
+                    }
+                }
+            }
+            Ok(all)
+        });
+        match all {
+            Ok(all) => {
+                for received in all.iter().flatten() {
+                    self.publish_received(received);
+                }
+                Ok(all)
+            }
+            Err(error @ (MlsError::Store(_) | MlsError::Removed)) => Err(error),
+            Err(_) => self.receive_each_with(messages, beside),
+        }
+    }
+
+    /// Takes in each message by a step of its own.
+    fn receive_each_with<M: AsRef<[u8]>>(
+        &mut self,
+        messages: &[M],
+        mut beside: impl FnMut(usize, Result<&Received, &MlsError>, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<Vec<Result<Received, MlsError>>, MlsError> {
+        let mut all = Vec::with_capacity(messages.len());
+        for (index, message) in messages.iter().enumerate() {
+            let received =
+                self.receive_with(message.as_ref(), |received, rows| beside(index, Ok(received), rows));
+            if let Err(MlsError::Store(error)) = received {
+                return Err(error.into());
+            }
+            if let Err(refusal) = &received {
+                let provider = self.shared.provider();
+                beside(index, Err(refusal), &mut Rows::of(provider.storage()))?;
+                provider.commit()?;
+            }
+            all.push(received);
+        }
+        Ok(all)
+    }
+
+    /// Moves on to the epoch that the staged commit begins.
+    ///
+    /// # Errors
+    /// When none is staged, a subscriber lags behind, or the store fails.
+    pub fn merge_staged(&mut self) -> Result<CommitSummary, MlsError> {
+        self.merge_staged_with(|_, _| Ok(()))
+    }
+
+    /// Moves on to the epoch that the staged commit begins, and stores what `beside` writes in the same step.
+    ///
+    /// # Errors
+    /// As [`Self::merge_staged`], and when `beside` fails.
+    pub fn merge_staged_with(
+        &mut self,
+        beside: impl FnOnce(&CommitSummary, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<CommitSummary, MlsError> {
+        self.events.check_room()?;
+        let merge = |live: &mut Live, provider: &Provider<'_>, _: &Shared| {
+            let staged = live.staged.take().ok_or(MlsError::NoPendingCommit)?;
+            provider.storage().delete_group_row(live.mls.group_id(), GroupRow::StagedCommit)?;
+            live.merge(staged, provider)
+        };
+        let (commit, superseded_own) = self.step_with(merge, |(commit, _), rows| beside(commit, rows))?;
+        self.publish_received(&Received::Commit { commit: commit.clone(), superseded_own });
+        Ok(commit)
+    }
+
+    /// Drops the staged commit. This member stays behind in the old epoch, apart from those who merged it.
+    ///
+    /// # Errors
+    /// When none is staged or the store fails.
+    pub fn discard_staged(&mut self) -> Result<(), MlsError> {
+        self.discard_staged_with(|(), _| Ok(()))
+    }
+
+    /// Drops the staged commit, and stores what `beside` writes in the same step.
+    ///
+    /// # Errors
+    /// As [`Self::discard_staged`], and when `beside` fails.
+    pub fn discard_staged_with(
+        &mut self,
+        beside: impl FnOnce(&(), &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<(), MlsError> {
+        let discard = |live: &mut Live, provider: &Provider<'_>, _: &Shared| {
+            live.staged.take().ok_or(MlsError::NoPendingCommit)?;
+            Ok(provider.storage().delete_group_row(live.mls.group_id(), GroupRow::StagedCommit)?)
+        };
+        self.step_with(discard, beside)
+    }
+
+    /// What the staged commit would do; none where none is staged.
+    ///
+    /// # Errors
+    /// When this device was removed.
+    pub fn staged_commit(&mut self) -> Result<Option<CommitSummary>, MlsError> {
+        Ok(self.live()?.staged.as_ref().map(|staged| staged.summary.clone()))
+    }
+
+    fn take_in(
+        &mut self,
+        message: &[u8],
+        on_commit: OnCommit,
+        beside: impl FnOnce(&Received, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<Received, MlsError> {
+        self.events.check_room()?;
+        let received =
+            self.step_with(|live, provider, _| live.receive(message, on_commit, provider), beside)?;
+        self.publish_received(&received);
+        Ok(received)
+    }
+
+    fn publish_received(&mut self, received: &Received) {
+        match received {
+            Received::Message { sender, epoch, plaintext, associated_data } => {
+                self.publish(|| GroupEvent::Message {
+                    sender: sender.clone(),
+                    epoch: *epoch,
+                    plaintext: plaintext.clone(),
+                    associated_data: associated_data.clone(),
+                });
+            }
+            Received::Proposal { sender, proposal } => {
+                self.publish(|| GroupEvent::Proposal { sender: sender.clone(), proposal: proposal.clone() });
+            }
+            Received::Commit { commit, superseded_own } => {
+                self.publish(|| GroupEvent::EpochChanged {
+                    commit: commit.clone(),
+                    superseded_own: *superseded_own,
+                });
+            }
+            Received::Staged(commit) => self.publish(|| GroupEvent::CommitStaged { commit: commit.clone() }),
+            Received::OwnEcho => {}
+        }
+    }
+}
+
+impl Live {
+    fn receive(
+        &mut self,
+        message: &[u8],
+        on_commit: OnCommit,
+        provider: &Provider<'_>,
+    ) -> Result<Received, MlsError> {
+        if !self.mls.is_active() {
+            // An earlier message of the same step removed this member.
+            return Err(MlsError::Removed);
+        }
+        if message.len() > MAX_MESSAGE_LENGTH {
+            return Err(MlsError::TooLarge { what: "the message", limit: MAX_MESSAGE_LENGTH });
+        }
+        if let Some(received) = self.receive_own_commit(message, provider)? {
+            return Ok(received);
+        }
+        let message = self.decode(message)?;
+        let epoch = Epoch::new(message.epoch().as_u64());
+        provider.storage().touch_epoch(epoch.number());
+        let processed = self
+            .mls
+            .process_message(provider, message)
+            .map_err(|error| refusal::of_message(error, self.epoch(), epoch))?;
+        self.accept(processed, on_commit, provider)
+    }
+
+    /// A commit of our own that comes back was accepted; one that was merged before is an echo.
+    fn receive_own_commit(
+        &mut self,
+        message: &[u8],
+        provider: &Provider<'_>,
+    ) -> Result<Option<Received>, MlsError> {
+        let own = &self.own_commits;
+        if own.pending.is_none() && own.merged.is_none() {
+            return Ok(None);
+        }
+        let digest = Some(digest(message));
+        if own.pending == digest {
+            let commit = self.merge_pending(provider)?;
+            return Ok(Some(Received::Commit { commit, superseded_own: false }));
+        }
+        Ok((own.merged == digest).then_some(Received::OwnEcho))
+    }
+
+    fn decode(&self, message: &[u8]) -> Result<ProtocolMessage, MlsError> {
+        let message = MlsMessageIn::tls_deserialize_exact_bytes(message)
+            .map_err(|_| MlsError::Malformed("a message of a group"))?
+            .try_into_protocol_message()
+            .map_err(|_| MlsError::Malformed("a message of a group"))?;
+        if message.group_id() != self.mls.group_id() {
+            return Err(MlsError::WrongGroup);
+        }
+        let (current, got) = (self.epoch(), Epoch::new(message.epoch().as_u64()));
+        let handshake = message.content_type() != ContentType::Application;
+        if got > current || (handshake && got < current) {
+            return Err(MlsError::WrongEpoch { current, got });
+        }
+        if message.content_type() == ContentType::Proposal {
+            self.check_room_for_proposals()?;
+        }
+        if message.content_type() == ContentType::Commit && self.staged.is_some() {
+            return Err(MlsError::CommitPending);
+        }
+        Ok(message)
+    }
+
+    fn accept(
+        &mut self,
+        processed: ProcessedMessage,
+        on_commit: OnCommit,
+        provider: &Provider<'_>,
+    ) -> Result<Received, MlsError> {
+        let epoch = Epoch::new(processed.epoch().as_u64());
+        let sender = processed.sender().clone();
+        let associated_data = processed.aad().to_vec();
+        let credential = processed.credential().clone();
+        match processed.into_content() {
+            ProcessedMessageContent::ApplicationMessage(message) => {
+                let MlsSender::Member(leaf) = sender else { return Err(MlsError::NotAuthentic) };
+                let sender = self.sender_then(LeafIndex::new(leaf.u32()), &credential)?;
+                Ok(Received::Message { sender, epoch, plaintext: message.into_bytes(), associated_data })
+            }
+            ProcessedMessageContent::ProposalMessage(proposal)
+            | ProcessedMessageContent::ExternalJoinProposalMessage(proposal) => {
+                self.keep_proposal(*proposal, provider)
+            }
+            ProcessedMessageContent::StagedCommitMessage(commit) => {
+                let staged = Staged::new(&self.mls, *commit, sender)?;
+                match on_commit {
+                    OnCommit::Merge => {
+                        let (commit, superseded_own) = self.merge(staged, provider)?;
+                        Ok(Received::Commit { commit, superseded_own })
+                    }
+                    OnCommit::Stage => self.keep_staged(staged, provider),
+                }
+            }
+            ProcessedMessageContent::OwnPendingCommit => {
+                let commit = self.merge_pending(provider)?;
+                Ok(Received::Commit { commit, superseded_own: false })
+            }
+            ProcessedMessageContent::OwnPrivateMessage => Ok(Received::OwnEcho),
+            ProcessedMessageContent::UnresolvedAppDataCommit(_) => {
+                Err(MlsError::Unsupported("a commit of application data"))
+            }
+        }
+    }
+
+    /// The sender as it was when it sent: its leaf may be another's by now, so the credential that verified counts.
+    fn sender_then(
+        &self,
+        leaf: LeafIndex,
+        credential: &openmls::prelude::Credential,
+    ) -> Result<Member, MlsError> {
+        let identity = roster::identity(credential)?;
+        match roster::member_at(&self.mls, leaf) {
+            Ok(member) if member.identity == identity => Ok(member),
+            _ => Ok(Member { leaf, identity, signature_key: Vec::new(), expires: None }),
+        }
+    }
+
+    fn keep_proposal(
+        &mut self,
+        proposal: QueuedProposal,
+        provider: &Provider<'_>,
+    ) -> Result<Received, MlsError> {
+        let received = Received::Proposal {
+            sender: roster::sender(&self.mls, proposal.sender())?,
+            proposal: roster::proposal(&self.mls, proposal.proposal())?,
+        };
+        let reference = proposal.proposal_reference_ref();
+        // One that comes again must not be kept twice: openmls would mix a pre-shared key in twice, too.
+        if !self.mls.pending_proposals().any(|queued| queued.proposal_reference_ref() == reference) {
+            self.mls.store_pending_proposal(provider.storage(), proposal)?;
+        }
+        Ok(received)
+    }
+
+    fn keep_staged(&mut self, staged: Staged, provider: &Provider<'_>) -> Result<Received, MlsError> {
+        let row = StagedRowRef { commit: &staged.commit, sender: &staged.sender };
+        provider.storage().put_loadable_row(self.mls.group_id(), GroupRow::StagedCommit, &row)?;
+        let summary = staged.summary.clone();
+        self.staged = Some(staged);
+        Ok(Received::Staged(summary))
+    }
+
+    fn merge(&mut self, staged: Staged, provider: &Provider<'_>) -> Result<(CommitSummary, bool), MlsError> {
+        let superseded_own = self.mls.pending_commit().is_some();
+        self.mls.merge_staged_commit(provider, staged.commit)?;
+        if superseded_own {
+            self.own_commits.pending = None;
+            self.store_own_commits(provider)?;
+        }
+        if !self.mls.is_active() {
+            self.mls.delete(provider.storage())?;
+            provider.storage().delete_group(self.mls.group_id())?;
+        }
+        Ok((staged.summary, superseded_own))
+    }
+}
+
+impl Staged {
+    fn new(group: &MlsGroup, commit: StagedCommit, sender: MlsSender) -> Result<Self, MlsError> {
+        let summary = roster::summary(group, &commit, &sender)?;
+        psk::check(group, &commit)?;
+        Ok(Self { commit, sender, summary })
+    }
+
+    pub(super) fn from_row(group: &MlsGroup, row: StagedRow) -> Result<Self, MlsError> {
+        Self::new(group, row.commit, row.sender)
+    }
+}
+
+/// Reads as much of a message's head as tells application data from the rest (RFC 9420 sections 6 and 6.3):
+/// version, wire format, group id, epoch, content type. Decides nothing but where the work is done.
+fn is_application_message(message: &[u8]) -> bool {
+    const VERSION_AND_PRIVATE_MESSAGE: [u8; 4] = [0, 1, 0, 2];
+    const EPOCH_LENGTH: usize = 8;
+    const APPLICATION: u8 = 1;
+    let Some(rest) = message.strip_prefix(&VERSION_AND_PRIVATE_MESSAGE) else { return false };
+    // A length below 64 takes one byte, one below 16,384 two.
+    let (length, rest) = match rest {
+        [length @ 0..=63, rest @ ..] => (usize::from(*length), rest),
+        [high @ 64..=127, low, rest @ ..] => (usize::from(u16::from_be_bytes([high & 0x3f, *low])), rest),
+        _ => return false,
+    };
+    rest.get(length.saturating_add(EPOCH_LENGTH)) == Some(&APPLICATION)
+}

@@ -1,0 +1,130 @@
+//! Key packages: what lets others add a device while it is away.
+
+use coterie_types::{Duration, Timestamp};
+use openmls::prelude::tls_codec::{DeserializeBytes, Serialize as _};
+use openmls::prelude::{
+    Capabilities, CredentialType, ExtensionType, KeyPackage, KeyPackageIn, KeyPackageVerifyError, Lifetime,
+    MlsMessageBodyIn, MlsMessageIn, MlsMessageOut, ProposalType, ProtocolVersion,
+};
+
+use crate::error::MlsError;
+use crate::extension::PROFILE_EXTENSION;
+use crate::limits::{CLOCK_TOLERANCE, KEY_PACKAGE_LIFETIME, MAX_MESSAGE_LENGTH};
+use crate::provider::EngineCrypto;
+use crate::roster::identity;
+use crate::suite::Suite;
+
+/// How a key package is made.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct KeyPackageOptions {
+    /// The suite it is for; the device's own where none is named.
+    pub suite: Option<Suite>,
+    /// Whether it may be used again and again when no other is left.
+    pub last_resort: bool,
+    /// How long it may be used; [`KEY_PACKAGE_LIFETIME`] where nothing is said.
+    pub lifetime: Option<Duration>,
+}
+
+/// What a key package says about its owner. Its signatures were checked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyPackageInfo {
+    /// Whom its credential names.
+    pub identity: Vec<u8>,
+    /// The key its owner's messages are verified with.
+    pub signature_key: Vec<u8>,
+    /// The suite it is for.
+    pub suite: Suite,
+    /// Whether it may be used more than once.
+    pub last_resort: bool,
+    /// When it becomes invalid.
+    pub expires: Timestamp,
+    /// What names it: a hash over its bytes.
+    pub reference: Vec<u8>,
+}
+
+/// Default proposal and extension types are never listed (RFC 9420 section 7.2): strict peers refuse it.
+pub(crate) fn capabilities() -> Capabilities {
+    let suites = Suite::ALL.map(Suite::ciphersuite);
+    Capabilities::new(
+        Some(&[ProtocolVersion::Mls10]),
+        Some(&suites),
+        Some(&[ExtensionType::LastResort, ExtensionType::Unknown(PROFILE_EXTENSION)]),
+        Some(&[ProposalType::SelfRemove]),
+        Some(&[CredentialType::Basic]),
+    )
+}
+
+pub(crate) fn lifetime(now: Timestamp, span: Option<Duration>) -> Lifetime {
+    let until = now + span.unwrap_or(KEY_PACKAGE_LIFETIME);
+    Lifetime::init(now.before(CLOCK_TOLERANCE).as_secs(), until.as_secs())
+}
+
+pub(crate) fn encode(package: KeyPackage) -> Result<Vec<u8>, MlsError> {
+    MlsMessageOut::from(package).tls_serialize_detached().map_err(MlsError::internal)
+}
+
+/// Decodes and verifies a key package of somebody else, whoever that claims to be.
+pub(crate) fn decode(crypto: &EngineCrypto, bytes: &[u8], now: Timestamp) -> Result<KeyPackage, MlsError> {
+    let package = decode_untimed(crypto, bytes)?;
+    let lifetime = package.life_time();
+    if lifetime.not_before() > now.as_secs() || lifetime.not_after() <= now.as_secs() {
+        return Err(MlsError::InvalidKeyPackage("it is not valid now".to_owned()));
+    }
+    Ok(package)
+}
+
+/// The same without a look at the lifetime.
+fn decode_untimed(crypto: &EngineCrypto, bytes: &[u8]) -> Result<KeyPackage, MlsError> {
+    let package = parse(bytes)?;
+    // openmls asks the system for the time, and does so last: what fails there has passed every other check
+    // (`a_key_package_outside_its_lifetime_is_verified_all_the_same` pins that). The time that counts is the caller's.
+    match package.clone().validate(crypto, ProtocolVersion::Mls10) {
+        Ok(package) => Ok(package),
+        Err(KeyPackageVerifyError::LifetimeError(_)) => verified(&package, bytes),
+        Err(error) => Err(MlsError::InvalidKeyPackage(error.to_string())),
+    }
+}
+
+/// A key package that is this device's own, so that nothing of it needs to be verified.
+#[cfg(feature = "interop")]
+pub(crate) fn decode_own(bytes: &[u8]) -> Result<KeyPackage, MlsError> {
+    verified(&parse(bytes)?, bytes)
+}
+
+fn parse(bytes: &[u8]) -> Result<KeyPackageIn, MlsError> {
+    if bytes.len() > MAX_MESSAGE_LENGTH {
+        return Err(MlsError::TooLarge { what: "a key package", limit: MAX_MESSAGE_LENGTH });
+    }
+    let message =
+        MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(|_| MlsError::Malformed("a key package"))?;
+    match message.extract() {
+        MlsMessageBodyIn::KeyPackage(package) => Ok(package),
+        _ => Err(MlsError::Malformed("a key package")),
+    }
+}
+
+/// The verified form of a key package that passed every check but that of openmls's clock. openmls gives that form
+/// out only together with the check, so it is read back from the stored form, which both share; that it encodes to
+/// the same message proves that nothing was lost.
+fn verified(package: &KeyPackageIn, message: &[u8]) -> Result<KeyPackage, MlsError> {
+    let stored = postcard::to_stdvec(package).map_err(MlsError::internal)?;
+    let package: KeyPackage = postcard::from_bytes(&stored).map_err(MlsError::internal)?;
+    if encode(package.clone())? != message {
+        return Err(MlsError::internal("a key package keeps its bytes"));
+    }
+    Ok(package)
+}
+
+pub(crate) fn info(crypto: &EngineCrypto, package: &KeyPackage) -> Result<KeyPackageInfo, MlsError> {
+    let leaf = package.leaf_node();
+    let suite = Suite::from_code_point(u16::from(package.ciphersuite()))
+        .map_err(|_| MlsError::Unsupported("the key package's cipher suite"))?;
+    Ok(KeyPackageInfo {
+        identity: identity(leaf.credential())?,
+        signature_key: leaf.signature_key().as_slice().to_vec(),
+        suite,
+        last_resort: package.last_resort(),
+        expires: Timestamp::from_secs(package.life_time().not_after()),
+        reference: package.hash_ref(crypto).map_err(MlsError::internal)?.as_slice().to_vec(),
+    })
+}

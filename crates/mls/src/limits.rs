@@ -1,0 +1,108 @@
+//! What a peer, or a caller, can make this layer hold or do.
+
+use coterie_types::Duration;
+
+/// An identity is an index key in directories and a column in rosters; 1 KiB holds any name or certificate
+/// fingerprint and keeps a tree of thousands of leaves small.
+pub const MAX_IDENTITY_LENGTH: usize = 1024;
+
+/// One message, whatever it carries. The largest honest one is the Welcome of a group of thousands with its
+/// tree inside (1.3 MB for 500 hybrid leaves), so 32 MiB leaves room for ten thousand.
+pub const MAX_MESSAGE_LENGTH: usize = 32 * 1024 * 1024;
+
+/// What an application may put into one message. Larger things are files and travel in pieces.
+pub const MAX_PLAINTEXT_LENGTH: usize = 16 * 1024 * 1024;
+
+/// Associated data travels in the clear and is hashed into every signature: a header, not a payload.
+pub const MAX_ASSOCIATED_DATA_LENGTH: usize = 64 * 1024;
+
+/// Leaves in a tree. Above it a single fresh path commit would exceed [`MAX_MESSAGE_LENGTH`].
+pub const MAX_MEMBERS: usize = 50_000;
+
+/// Members one commit may add or remove. A larger change is several commits, so that no receiver's step
+/// takes longer than a few seconds.
+pub const MAX_CHANGES_PER_COMMIT: usize = 5_000;
+
+/// Proposals waiting for a commit. Every one is held in memory and checked by each commit; a member who
+/// proposes without end must not cost the others their memory.
+pub const MAX_PENDING_PROPOSALS: usize = 1_000;
+
+/// Past epochs whose message keys are kept, so that messages which crossed a commit on their way can still be
+/// read. Each costs a secret tree; senders move on within a round trip, so a few suffice.
+pub const MAX_PAST_EPOCHS: usize = 5;
+
+/// Messages of one sender that may be skipped before a gap is refused. Each skipped key is derived at once, and
+/// 2,000 of them take less than the 5 ms that the event loop may be held for.
+pub const MAX_FORWARD_DISTANCE: u32 = 2_000;
+
+/// Skipped keys kept per sender for messages that arrive late.
+pub const OUT_OF_ORDER_TOLERANCE: u32 = 1_000;
+
+/// Resumption secrets of past epochs kept for proofs of descent.
+pub const RESUMPTION_SECRETS: usize = 8;
+
+/// How long a key package may wait in a directory.
+pub const KEY_PACKAGE_LIFETIME: Duration = Duration::from_days(84);
+
+/// How long the private keys of a key package are kept once it has expired: a Welcome made on its last day may wait
+/// in an inbox as long as this while the device is away. After that nobody can join with them any more.
+pub const EXPIRED_KEY_PACKAGE_GRACE: Duration = Duration::from_days(30);
+
+/// Key packages that a device should have in the directory. Each invitation takes one, and a device that is away for
+/// a month of a few invitations a day should not run dry; at 300 bytes (2.7 kB in the hybrid suite) fifty cost
+/// nobody anything.
+pub const KEY_PACKAGES_WANTED: usize = 50;
+
+/// Below how many it should make more: half, so that they are made in batches and not one by one.
+pub const KEY_PACKAGES_LOW: usize = 25;
+
+/// A key package this close to its end counts as expired when it is judged whether there are enough: whoever fetches
+/// it must still have the time to use it.
+pub const KEY_PACKAGE_RENEWAL: Duration = Duration::from_days(14);
+
+/// How far back a new key package's validity begins, for readers whose clocks are slow.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(3_600);
+
+/// Bytes one call may take out of the exporter; HKDF with SHA-256 ends at 255 blocks.
+pub const MAX_EXPORT_LENGTH: usize = 255 * 32;
+
+/// Group ids that this layer chooses itself: 32 random bytes never collide.
+pub const GROUP_ID_LENGTH: usize = 32;
+
+/// Events that wait for one subscriber. A burst of a busy group fits; a consumer that is further behind than
+/// this must slow the group down.
+pub const EVENT_QUEUE_LENGTH: usize = 1_024;
+
+/// Bytes of messages that wait for one subscriber, beyond which its queue counts as full.
+pub const EVENT_QUEUE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Messages up to this length are sealed and opened in less than the millisecond that a call may take on the
+/// caller's own thread.
+pub const QUICK_LENGTH: usize = 64 * 1024;
+
+/// Key packages that are made in less than that.
+pub const QUICK_KEY_PACKAGES: usize = 2;
+
+/// The name of a pre-shared key: a row's key and part of every proposal that uses it.
+pub const MAX_PSK_ID_LENGTH: usize = 256;
+
+/// A pre-shared key. HKDF hashes longer ones anyway; a kilobyte takes the output of any exchange there is.
+pub const MAX_PSK_LENGTH: usize = 1024;
+
+/// Pre-shared keys one commit may mix in: each costs every member two key derivations and a look-up.
+pub const MAX_PSKS_PER_COMMIT: usize = 64;
+
+/// Extensions of one group. Each travels in every Welcome and is hashed into every epoch.
+pub const MAX_EXTENSIONS: usize = 64;
+
+/// One extension's bytes, for the same reason.
+pub const MAX_EXTENSION_LENGTH: usize = 64 * 1024;
+
+/// The largest step to which messages may be padded. Beyond it padding costs more than the length tells.
+pub const MAX_PADDING: usize = 4 * 1024;
+
+/// Members up to whom making, merging or taking in a commit with an Ed25519 suite stays below that.
+pub const QUICK_MEMBERS: usize = 12;
+
+/// A Welcome up to this length is for a group of about that size, and opened as quickly.
+pub const QUICK_WELCOME_LENGTH: usize = 4 * 1024;

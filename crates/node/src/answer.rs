@@ -1,0 +1,168 @@
+//! An answer now or a promise of one.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use coterie_types::Code;
+use napi::bindgen_prelude::spawn_blocking;
+use napi::bindgen_prelude::{Either, PromiseRaw, ToNapiValue};
+use napi::{Env, JsValue};
+use napi_derive::napi;
+
+use crate::failure::{NativeFailure, Outcome, outcome};
+use crate::serial::Serial;
+
+/// The outcome, or a promise of it. A promise is only ever resolved: failures are outcomes.
+pub(crate) type Answer<'env, T> = Either<Outcome<T>, PromiseRaw<'env, Outcome<T>>>;
+
+/// What an AbortSignal becomes on this side: it stops work that has not begun.
+#[napi]
+pub struct NativeCancellation {
+    cancelled: Arc<AtomicBool>,
+}
+
+#[napi]
+impl NativeCancellation {
+    /// One that has not fired.
+    #[napi(constructor)]
+    pub fn new() -> Self {
+        Self { cancelled: Arc::new(AtomicBool::new(false)) }
+    }
+
+    /// Work that has not begun is not begun any more.
+    #[napi]
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
+}
+
+/// Asked when work begins.
+#[derive(Clone, Default)]
+pub(crate) struct Cancelled(Option<Arc<AtomicBool>>);
+
+impl Cancelled {
+    pub(crate) fn by(cancellation: Option<&NativeCancellation>) -> Self {
+        Self(cancellation.map(|cancellation| Arc::clone(&cancellation.cancelled)))
+    }
+
+    fn check(&self) -> Result<(), NativeFailure> {
+        match &self.0 {
+            Some(flag) if flag.load(Ordering::Acquire) => Err(NativeFailure::of(Code::ABORTED)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Work that is quick enough for this thread.
+pub(crate) fn at_once<'env, T: ToNapiValue>(
+    work: impl FnOnce() -> Result<T, NativeFailure>,
+) -> Answer<'env, T> {
+    Either::A(outcome(guarded(work)))
+}
+
+/// Work for another thread, on nothing that others work on.
+pub(crate) fn elsewhere<T, V>(
+    env: &Env,
+    cancelled: Cancelled,
+    work: impl FnOnce() -> Result<V, NativeFailure> + Send + 'static,
+    convert: fn(V) -> T,
+) -> napi::Result<Answer<'_, T>>
+where
+    T: ToNapiValue + 'static,
+    V: Send + 'static,
+{
+    let (promise, done) = promise(env, convert)?;
+    spawn_blocking(move || done(guarded(|| cancelled.check().and_then(|()| work()))));
+    Ok(promise)
+}
+
+/// Work on a value that does one job at a time: at once where `quick` says so and nothing is under way, else in
+/// its turn on another thread.
+pub(crate) fn in_turn<'env, S, T, V>(
+    env: &'env Env,
+    serial: &Serial<S>,
+    cancelled: Cancelled,
+    quick: bool,
+    work: impl FnOnce(&mut S) -> Result<V, NativeFailure> + Send + 'static,
+    convert: fn(V) -> T,
+) -> napi::Result<Answer<'env, T>>
+where
+    S: Send + 'static,
+    T: ToNapiValue + 'static,
+    V: Send + 'static,
+{
+    let work = move |value: &mut S| cancelled.check().and_then(|()| work(value));
+    let work = if quick {
+        match serial.at_once(work) {
+            Ok(answer) => return Ok(Either::A(outcome(answer.map(convert)))),
+            Err(work) => work,
+        }
+    } else {
+        work
+    };
+    let (promise, done) = promise(env, convert)?;
+    serial.later(work, done);
+    Ok(promise)
+}
+
+type Done<V> = Box<dyn FnOnce(Result<V, NativeFailure>) + Send>;
+
+/// A promise, and what resolves it from any thread.
+fn promise<T, V>(env: &Env, convert: fn(V) -> T) -> napi::Result<(Answer<'_, T>, Done<V>)>
+where
+    T: ToNapiValue + 'static,
+    V: Send + 'static,
+{
+    type Resolver<T> = Box<dyn FnOnce(Env) -> napi::Result<Outcome<T>>>;
+    let (deferred, promise) = env.create_deferred::<Outcome<T>, Resolver<T>>()?;
+    let promise = PromiseRaw::new(env.raw(), promise.raw());
+    let (key, slot) = kept::<Result<V, NativeFailure>>();
+    let done = move |answer| {
+        if let Some(slot) = slot.upgrade() {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+        }
+        deferred.resolve(Box::new(move |_| {
+            let kept = forget(key);
+            let answer =
+                slot.upgrade().and_then(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+            drop(kept);
+            Ok(outcome(answer.unwrap_or_else(|| Err(NativeFailure::of(Code::INTERNAL))).map(convert)))
+        }));
+    };
+    Ok((Either::B(promise), Box::new(done)))
+}
+
+/// A panic is a failure like any other.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, NativeFailure>) -> Result<T, NativeFailure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(NativeFailure::panicked(&*payload)))
+}
+
+type Slot<A> = Mutex<Option<A>>;
+
+/// The last key that was given out, and what is kept under each.
+type Kept = (u64, HashMap<u64, Arc<dyn Any>>);
+
+thread_local! {
+    /// Where the answers under way will be, for this JavaScript thread. napi-rs leaks what it is given for a promise
+    /// whose thread was terminated; so it is given a way to the answer, which ends with the thread, and not the answer.
+    static KEPT: RefCell<Kept> = RefCell::default();
+}
+
+fn kept<A: Send + 'static>() -> (u64, Weak<Slot<A>>) {
+    let slot: Arc<Slot<A>> = Arc::default();
+    let way = Arc::downgrade(&slot);
+    let key = KEPT.with_borrow_mut(|(next, slots)| {
+        *next = next.wrapping_add(1);
+        slots.insert(*next, slot);
+        *next
+    });
+    (key, way)
+}
+
+fn forget(key: u64) -> Option<Arc<dyn Any>> {
+    KEPT.with_borrow_mut(|(_, slots)| slots.remove(&key))
+}

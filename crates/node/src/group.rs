@@ -1,0 +1,454 @@
+//! A group across the boundary.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use coterie_mls::limits::{QUICK_KEY_PACKAGES, QUICK_LENGTH};
+use coterie_mls::{Changes, Events, Group, Received};
+use coterie_types::{ErrorCode, LeafIndex};
+use napi::Env;
+use napi::bindgen_prelude::{Array, BigInt, Either, Function};
+use napi_derive::napi;
+
+use crate::answer::{Answer, Cancelled, NativeCancellation, in_turn};
+use crate::arguments::{byte_arrays, copied, numbers};
+use crate::bytes::Uint8Array;
+use crate::device::{arrays, timestamp};
+use crate::failure::{NativeFailure, Outcome, outcome};
+use crate::feed::{FeedAlarm, NativeFeed};
+use crate::serial::Serial;
+use crate::values::{
+    NativeCommitSummary, NativeCommitted, NativeMember, NativeProposal, NativeReceived, members,
+};
+
+/// One member's view of one group.
+#[napi]
+pub struct NativeGroup {
+    group: Serial<Group>,
+    events: Events,
+    view: Arc<View>,
+}
+
+/// What can be read without waiting for the work under way; as of the last work done.
+struct View {
+    id: Vec<u8>,
+    suite: &'static str,
+    epoch: AtomicU64,
+    own_leaf: AtomicU32,
+    member: AtomicBool,
+    /// Whether commits are done on the caller's thread.
+    small: AtomicBool,
+    volatile: bool,
+}
+
+impl View {
+    fn refresh(&self, group: &mut Group) {
+        let epoch = group.epoch().number();
+        if self.epoch.swap(epoch, Ordering::AcqRel) != epoch {
+            self.small.store(group.is_small(), Ordering::Release);
+        }
+        self.member.store(group.is_member(), Ordering::Release);
+        if let Ok(leaf) = group.own_leaf() {
+            self.own_leaf.store(leaf.number(), Ordering::Release);
+        }
+    }
+}
+
+/// What a commit shall change.
+#[napi(object, object_to_js = false)]
+pub struct NativeChanges<'env> {
+    /// Key packages of those to be added.
+    #[napi(ts_type = "Array<Uint8Array>")]
+    pub add: Array<'env>,
+    /// Leaves of those to be removed.
+    #[napi(ts_type = "Array<number>")]
+    pub remove: Array<'env>,
+    /// Whether to replace this member's own keys.
+    pub update: bool,
+}
+
+impl NativeGroup {
+    pub(crate) fn new(mut group: Group) -> Self {
+        let view = View {
+            id: group.id().as_bytes().to_vec(),
+            suite: group.suite().name(),
+            epoch: AtomicU64::new(0),
+            own_leaf: AtomicU32::new(0),
+            member: AtomicBool::new(true),
+            small: AtomicBool::new(group.is_small()),
+            volatile: group.is_volatile(),
+        };
+        view.refresh(&mut group);
+        Self { events: group.events().clone(), group: Serial::new(group), view: Arc::new(view) }
+    }
+
+    /// Work that only looks or changes little: on this thread where it may.
+    pub(crate) fn quickly<'env, T, V>(
+        &self,
+        env: &'env Env,
+        quick: bool,
+        cancellation: Option<&NativeCancellation>,
+        work: impl FnOnce(&mut Group) -> Result<V, NativeFailure> + Send + 'static,
+        convert: fn(V) -> T,
+    ) -> napi::Result<Answer<'env, T>>
+    where
+        T: napi::bindgen_prelude::ToNapiValue + 'static,
+        V: Send + 'static,
+    {
+        let view = Arc::clone(&self.view);
+        let work = move |group: &mut Group| {
+            let answer = work(group);
+            view.refresh(group);
+            answer
+        };
+        in_turn(env, &self.group, Cancelled::by(cancellation), quick && self.view.volatile, work, convert)
+    }
+
+    /// Work that grows with the group: on this thread where that is small.
+    fn by_size<'env, T, V>(
+        &self,
+        env: &'env Env,
+        cancellation: Option<&NativeCancellation>,
+        work: impl FnOnce(&mut Group) -> Result<V, NativeFailure> + Send + 'static,
+        convert: fn(V) -> T,
+    ) -> napi::Result<Answer<'env, T>>
+    where
+        T: napi::bindgen_prelude::ToNapiValue + 'static,
+        V: Send + 'static,
+    {
+        self.quickly(env, self.view.small.load(Ordering::Acquire), cancellation, work, convert)
+    }
+}
+
+#[napi]
+impl NativeGroup {
+    /// The group's name.
+    #[napi(getter, catch_unwind)]
+    pub fn id(&self) -> Uint8Array {
+        self.view.id.clone().into()
+    }
+
+    /// Its cipher suite.
+    #[napi(getter, catch_unwind)]
+    pub fn suite(&self) -> String {
+        self.view.suite.to_owned()
+    }
+
+    /// Where this member is.
+    #[napi(getter, catch_unwind)]
+    pub fn epoch(&self) -> BigInt {
+        self.view.epoch.load(Ordering::Acquire).into()
+    }
+
+    /// This device's place in the tree.
+    #[napi(getter, catch_unwind)]
+    pub fn own_leaf(&self) -> u32 {
+        self.view.own_leaf.load(Ordering::Acquire)
+    }
+
+    /// Whether this device is still in the group.
+    #[napi(getter, catch_unwind)]
+    pub fn is_member(&self) -> bool {
+        self.view.member.load(Ordering::Acquire)
+    }
+
+    /// Everybody in the group.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeMember[] | NativeFailure | Promise<NativeMember[] | NativeFailure>"
+    )]
+    pub fn members<'env>(
+        &self,
+        env: &'env Env,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Vec<NativeMember>>> {
+        self.by_size(env, cancellation, |group| Ok(group.members()?), members)
+    }
+
+    /// The proposals that wait for a commit.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeProposal[] | NativeFailure | Promise<NativeProposal[] | NativeFailure>"
+    )]
+    pub fn pending_proposals<'env>(
+        &self,
+        env: &'env Env,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Vec<NativeProposal>>> {
+        let work = |group: &mut Group| Ok(group.pending_proposals()?);
+        self.by_size(env, cancellation, work, |all| all.into_iter().map(NativeProposal::from).collect())
+    }
+
+    /// What the own pending commit would do.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeCommitSummary | null | NativeFailure | Promise<NativeCommitSummary | null | NativeFailure>"
+    )]
+    pub fn pending_commit<'env>(
+        &self,
+        env: &'env Env,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Option<NativeCommitSummary>>> {
+        let work = |group: &mut Group| Ok(group.pending_commit()?);
+        self.by_size(env, cancellation, work, |summary| summary.map(NativeCommitSummary::from))
+    }
+
+    /// What the staged commit would do.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeCommitSummary | null | NativeFailure | Promise<NativeCommitSummary | null | NativeFailure>"
+    )]
+    pub fn staged_commit<'env>(
+        &self,
+        env: &'env Env,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Option<NativeCommitSummary>>> {
+        let work = |group: &mut Group| Ok(group.staged_commit()?);
+        self.by_size(env, cancellation, work, |summary| summary.map(NativeCommitSummary::from))
+    }
+
+    /// A value that all members of this epoch share.
+    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
+    pub fn epoch_authenticator<'env>(&self, env: &'env Env) -> napi::Result<Answer<'env, Uint8Array>> {
+        let work = |group: &mut Group| Ok(group.epoch_authenticator()?);
+        self.quickly(env, true, None, work, Uint8Array::from)
+    }
+
+    /// A key of this epoch for another protocol.
+    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
+    pub fn export_secret<'env>(
+        &self,
+        env: &'env Env,
+        label: String,
+        context: &[u8],
+        length: u32,
+    ) -> napi::Result<Answer<'env, Uint8Array>> {
+        let (context, length) = (copied(context)?, usize::try_from(length).unwrap_or(usize::MAX));
+        let work = move |group: &mut Group| Ok(group.export_secret(&label, &context, length)?);
+        self.quickly(env, true, None, work, Uint8Array::from)
+    }
+
+    /// Commits changes and the proposals that wait.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeCommitted | NativeFailure | Promise<NativeCommitted | NativeFailure>"
+    )]
+    pub fn commit<'env>(
+        &self,
+        env: &'env Env,
+        changes: NativeChanges<'_>,
+        now: f64,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, NativeCommitted>> {
+        let add = byte_arrays(&changes.add)?;
+        let remove: Vec<LeafIndex> = numbers(&changes.remove)?.into_iter().map(LeafIndex::new).collect();
+        let update = changes.update;
+        let quick = self.view.small.load(Ordering::Acquire) && add.len() <= QUICK_KEY_PACKAGES;
+        let work = move |group: &mut Group| {
+            Ok(group.commit(
+                Changes { add: &add, remove: &remove, update, ..Changes::default() },
+                timestamp(now),
+            )?)
+        };
+        self.quickly(env, quick, cancellation, work, NativeCommitted::from)
+    }
+
+    /// Proposes to add the holder of a key package.
+    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
+    pub fn propose_add<'env>(
+        &self,
+        env: &'env Env,
+        key_package: &[u8],
+        now: f64,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Uint8Array>> {
+        let key_package = copied(key_package)?;
+        let work = move |group: &mut Group| Ok(group.propose_add(&key_package, timestamp(now))?);
+        self.by_size(env, cancellation, work, Uint8Array::from)
+    }
+
+    /// Proposes to remove a member.
+    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
+    pub fn propose_remove<'env>(
+        &self,
+        env: &'env Env,
+        leaf: u32,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Uint8Array>> {
+        let work = move |group: &mut Group| Ok(group.propose_remove(LeafIndex::new(leaf))?);
+        self.by_size(env, cancellation, work, Uint8Array::from)
+    }
+
+    /// Proposes new keys for the own leaf.
+    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
+    pub fn propose_update<'env>(
+        &self,
+        env: &'env Env,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Uint8Array>> {
+        self.by_size(env, cancellation, |group| Ok(group.propose_update()?), Uint8Array::from)
+    }
+
+    /// Forgets the proposals that wait.
+    #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure | Promise<undefined | NativeFailure>")]
+    pub fn clear_proposals<'env>(
+        &self,
+        env: &'env Env,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, ()>> {
+        self.by_size(env, cancellation, |group| Ok(group.clear_proposals()?), |()| ())
+    }
+
+    /// Moves on to the epoch that the own commit begins.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeCommitSummary | NativeFailure | Promise<NativeCommitSummary | NativeFailure>"
+    )]
+    pub fn merge_pending<'env>(
+        &self,
+        env: &'env Env,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, NativeCommitSummary>> {
+        self.by_size(env, cancellation, |group| Ok(group.merge_pending()?), NativeCommitSummary::from)
+    }
+
+    /// Drops the own commit.
+    #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure | Promise<undefined | NativeFailure>")]
+    pub fn discard_pending<'env>(
+        &self,
+        env: &'env Env,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, ()>> {
+        self.by_size(env, cancellation, |group| Ok(group.discard_pending()?), |()| ())
+    }
+
+    /// Moves on to the epoch that the staged commit begins.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeCommitSummary | NativeFailure | Promise<NativeCommitSummary | NativeFailure>"
+    )]
+    pub fn merge_staged<'env>(
+        &self,
+        env: &'env Env,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, NativeCommitSummary>> {
+        self.by_size(env, cancellation, |group| Ok(group.merge_staged()?), NativeCommitSummary::from)
+    }
+
+    /// Drops the staged commit.
+    #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure | Promise<undefined | NativeFailure>")]
+    pub fn discard_staged<'env>(
+        &self,
+        env: &'env Env,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, ()>> {
+        self.by_size(env, cancellation, |group| Ok(group.discard_staged()?), |()| ())
+    }
+
+    /// Seals one message.
+    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
+    pub fn encrypt<'env>(
+        &self,
+        env: &'env Env,
+        plaintext: &[u8],
+        associated_data: &[u8],
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Uint8Array>> {
+        let quick = Group::encrypts_quickly(plaintext.len());
+        let (plaintext, associated_data) = (copied(plaintext)?, copied(associated_data)?);
+        let work = move |group: &mut Group| Ok(group.encrypt(&plaintext, &associated_data)?);
+        self.quickly(env, quick, cancellation, work, Uint8Array::from)
+    }
+
+    /// Seals several messages in one step.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "Uint8Array[] | NativeFailure | Promise<Uint8Array[] | NativeFailure>"
+    )]
+    pub fn encrypt_all<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "Array<Uint8Array>")] plaintexts: Array<'_>,
+        associated_data: &[u8],
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Vec<Uint8Array>>> {
+        // Before the list is read: that may run JavaScript, which could detach it.
+        let associated_data = copied(associated_data)?;
+        let plaintexts = byte_arrays(&plaintexts)?;
+        let work = move |group: &mut Group| Ok(group.encrypt_all(&plaintexts, &associated_data)?);
+        self.quickly(env, false, cancellation, work, arrays)
+    }
+
+    /// Takes in one message; a commit is merged.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeReceived | NativeFailure | Promise<NativeReceived | NativeFailure>"
+    )]
+    pub fn receive<'env>(
+        &self,
+        env: &'env Env,
+        message: &[u8],
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, NativeReceived>> {
+        let small = self.view.small.load(Ordering::Acquire) && message.len() <= QUICK_LENGTH;
+        let quick = small || Group::receives_quickly(message);
+        let message = copied(message)?;
+        let work = move |group: &mut Group| Ok(group.receive(&message)?);
+        self.quickly(env, quick, cancellation, work, NativeReceived::from)
+    }
+
+    /// Takes in one message; a commit waits.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeReceived | NativeFailure | Promise<NativeReceived | NativeFailure>"
+    )]
+    pub fn stage<'env>(
+        &self,
+        env: &'env Env,
+        message: &[u8],
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, NativeReceived>> {
+        let message = copied(message)?;
+        let work = move |group: &mut Group| Ok(group.stage(&message)?);
+        self.by_size(env, cancellation, work, NativeReceived::from)
+    }
+
+    /// Takes in several messages in one step.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "(NativeReceived | NativeFailure)[] | NativeFailure | Promise<(NativeReceived | NativeFailure)[] | NativeFailure>"
+    )]
+    pub fn receive_all<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "Array<Uint8Array>")] messages: Array<'_>,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Vec<Outcome<NativeReceived>>>> {
+        let messages = byte_arrays(&messages)?;
+        let work = move |group: &mut Group| Ok(group.receive_all(&messages)?);
+        self.quickly(env, false, cancellation, work, |all| all.into_iter().map(received).collect())
+    }
+
+    /// Everything that happens from now on. `wake` is called when something waits to be taken.
+    #[napi(catch_unwind)]
+    pub fn subscribe(&self, wake: Function<'_, (), ()>) -> napi::Result<NativeFeed> {
+        let subscription = self.events.subscribe();
+        if self.group.is_closed() {
+            subscription.close();
+        }
+        Ok(NativeFeed::new(subscription, FeedAlarm::new(&wake)?))
+    }
+
+    /// Lets go of the group once the work under way is done.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        self.group.close();
+    }
+}
+
+fn received<E: ErrorCode>(received: Result<Received, E>) -> Outcome<NativeReceived> {
+    match received {
+        Ok(received) => Either::A(received.into()),
+        Err(error) => outcome(Err(error)),
+    }
+}

@@ -1,0 +1,33 @@
+//! The Node-API binding: conversions, nothing else.
+//!
+//! None of this is public API. Names and field order mirror the Rust types; the facade in `ts/` is what people
+//! use. No protocol decision, default or retry lives here.
+//!
+//! A fallible call answers with its value or with a [`failure::NativeFailure`], never with an exception. What the
+//! core calls quick is done at once; the rest is done on another thread and answered by a promise, in the order
+//! of the calls on one object.
+
+mod answer;
+mod arguments;
+mod bytes;
+mod device;
+mod failure;
+// Nothing of it is exported from a test build, where napi-rs registers nothing.
+#[cfg(all(feature = "fault-injection", not(test)))]
+mod fault;
+mod feed;
+mod group;
+mod serial;
+mod values;
+
+use napi_derive::napi;
+
+/// The version of the native code, which must equal the facade's.
+#[napi]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+/// Does nothing: what crossing the boundary costs by itself.
+#[napi]
+pub fn noop() {}

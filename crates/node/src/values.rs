@@ -1,0 +1,304 @@
+//! The core's values in the shape in which they cross the boundary.
+
+use coterie_mls::{
+    CommitSummary, Committed, GroupEvent, KeyPackageInfo, Member, ProposalSummary, Received, Sender,
+};
+use napi::bindgen_prelude::BigInt;
+use napi_derive::napi;
+
+use crate::bytes::Uint8Array;
+
+/// One member of a group.
+#[napi(object, object_from_js = false)]
+pub struct NativeMember {
+    /// Its place in the tree.
+    pub leaf: u32,
+    /// Whom its credential names.
+    pub identity: Uint8Array,
+    /// The key that its messages are verified with.
+    pub signature_key: Uint8Array,
+    /// Until when its leaf is valid, in milliseconds since 1970.
+    pub expires: Option<f64>,
+}
+
+/// Who sent a proposal or commit.
+#[napi(discriminant = "type", discriminant_case = "kebab-case", object_from_js = false)]
+pub enum NativeSender {
+    /// A member.
+    Member {
+        /// Which.
+        member: NativeMember,
+    },
+    /// Somebody outside.
+    Outsider,
+}
+
+/// One proposal, in words.
+#[napi(discriminant = "type", discriminant_case = "kebab-case", object_from_js = false)]
+pub enum NativeProposal {
+    /// Add the holder of a key package.
+    Add {
+        /// Whom its credential names.
+        identity: Uint8Array,
+        /// The key its messages would be verified with.
+        signature_key: Uint8Array,
+    },
+    /// Replace the sender's leaf keys.
+    Update,
+    /// Remove a member.
+    Remove {
+        /// Which.
+        member: NativeMember,
+    },
+    /// Mix in a pre-shared key.
+    PreSharedKey,
+    /// Change the group's extensions.
+    GroupContextExtensions,
+    /// Another kind.
+    Other {
+        /// Its number.
+        number: u32,
+    },
+}
+
+/// What a commit does, and to whom.
+#[napi(object, object_from_js = false)]
+pub struct NativeCommitSummary {
+    /// The epoch that it begins.
+    pub epoch: BigInt,
+    /// Who committed.
+    pub committer: NativeSender,
+    /// Whether that was this device.
+    pub own: bool,
+    /// Members it adds.
+    pub added: Vec<NativeMember>,
+    /// Members it removes.
+    pub removed: Vec<NativeMember>,
+    /// Members whose leaf keys it replaces.
+    pub updated: Vec<NativeMember>,
+    /// Whether this device is among the removed.
+    pub removes_self: bool,
+}
+
+/// What a message turned out to be.
+#[napi(discriminant = "type", discriminant_case = "kebab-case", object_from_js = false)]
+pub enum NativeReceived {
+    /// An application message.
+    Message {
+        /// Who sent it.
+        sender: NativeMember,
+        /// The epoch it was sent in.
+        epoch: BigInt,
+        /// What was said.
+        plaintext: Uint8Array,
+        /// What travelled beside it.
+        associated_data: Uint8Array,
+    },
+    /// A proposal.
+    Proposal {
+        /// Who proposes it.
+        sender: NativeSender,
+        /// What is proposed.
+        proposal: NativeProposal,
+    },
+    /// A commit, merged.
+    Commit {
+        /// What it did.
+        commit: NativeCommitSummary,
+        /// Whether a pending commit of this member was dropped.
+        superseded_own: bool,
+    },
+    /// A commit, waiting.
+    Staged {
+        /// What it would do.
+        commit: NativeCommitSummary,
+    },
+    /// Something this member sent itself.
+    OwnEcho,
+}
+
+/// Something that happened in a group.
+#[napi(discriminant = "type", discriminant_case = "kebab-case", object_from_js = false)]
+pub enum NativeGroupEvent {
+    /// A member said something.
+    Message {
+        /// Who.
+        sender: NativeMember,
+        /// In which epoch.
+        epoch: BigInt,
+        /// What.
+        plaintext: Uint8Array,
+        /// What travelled beside it.
+        associated_data: Uint8Array,
+    },
+    /// A proposal waits.
+    Proposal {
+        /// Whose.
+        sender: NativeSender,
+        /// What is proposed.
+        proposal: NativeProposal,
+    },
+    /// A commit waits.
+    CommitStaged {
+        /// What it would do.
+        commit: NativeCommitSummary,
+    },
+    /// A commit was merged.
+    EpochChanged {
+        /// What it did.
+        commit: NativeCommitSummary,
+        /// Whether a pending commit of this member was dropped.
+        superseded_own: bool,
+    },
+}
+
+/// A commit that waits for its acceptance.
+#[napi(object, object_from_js = false)]
+pub struct NativeCommitted {
+    /// For everybody in the group.
+    pub commit: Uint8Array,
+    /// For those it adds.
+    pub welcome: Option<Uint8Array>,
+    /// What it does.
+    pub summary: NativeCommitSummary,
+}
+
+/// What a key package says about its owner.
+#[napi(object, object_from_js = false)]
+pub struct NativeKeyPackageInfo {
+    /// Whom its credential names.
+    pub identity: Uint8Array,
+    /// The key its owner's messages are verified with.
+    pub signature_key: Uint8Array,
+    /// The suite it is for.
+    pub suite: String,
+    /// Whether it may be used more than once.
+    pub last_resort: bool,
+    /// When it becomes invalid, in milliseconds since 1970.
+    pub expires: f64,
+    /// What names it.
+    pub reference: Uint8Array,
+}
+
+/// Milliseconds as JavaScript counts them; exact until the year 287396.
+#[allow(clippy::cast_precision_loss, reason = "dates beyond 2^53 milliseconds have no meaning in JavaScript")]
+fn milliseconds(time: coterie_types::Timestamp) -> f64 {
+    time.as_millis() as f64
+}
+
+impl From<Member> for NativeMember {
+    fn from(member: Member) -> Self {
+        Self {
+            leaf: member.leaf.number(),
+            identity: member.identity.into(),
+            signature_key: member.signature_key.into(),
+            expires: member.expires.map(milliseconds),
+        }
+    }
+}
+
+impl From<Sender> for NativeSender {
+    fn from(sender: Sender) -> Self {
+        match sender {
+            Sender::Member(member) => Self::Member { member: member.into() },
+            Sender::Outsider => Self::Outsider,
+        }
+    }
+}
+
+impl From<ProposalSummary> for NativeProposal {
+    fn from(proposal: ProposalSummary) -> Self {
+        match proposal {
+            ProposalSummary::Add { identity, signature_key } => {
+                Self::Add { identity: identity.into(), signature_key: signature_key.into() }
+            }
+            ProposalSummary::Update => Self::Update,
+            ProposalSummary::Remove(member) => Self::Remove { member: member.into() },
+            ProposalSummary::PreSharedKey => Self::PreSharedKey,
+            ProposalSummary::GroupContextExtensions => Self::GroupContextExtensions,
+            ProposalSummary::Other(number) => Self::Other { number: number.into() },
+        }
+    }
+}
+
+pub(crate) fn members(members: Vec<Member>) -> Vec<NativeMember> {
+    members.into_iter().map(NativeMember::from).collect()
+}
+
+impl From<CommitSummary> for NativeCommitSummary {
+    fn from(summary: CommitSummary) -> Self {
+        Self {
+            epoch: summary.epoch.number().into(),
+            committer: summary.committer.into(),
+            own: summary.own,
+            added: members(summary.added),
+            removed: members(summary.removed),
+            updated: members(summary.updated),
+            removes_self: summary.removes_self,
+        }
+    }
+}
+
+impl From<Received> for NativeReceived {
+    fn from(received: Received) -> Self {
+        match received {
+            Received::Message { sender, epoch, plaintext, associated_data } => Self::Message {
+                sender: sender.into(),
+                epoch: epoch.number().into(),
+                plaintext: plaintext.into(),
+                associated_data: associated_data.into(),
+            },
+            Received::Proposal { sender, proposal } => {
+                Self::Proposal { sender: sender.into(), proposal: proposal.into() }
+            }
+            Received::Commit { commit, superseded_own } => {
+                Self::Commit { commit: commit.into(), superseded_own }
+            }
+            Received::Staged(commit) => Self::Staged { commit: commit.into() },
+            Received::OwnEcho => Self::OwnEcho,
+        }
+    }
+}
+
+impl From<GroupEvent> for NativeGroupEvent {
+    fn from(event: GroupEvent) -> Self {
+        match event {
+            GroupEvent::Message { sender, epoch, plaintext, associated_data } => Self::Message {
+                sender: sender.into(),
+                epoch: epoch.number().into(),
+                plaintext: plaintext.into(),
+                associated_data: associated_data.into(),
+            },
+            GroupEvent::Proposal { sender, proposal } => {
+                Self::Proposal { sender: sender.into(), proposal: proposal.into() }
+            }
+            GroupEvent::CommitStaged { commit } => Self::CommitStaged { commit: commit.into() },
+            GroupEvent::EpochChanged { commit, superseded_own } => {
+                Self::EpochChanged { commit: commit.into(), superseded_own }
+            }
+        }
+    }
+}
+
+impl From<Committed> for NativeCommitted {
+    fn from(committed: Committed) -> Self {
+        Self {
+            commit: committed.commit.into(),
+            welcome: committed.welcome.map(Uint8Array::from),
+            summary: committed.summary.into(),
+        }
+    }
+}
+
+impl From<KeyPackageInfo> for NativeKeyPackageInfo {
+    fn from(info: KeyPackageInfo) -> Self {
+        Self {
+            identity: info.identity.into(),
+            signature_key: info.signature_key.into(),
+            suite: info.suite.name().to_owned(),
+            last_resort: info.last_resort,
+            expires: milliseconds(info.expires),
+            reference: info.reference.into(),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Every error code, once.
+//!
+//! A code is a stable string and public API: it never changes meaning and is never used again for another.
+//! `docs/error-codes.md` and the TypeScript union in `ts/error-codes.ts` are generated from this list by
+//! `cargo xtask generate`.
+
+use std::fmt;
+
+/// The stable name of one way in which a call can fail.
+#[derive(Clone, Copy)]
+pub struct Code(&'static Entry);
+
+/// Whether the same call may succeed later.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Retry {
+    /// Never, with these arguments and in this state.
+    Never,
+    /// Yes: nothing was changed, and the cause may pass.
+    Later,
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: &'static str,
+    retry: Retry,
+    meaning: &'static str,
+    next: &'static str,
+}
+
+/// What every error of the stack answers.
+pub trait ErrorCode: std::error::Error {
+    /// The most specific code there is: an error that wraps another answers with its cause's.
+    fn code(&self) -> Code;
+}
+
+impl Code {
+    /// The string that crosses every boundary.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0.name
+    }
+
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub const fn retry(self) -> Retry {
+        self.0.retry
+    }
+
+    /// What happened, in one sentence.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        self.0.meaning
+    }
+
+    /// What the caller can do about it, in one sentence.
+    #[must_use]
+    pub const fn next(self) -> &'static str {
+        self.0.next
+    }
+}
+
+impl PartialEq for Code {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Code {}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+macro_rules! codes {
+    ($($name:ident, $retry:ident, $meaning:literal, $next:literal;)+) => {
+        impl Code {
+            $(
+                #[doc = $meaning]
+                #[doc = ""]
+                #[doc = $next]
+                pub const $name: Self = Self(&Entry {
+                    name: stringify!($name),
+                    retry: Retry::$retry,
+                    meaning: $meaning,
+                    next: $next,
+                });
+            )+
+
+            /// Every code, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+        }
+    };
+}
+
+codes! {
+    // Calls.
+    INVALID_ARGUMENT, Never, "An argument is of the wrong type, empty, too long or out of range.",
+        "Correct the argument that the message names.";
+    HANDLE_CLOSED, Never, "The object was closed, by close(), by leaving an `await using` block or by its owner.",
+        "Open or join again; do not use an object after closing it.";
+    ABORTED, Later, "The call's AbortSignal fired before the work began.",
+        "Nothing was changed; call again when wanted.";
+    BUSY, Later, "Too much work is already waiting on this object.",
+        "Await some of the calls under way, then call again.";
+    FEED_FULL, Later, "A subscriber of this object's events has not consumed them and its queue is full.",
+        "Nothing was changed; consume or close the event stream, then call again.";
+    INTERNAL, Never, "An invariant of Coterie did not hold, or native code panicked. This is a defect of ours.",
+        "Report it with the message; close the object and open it again.";
+    NATIVE_LOAD_FAILED, Never, "The native addon could not be loaded.",
+        "Read the cause: it names the file that was tried, what the system said and what to install.";
+    RANDOMNESS_UNAVAILABLE, Later, "The operating system gave no randomness.",
+        "Call again; if it persists, the machine is not fit to hold keys.";
+
+    // Directory and group channel.
+    DIRECTORY_EMPTY, Later, "The directory holds no key package of this identity.",
+        "Ask the member to publish more key packages.";
+    CHANNEL_CLOSED, Never, "The group channel has ended.",
+        "Connect the group to a channel again.";
+    CHANNEL_BEHIND, Never, "The group channel no longer holds the position that was asked for.",
+        "Messages are missing: leave the group and ask to be invited again.";
+    COMMIT_SUPERSEDED, Later, "Another member's commit came first; this one was dropped.",
+        "Look at the new roster and repeat the change if it is still wanted.";
+
+    // MLS.
+    MLS_MALFORMED, Never, "The bytes are not a well-formed MLS message of the kind that was expected.",
+        "Check that the bytes are complete and of the right kind.";
+    MLS_UNSUPPORTED, Never, "The cipher suite, protocol version or credential type is not supported here.",
+        "Use a suite that every member supports.";
+    MLS_NOT_AUTHENTIC, Never, "A message, signature or confirmation did not verify. Nothing was changed.",
+        "Drop the message; whoever sent it is faulty or not a member.";
+    MLS_WRONG_GROUP, Never, "The message belongs to another group.",
+        "Hand it to the group whose id it carries.";
+    MLS_WRONG_EPOCH, Never, "The message is for an epoch this member has left too long ago or has not reached.",
+        "If it is ahead, process the missing commits first; if it is behind, it is lost.";
+    MLS_ALREADY_PROCESSED, Never, "This message was processed before, or its key was used up.",
+        "Nothing: duplicates are harmless.";
+    MLS_INVALID_COMMIT, Never, "A commit breaks the rules of the protocol. Nothing was changed.",
+        "Report its sender to the other members.";
+    MLS_INVALID_PROPOSAL, Never, "A proposal breaks the rules of the protocol. Nothing was changed.",
+        "Drop it.";
+    MLS_INVALID_KEY_PACKAGE, Never, "A key package is forged, expired, or not fit for this group.",
+        "Fetch a newer one.";
+    MLS_KEY_PACKAGE_NOT_FOUND, Never, "The Welcome is for a key package that this device does not hold, or has used before.",
+        "Publish a new key package and ask to be invited again.";
+    MLS_WELCOME_INVALID, Never, "The Welcome or its tree is damaged, forged, or does not fit together.",
+        "Ask to be invited again.";
+    MLS_GROUP_EXISTS, Never, "This device already holds a group with this id.",
+        "Open the existing group, or choose another id.";
+    MLS_GROUP_NOT_FOUND, Never, "This device holds no group with this id.",
+        "Join it first.";
+    MLS_REMOVED, Never, "This member was removed from the group; its keys are gone.",
+        "Ask to be invited again.";
+    MLS_MEMBER_NOT_FOUND, Never, "No member sits at this leaf.",
+        "Read the roster again; it changes with every commit.";
+    MLS_ALREADY_MEMBER, Never, "The key package's owner, or its key, is in the group already.",
+        "Use a fresh key package of somebody who is not a member.";
+    MLS_CANNOT_REMOVE_SELF, Never, "A member cannot commit its own removal.",
+        "Propose to leave; another member commits it.";
+    MLS_COMMIT_PENDING, Later, "A commit of this member is waiting to be merged or discarded.",
+        "Merge or discard it first.";
+    MLS_NO_PENDING_COMMIT, Never, "There is no commit waiting to be merged or discarded.",
+        "Nothing: it was merged or dropped already.";
+    MLS_PROPOSALS_PENDING, Later, "Proposals wait to be committed; no message may be sent before.",
+        "Commit the pending proposals first.";
+    MLS_NOTHING_TO_COMMIT, Never, "The commit would change nothing.",
+        "Give it something to add, remove or update.";
+    MLS_TOO_LARGE, Never, "A message or a group is above a stated limit.",
+        "Split it; the limit is named in the message.";
+    MLS_PSK_NOT_FOUND, Never, "A pre-shared key that the message refers to is not known here.",
+        "Store the key, then process the message again.";
+    MLS_GROUP_INFO_INVALID, Never, "The GroupInfo or its tree is damaged, forged, incomplete, or does not fit together.",
+        "Ask a member for a newer one.";
+    MLS_REFUSED_BY_POLICY, Never, "The application's policy refused a member of this commit. Nothing was changed.",
+        "Resolve the refusal, then process or discard the commit.";
+
+    // Storage.
+    STORE_LOCKED, Later, "Another process or handle has this store open.",
+        "Close the other one; a store has one owner at a time.";
+    STORE_WRONG_KEY, Never, "The passphrase or key does not open this store.",
+        "Give the right one; there is no other way in.";
+    STORE_DAMAGED, Never, "The store's file is damaged: a page failed its integrity check.",
+        "Restore a backup, then rejoin the groups.";
+    STORE_NEWER, Never, "The store was written by a newer version of Coterie.",
+        "Upgrade Coterie; nothing was changed.";
+    STORE_FULL, Later, "The disk is full. Nothing of this step was stored.",
+        "Free space and call again.";
+    STORE_IO, Later, "The operating system reported an I/O error. Nothing of this step was acknowledged.",
+        "Check the disk; close and open the store again.";
+    STORE_BUSY, Later, "The store's file is locked by another program.",
+        "Call again.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_unique_and_says_what_happened_and_what_to_do() {
+        for (index, code) in Code::ALL.iter().enumerate() {
+            assert!(!Code::ALL[..index].contains(code), "{code} is listed twice");
+            assert!(
+                code.meaning().ends_with('.') && code.next().ends_with('.'),
+                "{code} needs two sentences"
+            );
+            assert!(
+                code.as_str().bytes().all(|b| b.is_ascii_uppercase() || b == b'_'),
+                "{code} is not a constant"
+            );
+        }
+    }
+}

@@ -1,0 +1,324 @@
+import { CoterieError, unwrap } from '../errors.js'
+import { abortable, type AbortOptions } from '../internal/abort.js'
+import * as check from '../internal/arguments.js'
+import { native, type NativeDevice } from '../native.js'
+import type { Directory } from './directory.js'
+import { Group } from './group.js'
+import { CIPHER_SUITES, DEFAULT_CIPHER_SUITE, type CipherSuite } from './suites.js'
+
+/** Who a device is. */
+export interface DeviceOptions {
+  /** Whom its credential names: a user, usually the same on all of the user's devices. Text is taken as UTF-8. */
+  readonly identity: string | Uint8Array
+  /** The suite of its key packages and groups where a call does not name another. */
+  readonly suite?: CipherSuite
+  /** The time in milliseconds since 1970; the system's where none is given. */
+  readonly clock?: () => number
+}
+
+/** What opens a store: a passphrase, or 32 bytes that the application keeps elsewhere. */
+export type StoreKey =
+  | { readonly passphrase: string | Uint8Array; readonly key?: undefined }
+  | { readonly key: Uint8Array; readonly passphrase?: undefined }
+
+/** Which device is opened, and what opens it. */
+export type OpenDeviceOptions = StoreKey &
+  AbortOptions & {
+    /** The path of the encrypted database. Files beside it begin with the same name. */
+    readonly store: string
+    /** Whom a new device's credential names; where the store holds a device, it must be this one's. */
+    readonly identity?: string | Uint8Array
+    /** The suite of a new device. */
+    readonly suite?: CipherSuite
+    /** Whether a store that is not there is made; true where nothing is said. */
+    readonly create?: boolean
+    /** The time in milliseconds since 1970; the system's where none is given. */
+    readonly clock?: () => number
+  }
+
+/** How the key of a store is changed. */
+export type RekeyOptions = StoreKey &
+  AbortOptions & {
+    /**
+     * Whether everything stored is encrypted again. Without it only the way in changes, which takes an instant, but
+     * does not shut out somebody who has the old key and an old copy of the key file.
+     */
+    readonly reencrypt?: boolean
+  }
+
+/** How key packages are made. */
+export interface KeyPackageOptions extends AbortOptions {
+  /** The suite they are for; the device's own where none is named. */
+  readonly suite?: CipherSuite
+  /** Whether they may be used again when no other is left. */
+  readonly lastResort?: boolean
+  /** How long they may be used, in milliseconds; 84 days where nothing is said. */
+  readonly lifetime?: number
+}
+
+/** How a group begins. */
+export interface CreateGroupOptions extends AbortOptions {
+  /** The group's id, of 1 to 255 bytes; 32 random ones where none is given. */
+  readonly id?: Uint8Array
+  /** Its suite; the device's own where none is named. */
+  readonly suite?: CipherSuite
+}
+
+/** How a group is joined. */
+export interface JoinOptions extends AbortOptions {
+  /** The group's tree, where it does not travel inside the Welcome. */
+  readonly ratchetTree?: Uint8Array
+}
+
+/** What a key package says about its owner. Its signatures were checked. */
+export interface KeyPackageInfo {
+  /** Whom its credential names. */
+  readonly identity: Uint8Array
+  /** The key its owner's messages are verified with. */
+  readonly signatureKey: Uint8Array
+  /** The suite it is for. */
+  readonly suite: CipherSuite
+  /** Whether it may be used more than once. */
+  readonly lastResort: boolean
+  /** When it becomes invalid. */
+  readonly expires: Date
+  /** What names it: a hash over its bytes. */
+  readonly reference: Uint8Array
+}
+
+function storeKey({ passphrase, key }: StoreKey): { passphrase: Uint8Array } | { key: Uint8Array } {
+  if ((passphrase === undefined) === (key === undefined)) {
+    throw new CoterieError('INVALID_ARGUMENT', 'either passphrase or key must be given')
+  }
+  if (key === undefined) return { passphrase: check.bytesOrText(passphrase, 'passphrase') }
+  return { key: check.bytes(key, 'key') }
+}
+
+/** What one call may be asked to make: each is two key pairs and a signature. */
+const MAX_KEY_PACKAGES = 10_000
+
+function suiteOrDefault(value: CipherSuite | undefined): CipherSuite | undefined {
+  return value === undefined ? undefined : check.oneOf(value, CIPHER_SUITES, 'suite')
+}
+
+/**
+ * One installation of one user: an identity, signature keys, the key packages it has published and its groups.
+ *
+ * A device that was created lives in memory and ends with the process. One that was opened lives in an encrypted store:
+ * each step is on disk before its call resolves, and everything is there again after a crash. Close it, or hold it with
+ * `await using`.
+ *
+ * @example
+ * ```ts
+ * await using alice = await Device.open({ store: './alice.db', passphrase, identity: 'alice' })
+ * await alice.publish(directory)
+ * ```
+ */
+export class Device implements Disposable, AsyncDisposable {
+  #native: NativeDevice | undefined
+  readonly #clock: () => number
+
+  private constructor(device: NativeDevice, clock: () => number) {
+    this.#native = device
+    this.#clock = clock
+  }
+
+  /**
+   * Opens the device that a store holds, or makes one there.
+   *
+   * A store has one owner at a time, on this machine and in all its processes.
+   *
+   * @throws {@link CoterieError} `STORE_LOCKED`, `STORE_WRONG_KEY`, `STORE_DAMAGED`, `STORE_NEWER`, `STORE_FULL`,
+   * `STORE_IO`, `STORE_BUSY`, `INVALID_ARGUMENT`, `RANDOMNESS_UNAVAILABLE`.
+   */
+  static async open(options: OpenDeviceOptions): Promise<Device> {
+    const { store, identity, suite, create = true, clock = Date.now } = check.options(options)
+    const signal = check.signal(options)
+    const file = {
+      path: check.text(store, 'store'),
+      create: create === true,
+      ...storeKey(check.options(options)),
+    }
+    const bytes = identity === undefined ? undefined : check.bytesOrText(identity, 'identity')
+    const name = suiteOrDefault(suite) ?? DEFAULT_CIPHER_SUITE
+    if (typeof clock !== 'function') throw new CoterieError('INVALID_ARGUMENT', 'clock must be a function')
+    const device = await abortable(signal, (cancellation) =>
+      native.NativeDevice.open(file, bytes, name, cancellation),
+    )
+    return new Device(device, clock)
+  }
+
+  /**
+   * Makes a device with fresh keys, in memory.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_TOO_LARGE`, `RANDOMNESS_UNAVAILABLE`.
+   */
+  static async create(options: DeviceOptions): Promise<Device> {
+    const { identity, suite, clock = Date.now } = check.options(options)
+    const bytes = check.bytesOrText(identity, 'identity')
+    if (typeof clock !== 'function') throw new CoterieError('INVALID_ARGUMENT', 'clock must be a function')
+    return new Device(
+      unwrap(native.NativeDevice.create(bytes, suiteOrDefault(suite) ?? DEFAULT_CIPHER_SUITE)),
+      clock,
+    )
+  }
+
+  /** @internal Whether `value` is one, and not only looks like one. */
+  static is(value: object): value is Device {
+    return #native in value
+  }
+
+  /** Whom this device's credential names. */
+  get identity(): Uint8Array {
+    return this.#device.identity
+  }
+
+  /** The suite used where a call does not name another. */
+  get suite(): CipherSuite {
+    return this.#device.suite as CipherSuite
+  }
+
+  /** The key that this device's messages are verified with in groups of `suite`. */
+  signatureKey(suite: CipherSuite = this.suite): Uint8Array {
+    return unwrap(this.#device.signatureKey(check.oneOf(suite, CIPHER_SUITES, 'suite')))
+  }
+
+  /**
+   * Makes one key package: what lets others add this device while it is away.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `RANDOMNESS_UNAVAILABLE`.
+   */
+  async keyPackage(options?: KeyPackageOptions): Promise<Uint8Array> {
+    const [only] = await this.keyPackages(1, options)
+    if (only === undefined)
+      throw new CoterieError('INTERNAL', 'one key package was asked for and none was made')
+    return only
+  }
+
+  /**
+   * Makes several key packages at once.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `RANDOMNESS_UNAVAILABLE`.
+   */
+  async keyPackages(count: number, options?: KeyPackageOptions): Promise<Uint8Array[]> {
+    const device = this.#device
+    const { suite, lastResort, lifetime } = check.options(options)
+    const signal = check.signal(options)
+    const order = {
+      count: check.upTo(MAX_KEY_PACKAGES, count, 'count'),
+      suite: suiteOrDefault(suite) ?? this.suite,
+      lastResort: lastResort === true,
+      ...(lifetime === undefined ? {} : { lifetime: check.milliseconds(lifetime, 'lifetime') }),
+    }
+    return abortable(signal, (cancellation) => device.keyPackages(order, this.#now(), cancellation))
+  }
+
+  /** Makes `count` key packages and publishes them to `directory`. */
+  async publish(directory: Directory, count = 1, options?: KeyPackageOptions): Promise<void> {
+    const target = check.having(directory, ['publish'], 'directory')
+    const packages = await this.keyPackages(count, options)
+    await target.publish(this.identity, packages, { signal: check.signal(options) })
+  }
+
+  /**
+   * Checks a key package and says whose it is.
+   *
+   * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_INVALID_KEY_PACKAGE`, `MLS_UNSUPPORTED`.
+   */
+  inspectKeyPackage(keyPackage: Uint8Array): KeyPackageInfo {
+    const info = unwrap(this.#device.inspectKeyPackage(check.bytes(keyPackage, 'keyPackage'), this.#now()))
+    return { ...info, suite: info.suite as CipherSuite, expires: new Date(info.expires) }
+  }
+
+  /**
+   * Begins a group with this device as its only member.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_GROUP_EXISTS`, `RANDOMNESS_UNAVAILABLE`.
+   */
+  async createGroup(options?: CreateGroupOptions): Promise<Group> {
+    const device = this.#device
+    const { id, suite } = check.options(options)
+    const signal = check.signal(options)
+    const bytes = id === undefined ? undefined : check.bytes(id, 'id')
+    const name = suiteOrDefault(suite)
+    const group = await abortable(signal, (cancellation) =>
+      device.createGroup(bytes, name, this.#now(), cancellation),
+    )
+    return new Group(group, this.#clock)
+  }
+
+  /**
+   * Joins a group by the Welcome that a member sent.
+   *
+   * The key package it was made for is used up; a Welcome that is refused uses up nothing.
+   *
+   * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_WELCOME_INVALID`, `MLS_KEY_PACKAGE_NOT_FOUND`, `MLS_UNSUPPORTED`,
+   * `MLS_GROUP_EXISTS`.
+   */
+  async join(welcome: Uint8Array, options?: JoinOptions): Promise<Group> {
+    const device = this.#device
+    const { ratchetTree } = check.options(options)
+    const signal = check.signal(options)
+    const bytes = check.bytes(welcome, 'welcome')
+    const tree = ratchetTree === undefined ? undefined : check.bytes(ratchetTree, 'ratchetTree')
+    const group = await abortable(signal, (cancellation) => device.join(bytes, tree, cancellation))
+    return new Group(group, this.#clock)
+  }
+
+  /**
+   * Loads a group that this device is in; undefined where it is in none of that id.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `STORE_DAMAGED`, `STORE_IO`, `HANDLE_CLOSED`.
+   */
+  async openGroup(id: Uint8Array, options?: AbortOptions): Promise<Group | undefined> {
+    const device = this.#device
+    const signal = check.signal(options)
+    const bytes = check.bytes(id, 'id')
+    const group = await abortable(signal, (cancellation) => device.openGroup(bytes, cancellation))
+    return group === null ? undefined : new Group(group, this.#clock)
+  }
+
+  /**
+   * Makes another key the one that opens the store. If the process dies meanwhile, the old one opens it, or the new one.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `STORE_FULL`, `STORE_IO`, `HANDLE_CLOSED`.
+   */
+  async rekey(options: RekeyOptions): Promise<void> {
+    const device = this.#device
+    const { reencrypt } = check.options(options)
+    const signal = check.signal(options)
+    const order = { ...storeKey(check.options(options)), reencrypt: reencrypt === true }
+    await abortable(signal, (cancellation) => device.rekey(order, cancellation))
+  }
+
+  /**
+   * Lets go of the device and frees its store for the next owner, once what is under way is done. Groups of a stored
+   * device answer `HANDLE_CLOSED` from then on; those of a device in memory stay open until they are closed themselves.
+   * Closing twice is fine.
+   *
+   * @throws {@link CoterieError} `STORE_FULL`, `STORE_IO`: everything that was acknowledged is there when it is opened again.
+   */
+  async close(): Promise<void> {
+    const device = this.#native
+    this.#native = undefined
+    if (device !== undefined) unwrap(await device.close())
+  }
+
+  /** Begins to close, without waiting for it: `await using` waits. */
+  [Symbol.dispose](): void {
+    this.close().catch(() => undefined)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  get #device(): NativeDevice {
+    if (this.#native === undefined) throw new CoterieError('HANDLE_CLOSED', 'the device was closed')
+    return this.#native
+  }
+
+  #now(): number {
+    return check.time(this.#clock)
+  }
+}

@@ -1,0 +1,190 @@
+/** What happens in a group, and to whom. */
+import type {
+  NativeCommitSummary,
+  NativeGroupEvent,
+  NativeMember,
+  NativeProposal,
+  NativeReceived,
+  NativeSender,
+} from '../native.js'
+
+/** One member of a group. */
+export interface Member {
+  /** Its place in the group's tree: its own while it stays, perhaps another's afterwards. */
+  readonly leaf: number
+  /** Whom its credential names. Several devices of one user share it. */
+  readonly identity: Uint8Array
+  /** The identity as text, where it is text. */
+  readonly name: string | undefined
+  /** The key that its messages are verified with: what an application pins. */
+  readonly signatureKey: Uint8Array
+  /** Until when its leaf is valid; undefined once it has updated its leaf. */
+  readonly expires: Date | undefined
+}
+
+/** Who sent a proposal or commit. */
+export type Sender = { readonly type: 'member'; readonly member: Member } | { readonly type: 'outsider' }
+
+/** One proposal, in words. */
+export type Proposal =
+  | {
+      readonly type: 'add'
+      readonly identity: Uint8Array
+      readonly name: string | undefined
+      readonly signatureKey: Uint8Array
+    }
+  | { readonly type: 'update' }
+  | { readonly type: 'remove'; readonly member: Member }
+  | { readonly type: 'pre-shared-key' }
+  | { readonly type: 'group-context-extensions' }
+  | { readonly type: 'other'; readonly number: number }
+
+/** What a commit does, and to whom. */
+export interface CommitSummary {
+  /** The epoch that it begins. */
+  readonly epoch: bigint
+  /** Who committed. */
+  readonly committer: Sender
+  /** Whether that was this device. */
+  readonly own: boolean
+  /** Members it adds. */
+  readonly added: readonly Member[]
+  /** Members it removes. */
+  readonly removed: readonly Member[]
+  /** Members whose leaf keys it replaces, the committer's among them. */
+  readonly updated: readonly Member[]
+  /** Whether this device is among the removed. */
+  readonly removesSelf: boolean
+}
+
+/** A member said something. */
+export interface MessageEvent {
+  readonly type: 'message'
+  readonly sender: Member
+  /** The epoch it was said in. */
+  readonly epoch: bigint
+  readonly plaintext: Uint8Array
+  /** What travelled beside it: readable by everybody on the way, authentic to members. */
+  readonly associatedData: Uint8Array
+}
+
+/** A proposal waits for a commit. */
+export interface ProposalEvent {
+  readonly type: 'proposal'
+  readonly sender: Sender
+  readonly proposal: Proposal
+}
+
+/** A commit waits to be merged or discarded. */
+export interface CommitStagedEvent {
+  readonly type: 'commit-staged'
+  readonly commit: CommitSummary
+}
+
+/** A commit was merged: a new epoch has begun or, where it removes this device, membership has ended. */
+export interface EpochChangedEvent {
+  readonly type: 'epoch-changed'
+  readonly commit: CommitSummary
+  /** Whether this member's own pending commit was dropped, because this one came first. */
+  readonly supersededOwn: boolean
+}
+
+/** Something that happened in a group. */
+export type GroupEvent = MessageEvent | ProposalEvent | CommitStagedEvent | EpochChangedEvent
+
+/** What a message turned out to be. */
+export type Received =
+  | MessageEvent
+  | ProposalEvent
+  | { readonly type: 'commit'; readonly commit: CommitSummary; readonly supersededOwn: boolean }
+  | { readonly type: 'staged'; readonly commit: CommitSummary }
+  | { readonly type: 'own-echo' }
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** The identity as text, where it is text. */
+function nameOf(identity: Uint8Array): string | undefined {
+  try {
+    return UTF8.decode(identity)
+  } catch {
+    return undefined
+  }
+}
+
+/** @internal */
+export function toMember(member: NativeMember): Member {
+  const { leaf, identity, signatureKey, expires } = member
+  return {
+    leaf,
+    identity,
+    name: nameOf(identity),
+    signatureKey,
+    expires: expires === undefined ? undefined : new Date(expires),
+  }
+}
+
+function toSender(sender: NativeSender): Sender {
+  return sender.type === 'member' ? { type: 'member', member: toMember(sender.member) } : sender
+}
+
+/** @internal */
+export function toProposal(proposal: NativeProposal): Proposal {
+  switch (proposal.type) {
+    case 'add':
+      return { ...proposal, name: nameOf(proposal.identity) }
+    case 'remove':
+      return { type: 'remove', member: toMember(proposal.member) }
+    default:
+      return proposal
+  }
+}
+
+/** @internal */
+export function toCommitSummary(summary: NativeCommitSummary): CommitSummary {
+  return {
+    ...summary,
+    committer: toSender(summary.committer),
+    added: summary.added.map(toMember),
+    removed: summary.removed.map(toMember),
+    updated: summary.updated.map(toMember),
+  }
+}
+
+type NativeMessage = Extract<NativeReceived, { type: 'message' }>
+type NativeProposed = Extract<NativeReceived, { type: 'proposal' }>
+
+function toMessage(message: NativeMessage): MessageEvent {
+  return { ...message, sender: toMember(message.sender) }
+}
+
+function toProposed({ sender, proposal }: NativeProposed): ProposalEvent {
+  return { type: 'proposal', sender: toSender(sender), proposal: toProposal(proposal) }
+}
+
+/** @internal */
+export function toReceived(received: NativeReceived): Received {
+  switch (received.type) {
+    case 'message':
+      return toMessage(received)
+    case 'proposal':
+      return toProposed(received)
+    case 'commit':
+    case 'staged':
+      return { ...received, commit: toCommitSummary(received.commit) }
+    case 'own-echo':
+      return received
+  }
+}
+
+/** @internal */
+export function toGroupEvent(event: NativeGroupEvent): GroupEvent {
+  switch (event.type) {
+    case 'message':
+      return toMessage(event)
+    case 'proposal':
+      return toProposed(event)
+    case 'commit-staged':
+    case 'epoch-changed':
+      return { ...event, commit: toCommitSummary(event.commit) }
+  }
+}

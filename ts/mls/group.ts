@@ -1,0 +1,378 @@
+import { toError, type CoterieError } from '../errors.js'
+import { abortable, type AbortOptions } from '../internal/abort.js'
+import * as check from '../internal/arguments.js'
+import { drain } from '../internal/feed.js'
+import type { NativeGroup } from '../native.js'
+import {
+  toCommitSummary,
+  toGroupEvent,
+  toMember,
+  toProposal,
+  toReceived,
+  type CommitSummary,
+  type GroupEvent,
+  type Member,
+  type Proposal,
+  type Received,
+} from './events.js'
+import type { CipherSuite } from './suites.js'
+
+/** What a commit shall change, beside the proposals that wait for one. */
+export interface Changes {
+  /** Key packages of those to be added. */
+  readonly add?: readonly Uint8Array[]
+  /** Leaves of those to be removed. */
+  readonly remove?: readonly number[]
+  /** Whether to replace this member's own keys even where nothing else demands it. */
+  readonly update?: boolean
+}
+
+/** A commit that waits for its acceptance. */
+export interface Committed {
+  /** For everybody in the group. */
+  readonly commit: Uint8Array
+  /** For those it adds, once the commit was accepted. */
+  readonly welcome: Uint8Array | undefined
+  /** What it does. */
+  readonly summary: CommitSummary
+}
+
+/** How a message is sealed. */
+export interface EncryptOptions extends AbortOptions {
+  /** Travels beside the message: readable by everybody on the way, authentic to members. */
+  readonly associatedData?: Uint8Array
+}
+
+const NOTHING = new Uint8Array()
+
+/**
+ * One member's view of one group, without any network: bytes in, bytes out.
+ *
+ * Whoever delivers messages decides in which order commits count. A commit of this member is only pending until
+ * {@link Group.mergePending} is called or the commit's own bytes are received back.
+ *
+ * Calls on one group are done in the order in which they are made. Close the group, or hold it with `using`.
+ *
+ * @example
+ * ```ts
+ * const { commit, welcome } = await group.commit({ add: [keyPackage] })
+ * await sendToAll(commit)
+ * await group.mergePending()
+ * await sendToJoiner(welcome)
+ * ```
+ */
+export class Group implements Disposable, AsyncDisposable {
+  readonly #native: NativeGroup
+  readonly #clock: () => number
+  readonly #id: Uint8Array
+
+  /** @internal */
+  constructor(group: NativeGroup, clock: () => number) {
+    this.#native = group
+    this.#clock = clock
+    this.#id = group.id
+  }
+
+  /** @internal Whether `value` is one, and not only looks like one. */
+  static is(value: object): value is Group {
+    return #native in value
+  }
+
+  /** The group's name: equal at every member. */
+  get id(): Uint8Array {
+    return this.#id.slice()
+  }
+
+  /** The group's cipher suite. */
+  get suite(): CipherSuite {
+    return this.#native.suite as CipherSuite
+  }
+
+  /** How many commits the group has seen, as of the last call that is done. */
+  get epoch(): bigint {
+    return this.#native.epoch
+  }
+
+  /** This device's place in the tree. */
+  get ownLeaf(): number {
+    return this.#native.ownLeaf
+  }
+
+  /** Whether this device is still in the group. */
+  get isMember(): boolean {
+    return this.#native.isMember
+  }
+
+  /**
+   * Everybody in the group, from left to right.
+   *
+   * @throws {@link CoterieError} `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async members(options?: AbortOptions): Promise<Member[]> {
+    const members = await this.#call(options, (cancellation) => this.#native.members(cancellation))
+    return members.map(toMember)
+  }
+
+  /**
+   * The proposals that wait for a commit, oldest first.
+   *
+   * @throws {@link CoterieError} `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async pendingProposals(options?: AbortOptions): Promise<Proposal[]> {
+    const proposals = await this.#call(options, (cancellation) => this.#native.pendingProposals(cancellation))
+    return proposals.map(toProposal)
+  }
+
+  /**
+   * What this member's own pending commit would do; undefined where none is pending.
+   *
+   * @throws {@link CoterieError} `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async pendingCommit(options?: AbortOptions): Promise<CommitSummary | undefined> {
+    const summary = await this.#call(options, (cancellation) => this.#native.pendingCommit(cancellation))
+    return summary === null ? undefined : toCommitSummary(summary)
+  }
+
+  /**
+   * What the staged commit would do; undefined where none is staged.
+   *
+   * @throws {@link CoterieError} `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async stagedCommit(options?: AbortOptions): Promise<CommitSummary | undefined> {
+    const summary = await this.#call(options, (cancellation) => this.#native.stagedCommit(cancellation))
+    return summary === null ? undefined : toCommitSummary(summary)
+  }
+
+  /**
+   * A value that all members of this epoch share and nobody else can know: equal values prove equal views.
+   *
+   * @throws {@link CoterieError} `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async epochAuthenticator(): Promise<Uint8Array> {
+    return this.#call(undefined, () => this.#native.epochAuthenticator())
+  }
+
+  /**
+   * A key of this epoch for another protocol, bound to `label` and `context`.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_TOO_LARGE`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async exportSecret(label: string, context: Uint8Array, length: number): Promise<Uint8Array> {
+    const name = check.text(label, 'label')
+    const bytes = check.bytes(context, 'context')
+    const count = check.u32(length, 'length')
+    return this.#call(undefined, () => this.#native.exportSecret(name, bytes, count))
+  }
+
+  /**
+   * Commits `changes` and every proposal that waits. The group moves on when the commit is merged, not before.
+   *
+   * @throws {@link CoterieError} `MLS_COMMIT_PENDING`, `MLS_NOTHING_TO_COMMIT`, `MLS_INVALID_KEY_PACKAGE`, `MLS_MALFORMED`,
+   * `MLS_ALREADY_MEMBER`, `MLS_MEMBER_NOT_FOUND`, `MLS_CANNOT_REMOVE_SELF`, `MLS_TOO_LARGE`, `MLS_REMOVED`,
+   * `HANDLE_CLOSED`.
+   */
+  async commit(changes: Changes = {}, options?: AbortOptions): Promise<Committed> {
+    const { add = [], remove = [], update } = check.options(changes, 'changes')
+    const wanted = {
+      add: check.bytesList(add, 'add'),
+      remove: check.list(remove, 'remove', check.u32),
+      update: update === true,
+    }
+    const { commit, welcome, summary } = await this.#call(options, (cancellation) =>
+      this.#native.commit(wanted, this.#now(), cancellation),
+    )
+    return { commit, welcome, summary: toCommitSummary(summary) }
+  }
+
+  /**
+   * Proposes to add the holder of a key package; some member's commit makes it happen.
+   *
+   * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_INVALID_KEY_PACKAGE`, `MLS_COMMIT_PENDING`, `MLS_TOO_LARGE`,
+   * `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async proposeAdd(keyPackage: Uint8Array, options?: AbortOptions): Promise<Uint8Array> {
+    const bytes = check.bytes(keyPackage, 'keyPackage')
+    return this.#call(options, (cancellation) => this.#native.proposeAdd(bytes, this.#now(), cancellation))
+  }
+
+  /**
+   * Proposes to remove a member; {@link Group.ownLeaf}, to leave.
+   *
+   * @throws {@link CoterieError} `MLS_MEMBER_NOT_FOUND`, `MLS_COMMIT_PENDING`, `MLS_TOO_LARGE`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async proposeRemove(leaf: number, options?: AbortOptions): Promise<Uint8Array> {
+    const index = check.u32(leaf, 'leaf')
+    return this.#call(options, (cancellation) => this.#native.proposeRemove(index, cancellation))
+  }
+
+  /**
+   * Proposes new keys for this member's own leaf; another member's commit makes it happen.
+   *
+   * @throws {@link CoterieError} `MLS_COMMIT_PENDING`, `MLS_TOO_LARGE`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async proposeUpdate(options?: AbortOptions): Promise<Uint8Array> {
+    return this.#call(options, (cancellation) => this.#native.proposeUpdate(cancellation))
+  }
+
+  /**
+   * Forgets the proposals that wait, at this member only.
+   *
+   * @throws {@link CoterieError} `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async clearProposals(options?: AbortOptions): Promise<void> {
+    await this.#call(options, (cancellation) => this.#native.clearProposals(cancellation))
+  }
+
+  /**
+   * Moves on to the epoch that this member's own commit begins: whoever orders commits has accepted it.
+   *
+   * @throws {@link CoterieError} `MLS_NO_PENDING_COMMIT`, `FEED_FULL`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async mergePending(options?: AbortOptions): Promise<CommitSummary> {
+    return toCommitSummary(
+      await this.#call(options, (cancellation) => this.#native.mergePending(cancellation)),
+    )
+  }
+
+  /**
+   * Drops this member's own commit: it was not accepted. The proposals it covered go on waiting.
+   *
+   * @throws {@link CoterieError} `MLS_NO_PENDING_COMMIT`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async discardPending(options?: AbortOptions): Promise<void> {
+    await this.#call(options, (cancellation) => this.#native.discardPending(cancellation))
+  }
+
+  /**
+   * Takes in one message of the group. A commit is merged at once.
+   *
+   * A refused message changes nothing. `MLS_ALREADY_PROCESSED` is harmless; so is `MLS_WRONG_EPOCH` for a commit that
+   * came second.
+   *
+   * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_NOT_AUTHENTIC`, `MLS_WRONG_GROUP`, `MLS_WRONG_EPOCH`,
+   * `MLS_ALREADY_PROCESSED`, `MLS_INVALID_COMMIT`, `MLS_INVALID_PROPOSAL`, `MLS_INVALID_KEY_PACKAGE`, `MLS_PSK_NOT_FOUND`,
+   * `MLS_TOO_LARGE`, `MLS_COMMIT_PENDING`, `FEED_FULL`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async receive(message: Uint8Array, options?: AbortOptions): Promise<Received> {
+    const bytes = check.bytes(message, 'message')
+    return toReceived(await this.#call(options, (cancellation) => this.#native.receive(bytes, cancellation)))
+  }
+
+  /**
+   * Takes in one message of the group, but lets a commit wait, so that it can be looked at before
+   * {@link Group.mergeStaged} or {@link Group.discardStaged}.
+   *
+   * @throws {@link CoterieError} As {@link Group.receive}.
+   */
+  async stage(message: Uint8Array, options?: AbortOptions): Promise<Received> {
+    const bytes = check.bytes(message, 'message')
+    return toReceived(await this.#call(options, (cancellation) => this.#native.stage(bytes, cancellation)))
+  }
+
+  /**
+   * Takes in several messages in one step, off the JavaScript thread. Each is accepted or refused by itself.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `FEED_FULL`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async receiveAll(
+    messages: readonly Uint8Array[],
+    options?: AbortOptions,
+  ): Promise<(Received | CoterieError)[]> {
+    const list = check.bytesList(messages, 'messages')
+    const all = await this.#call(options, (cancellation) => this.#native.receiveAll(list, cancellation))
+    return all.map((received) => ('failed' in received ? toError(received) : toReceived(received)))
+  }
+
+  /**
+   * Moves on to the epoch that the staged commit begins.
+   *
+   * @throws {@link CoterieError} `MLS_NO_PENDING_COMMIT`, `FEED_FULL`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async mergeStaged(options?: AbortOptions): Promise<CommitSummary> {
+    return toCommitSummary(
+      await this.#call(options, (cancellation) => this.#native.mergeStaged(cancellation)),
+    )
+  }
+
+  /**
+   * Drops the staged commit. This member stays behind in the old epoch, apart from those who merged it.
+   *
+   * @throws {@link CoterieError} `MLS_NO_PENDING_COMMIT`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async discardStaged(options?: AbortOptions): Promise<void> {
+    await this.#call(options, (cancellation) => this.#native.discardStaged(cancellation))
+  }
+
+  /**
+   * Seals a message for the members of this epoch. Text is taken as UTF-8.
+   *
+   * @throws {@link CoterieError} `MLS_PROPOSALS_PENDING`, `MLS_TOO_LARGE`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async encrypt(plaintext: string | Uint8Array, options?: EncryptOptions): Promise<Uint8Array> {
+    const bytes = check.bytesOrText(plaintext, 'plaintext')
+    const associatedData = associatedDataOf(options)
+    return this.#call(options, (cancellation) => this.#native.encrypt(bytes, associatedData, cancellation))
+  }
+
+  /**
+   * Seals several messages in one step, off the JavaScript thread: all of them or, where one is refused, none.
+   *
+   * @throws {@link CoterieError} As {@link Group.encrypt}.
+   */
+  async encryptAll(
+    plaintexts: readonly (string | Uint8Array)[],
+    options?: EncryptOptions,
+  ): Promise<Uint8Array[]> {
+    const list = check.bytesOrTextList(plaintexts, 'plaintexts')
+    const associatedData = associatedDataOf(options)
+    return this.#call(options, (cancellation) => this.#native.encryptAll(list, associatedData, cancellation))
+  }
+
+  /**
+   * Everything that happens in the group from this call on, in order.
+   *
+   * Nothing is dropped: while a subscriber has too much waiting, calls that would add to it are refused with
+   * `FEED_FULL` before they change anything. Ends when the group is closed; rejects with the signal's reason when
+   * aborted. Waiting for events does not keep the process alive.
+   *
+   * @example
+   * ```ts
+   * for await (const event of group.events()) {
+   *   if (event.type === 'message') console.log(event.sender.name, event.plaintext)
+   * }
+   * ```
+   */
+  events(options?: AbortOptions): AsyncIterableIterator<GroupEvent, undefined> {
+    const signal = check.signal(options)
+    return drain((wake) => this.#native.subscribe(wake), toGroupEvent, signal)
+  }
+
+  /** Lets go of the group once the calls under way are done. Closing twice is fine. */
+  close(): void {
+    this.#native.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close()
+  }
+
+  #call<Value>(
+    options: AbortOptions | undefined,
+    call: Parameters<typeof abortable<Value>>[1],
+  ): Promise<Value> {
+    return abortable(check.signal(options), call)
+  }
+
+  #now(): number {
+    return check.time(this.#clock)
+  }
+}
+
+function associatedDataOf(options: EncryptOptions | undefined): Uint8Array {
+  const { associatedData } = check.options(options)
+  return associatedData === undefined ? NOTHING : check.bytes(associatedData, 'associatedData')
+}

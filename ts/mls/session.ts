@@ -1,0 +1,314 @@
+import { CoterieError } from '../errors.js'
+import type { AbortOptions } from '../internal/abort.js'
+import * as check from '../internal/arguments.js'
+import { Queue, Reader } from '../internal/queue.js'
+import type { Delivery, GroupChannel } from './channel.js'
+import { Device, type JoinOptions } from './device.js'
+import type { CommitSummary, EpochChangedEvent, Member, MessageEvent, ProposalEvent } from './events.js'
+import { Group, type Changes, type EncryptOptions } from './group.js'
+
+/** A message of the channel was refused and changed nothing. */
+export interface RefusedEvent {
+  readonly type: 'refused'
+  /** Where it stands in the channel. */
+  readonly position: bigint
+  /** Why. */
+  readonly error: CoterieError
+}
+
+/** Something that happened in a group that is connected to a channel. */
+export type SessionEvent = MessageEvent | ProposalEvent | EpochChangedEvent | RefusedEvent
+
+/** What somebody who was added needs to join. */
+export interface Invitation {
+  /** Opens the group for the holders of the key packages that were used. */
+  readonly welcome: Uint8Array
+  /** Where in the channel their reading begins. */
+  readonly position: bigint
+}
+
+/** How a group is connected. */
+export interface ConnectOptions extends AbortOptions {
+  /** Where in the channel reading begins; its end where nothing is said. */
+  readonly position?: bigint
+}
+
+interface Waiting {
+  resolve(accepted: { summary: CommitSummary; position: bigint }): void
+  reject(reason: unknown): void
+}
+
+/** A subscriber that is this far behind makes the session read the channel more slowly. */
+const MAX_WAITING_EVENTS = 1_024
+
+/** Refusals that are part of everyday life: duplicates, and commits that came second. */
+const HARMLESS = new Set(['MLS_ALREADY_PROCESSED', 'MLS_WRONG_EPOCH'])
+
+/**
+ * A group connected to the channel that delivers its messages.
+ *
+ * What this member does goes to the channel and counts when it comes back: a commit is merged then, and the call that
+ * made it resolves, or rejects with `COMMIT_SUPERSEDED` if another commit came first.
+ *
+ * A session owns its group: closing it closes the group.
+ *
+ * @example
+ * ```ts
+ * await using team = await GroupSession.connect(await alice.createGroup(), channel)
+ * const invitation = await team.add([await directory.take('bob')])
+ * await using bobs = await GroupSession.join(bob, invitation, channel)
+ * await team.send('hello')
+ * ```
+ */
+export class GroupSession implements AsyncDisposable {
+  /** The group underneath: for its roster, epoch and secrets. Do not commit or receive on it directly. */
+  readonly group: Group
+  readonly #channel: GroupChannel
+  readonly #deliveries: AsyncIterableIterator<Delivery, undefined>
+  readonly #subscribers = new Set<Queue<SessionEvent>>()
+  #waiting: Waiting | undefined
+  #changes: Promise<unknown> = Promise.resolve()
+  #closed = false
+  readonly #pumping: Promise<void>
+
+  private constructor(group: Group, channel: GroupChannel, position: bigint) {
+    this.group = group
+    this.#channel = channel
+    this.#deliveries = channel.read(position)
+    this.#pumping = this.#pump()
+  }
+
+  /**
+   * Connects a group to its channel. The session owns the group from now on.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `CHANNEL_BEHIND`, `CHANNEL_CLOSED`.
+   */
+  static async connect(group: Group, channel: GroupChannel, options?: ConnectOptions): Promise<GroupSession> {
+    check.instance(group, Group.is, 'Group')
+    check.having(channel, ['append', 'end', 'read'], 'channel')
+    const { position } = check.options(options)
+    const signal = check.signal(options)
+    signal?.throwIfAborted()
+    return new GroupSession(group, channel, position ?? (await channel.end({ signal })))
+  }
+
+  /**
+   * Joins the group that `invitation` is for and connects it.
+   *
+   * @throws {@link CoterieError} As {@link Device.join} and {@link GroupSession.connect}.
+   */
+  static async join(
+    device: Device,
+    invitation: Invitation,
+    channel: GroupChannel,
+    options?: JoinOptions,
+  ): Promise<GroupSession> {
+    check.instance(device, Device.is, 'Device')
+    check.having(channel, ['append', 'end', 'read'], 'channel')
+    const { welcome, position } = check.options(invitation, 'invitation')
+    const group = await device.join(welcome, options)
+    try {
+      return await GroupSession.connect(group, channel, { position, signal: check.signal(options) })
+    } catch (error) {
+      group.close()
+      throw error
+    }
+  }
+
+  /**
+   * Adds the holders of `keyPackages`: Add and Commit go to the channel; once the commit has come back, the returned
+   * invitation is for them.
+   *
+   * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Group.commit}.
+   */
+  async add(keyPackages: readonly Uint8Array[], options?: AbortOptions): Promise<Invitation> {
+    const { welcome, position } = await this.#commit({ add: keyPackages }, options)
+    if (welcome === undefined) throw new CoterieError('INVALID_ARGUMENT', 'keyPackages must not be empty')
+    return { welcome, position: position + 1n }
+  }
+
+  /**
+   * Removes the members at `leaves`.
+   *
+   * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Group.commit}.
+   */
+  async remove(leaves: readonly number[], options?: AbortOptions): Promise<CommitSummary> {
+    return (await this.#commit({ remove: leaves }, options)).summary
+  }
+
+  /**
+   * Replaces this member's own keys by a commit of its own.
+   *
+   * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Group.commit}.
+   */
+  async update(options?: AbortOptions): Promise<CommitSummary> {
+    return (await this.#commit({ update: true }, options)).summary
+  }
+
+  /**
+   * Commits the proposals that wait.
+   *
+   * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Group.commit}.
+   */
+  async commitProposals(options?: AbortOptions): Promise<CommitSummary> {
+    return (await this.#commit({}, options)).summary
+  }
+
+  /** Proposes new keys for this member's own leaf; another member's commit makes it happen. */
+  async proposeUpdate(options?: AbortOptions): Promise<void> {
+    await this.#propose(() => this.group.proposeUpdate(options), options)
+  }
+
+  /** Proposes to add the holder of a key package. */
+  async proposeAdd(keyPackage: Uint8Array, options?: AbortOptions): Promise<void> {
+    await this.#propose(() => this.group.proposeAdd(keyPackage, options), options)
+  }
+
+  /** Proposes to remove a member. */
+  async proposeRemove(leaf: number, options?: AbortOptions): Promise<void> {
+    await this.#propose(() => this.group.proposeRemove(leaf, options), options)
+  }
+
+  /** Proposes that this member leaves; another member's commit makes it happen. */
+  async leave(options?: AbortOptions): Promise<void> {
+    await this.proposeRemove(this.group.ownLeaf, options)
+  }
+
+  /**
+   * Says something to everybody in the group, and resolves when it is in the channel.
+   *
+   * @throws {@link CoterieError} As {@link Group.encrypt}; `CHANNEL_CLOSED`.
+   */
+  async send(plaintext: string | Uint8Array, options?: EncryptOptions): Promise<void> {
+    await this.#channel.append(await this.group.encrypt(plaintext, options), {
+      signal: check.signal(options),
+    })
+  }
+
+  /** Everybody in the group. */
+  async members(options?: AbortOptions): Promise<Member[]> {
+    return this.group.members(options)
+  }
+
+  /**
+   * Everything that happens in the group from this call on, in order. A subscriber that lags behind makes the session
+   * read the channel more slowly; nothing is dropped.
+   */
+  events(options?: AbortOptions): AsyncIterableIterator<SessionEvent, undefined> {
+    const signal = check.signal(options)
+    signal?.throwIfAborted()
+    const subscriber: Queue<SessionEvent> = new Queue(MAX_WAITING_EVENTS, signal, () =>
+      this.#subscribers.delete(subscriber),
+    )
+    if (this.#closed) subscriber.end()
+    else this.#subscribers.add(subscriber)
+    return new Reader(subscriber)
+  }
+
+  /** Stops reading the channel and closes the group. */
+  async close(): Promise<void> {
+    this.#end()
+    await this.#deliveries.return?.()
+    await this.#pumping
+    this.group.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** One change at a time: a second one begins when the first has come back. */
+  #commit(changes: Changes, options: AbortOptions | undefined) {
+    const signal = check.signal(options)
+    const committed = this.#changes.then(async () => {
+      signal?.throwIfAborted()
+      this.#checkOpen()
+      const { commit, welcome } = await this.group.commit(changes, options)
+      // Whoever closed meanwhile found nobody waiting to be told.
+      this.#checkOpen()
+      const accepted = new Promise<{ summary: CommitSummary; position: bigint }>((resolve, reject) => {
+        this.#waiting = { resolve, reject }
+      })
+      // If the channel fails, nobody will await the acceptance.
+      accepted.catch(() => undefined)
+      try {
+        await this.#channel.append(commit, { signal })
+      } catch (error) {
+        this.#waiting = undefined
+        await this.group.discardPending()
+        throw error
+      }
+      return { welcome, ...(await accepted) }
+    })
+    this.#changes = committed.catch(() => undefined)
+    return committed
+  }
+
+  async #propose(make: () => Promise<Uint8Array>, options: AbortOptions | undefined): Promise<void> {
+    this.#checkOpen()
+    await this.#channel.append(await make(), { signal: check.signal(options) })
+  }
+
+  async #pump(): Promise<void> {
+    try {
+      for await (const delivery of this.#deliveries) {
+        for (const subscriber of this.#subscribers) await subscriber.room()
+        if (this.#closed) return
+        const event = await this.#takeIn(delivery)
+        if (event === undefined) continue
+        for (const subscriber of this.#subscribers) subscriber.put(event)
+        if (!this.group.isMember) return
+      }
+    } catch (error) {
+      for (const subscriber of this.#subscribers) subscriber.fail(error)
+    } finally {
+      this.#end()
+    }
+  }
+
+  async #takeIn({ position, message }: Delivery): Promise<SessionEvent | undefined> {
+    try {
+      const received = await this.group.receive(message)
+      switch (received.type) {
+        case 'message':
+        case 'proposal':
+          return received
+        case 'commit': {
+          const { commit, supersededOwn } = received
+          this.#settle(commit, supersededOwn, position)
+          return { type: 'epoch-changed', commit, supersededOwn }
+        }
+        case 'staged':
+        case 'own-echo':
+          return undefined
+      }
+    } catch (error) {
+      if (!CoterieError.is(error)) throw error
+      if (HARMLESS.has(error.code)) return undefined
+      if (error.code === 'HANDLE_CLOSED' || error.code === 'MLS_REMOVED') throw error
+      return { type: 'refused', position, error }
+    }
+  }
+
+  #settle(summary: CommitSummary, supersededOwn: boolean, position: bigint): void {
+    const waiting = this.#waiting
+    if (waiting === undefined || !(summary.own || supersededOwn)) return
+    this.#waiting = undefined
+    if (summary.own) waiting.resolve({ summary, position })
+    else waiting.reject(new CoterieError('COMMIT_SUPERSEDED', 'another commit came first'))
+  }
+
+  #end(): void {
+    this.#closed = true
+    this.#waiting?.reject(
+      new CoterieError('HANDLE_CLOSED', 'the session was closed before the commit came back'),
+    )
+    this.#waiting = undefined
+    for (const subscriber of this.#subscribers) subscriber.end()
+    this.#subscribers.clear()
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new CoterieError('HANDLE_CLOSED', 'the session was closed')
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * The only import of the native addon.
+ *
+ * A failure to load it becomes an error that says what was tried and what to do.
+ */
+import type * as Addon from '../index.js'
+import { explainLoadFailure } from './internal/load-failure.js'
+import { CoterieError } from './errors.js'
+
+export type {
+  NativeBatch,
+  NativeCancellation,
+  NativeChanges,
+  NativeCommitSummary,
+  NativeCommitted,
+  NativeDevice,
+  NativeFailure,
+  NativeFeed,
+  NativeGroup,
+  NativeGroupEvent,
+  NativeKeyPackageInfo,
+  NativeMember,
+  NativeProposal,
+  NativeReceived,
+  NativeSender,
+} from '../index.js'
+
+function load(): typeof Addon {
+  try {
+    // oxlint-disable-next-line typescript/no-require-imports -- an import could not be caught
+    return require('../index.js') as typeof Addon
+  } catch (cause) {
+    throw new CoterieError('NATIVE_LOAD_FAILED', explainLoadFailure(cause).message, { cause })
+  }
+}
+
+/** @internal */
+export const native = load()

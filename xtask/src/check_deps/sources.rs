@@ -1,0 +1,127 @@
+//! No core names a socket, a clock, a file, a thread or a runtime.
+//!
+//! Looked for word by word in the sources, so that no way of importing hides it. Tests are exempt: the rest of a file
+//! from its `#[cfg(test)] mod` on is not read, nor are comments.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use anyhow::Context as _;
+
+use super::layers::CORES;
+
+/// Words that stand for the outside world wherever they appear.
+const WORDS: &[&str] = &[
+    "SystemTime",
+    "Instant",
+    "TcpListener",
+    "TcpStream",
+    "UdpSocket",
+    "UnixStream",
+    "tokio",
+    "async_std",
+    "OsRng",
+    "thread_rng",
+    "getrandom",
+    "SystemRandom",
+];
+
+/// Modules of the standard library, refused as `std::fs` and as part of `use std::{fs, …}`.
+const MODULES: &[&str] = &["net", "fs", "thread", "process", "env"];
+
+/// Where a word is allowed, and why.
+const EXCEPT: &[(&str, &str)] = &[
+    // The trait's own form over the operating system, behind a feature that only binaries choose.
+    ("crates/crypto/src/entropy.rs", "SystemRandom"),
+    // ECDSA's nonce: aws-lc asks for the parameter and takes its own randomness all the same.
+    ("crates/crypto/src/signature.rs", "SystemRandom"),
+];
+
+/// Every line of a core's sources that breaks the rule.
+pub(super) fn broken(root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut broken = Vec::new();
+    for core in CORES {
+        for file in rust_files(&root.join("crates").join(core).join("src"))? {
+            let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+            let name = file.strip_prefix(root).unwrap_or(&file).to_string_lossy().replace('\\', "/");
+            for (number, word) in findings(&text) {
+                if !EXCEPT.contains(&(name.as_str(), word)) {
+                    broken.push(format!("{name}:{number} names {word}; a core is told, it does not ask"));
+                }
+            }
+        }
+    }
+    Ok(broken)
+}
+
+fn rust_files(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("listing {}", directory.display()))?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        // A module of tests in a file of its own.
+        if path.file_stem().is_some_and(|stem| stem == "tests") {
+            continue;
+        }
+        if path.is_dir() {
+            files.extend(rust_files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The line numbers, counted from one, and the words found on them.
+fn findings(text: &str) -> Vec<(usize, &'static str)> {
+    let mut found = Vec::new();
+    let mut lines = text.lines().zip(1..).peekable();
+    while let Some((line, number)) = lines.next() {
+        let next = lines.peek().map(|(next, _)| next.trim_start()).unwrap_or_default();
+        if line.trim() == "#[cfg(test)]" && next.starts_with("mod ") && next.ends_with('{') {
+            break;
+        }
+        let code = line.split("//").next().unwrap_or_default();
+        found.extend(
+            WORDS.iter().filter(|word| words(code).any(|found| found == **word)).map(|word| (number, *word)),
+        );
+        found.extend(
+            MODULES.iter().filter(|module| names_module(code, module)).map(|module| (number, *module)),
+        );
+    }
+    found
+}
+
+fn names_module(code: &str, module: &str) -> bool {
+    let Some((_, rest)) = code.split_once("std::") else { return false };
+    match rest.strip_prefix('{') {
+        Some(group) => words(group).any(|word| word == module),
+        None => words(rest).next() == Some(module),
+    }
+}
+
+fn words(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outside_world_is_found_however_it_is_imported() {
+        assert_eq!(findings("let now = std::time::Instant::now();"), [(1, "Instant")]);
+        assert_eq!(findings("\nuse std::{io, net::TcpStream};"), [(2, "TcpStream"), (2, "net")]);
+        assert_eq!(findings("use std::fs;"), [(1, "fs")]);
+    }
+
+    #[test]
+    fn comments_tests_and_longer_words_are_not_findings() {
+        assert_eq!(findings("// std::fs, SystemTime\nstruct Instantly;"), []);
+        assert_eq!(findings("#[cfg(test)]\nmod tests {\n    use std::fs;\n}"), []);
+    }
+}

@@ -1,0 +1,66 @@
+//! Chores of the workspace: what a shell script would do. A bare `cargo xtask` lists them.
+
+mod check_deps;
+mod generate;
+mod kill;
+mod mls_interop;
+mod vectors;
+
+use std::path::Path;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Chores of the workspace", arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Checks the direction of dependencies, the versions in the lock file, and that cores do no I/O
+    CheckDeps,
+    /// Random histories of groups whose members are half ours and half mls-rs's
+    Differential {
+        /// The first seed
+        #[arg(long, default_value_t = 0)]
+        start: u64,
+        /// How many histories
+        #[arg(long, default_value_t = 200)]
+        count: u64,
+    },
+    /// Writes the files that are made from the error registry
+    Generate {
+        /// Writes nothing; a difference is an error
+        #[arg(long)]
+        check: bool,
+    },
+    /// Kills programs at random moments and at chosen writes, and checks what they leave
+    Kill(kill::Arguments),
+    /// Serves the MLS working group's test interface on a port of the loopback interface
+    MlsInterop {
+        /// The port; 0 takes a free one, which is printed
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+    },
+    /// Runs every published vector in a folder laid out like shared/vectors
+    Vectors {
+        /// The folder
+        folder: std::path::PathBuf,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
+    match arguments.chore {
+        Chore::CheckDeps => check_deps::run(root),
+        Chore::Differential { start, count } => mls_interop::differential(root, start, count),
+        Chore::Generate { check } => generate::run(root, check),
+        Chore::Kill(arguments) => kill::run(root, &arguments),
+        Chore::MlsInterop { port } => mls_interop::serve(root, port),
+        Chore::Vectors { folder } => vectors::run(root, &folder),
+    }
+}
