@@ -1,5 +1,6 @@
 /**
- * Calls everything that is exported with everything that is wrong: `node --expose-gc hostile.mjs LAYER SEED CALLS PASSES`.
+ * Calls everything that is exported with everything that is wrong: `node --expose-gc hostile.mjs LAYER MODE SEED CALLS`.
+ * MODE is `once`, or `memory`: again and again until memory settles.
  *
  * `raw` calls the native layer itself, where a failure is an object with a code or, for what is not of the declared type,
  * a thrown error. `facade` calls what users import, where every failure must be a CoterieError with a known code.
@@ -8,14 +9,15 @@
  */
 import { createRequire } from 'node:module'
 
+import { settle } from './memory.mjs'
+
 const require = createRequire(import.meta.url)
 const { ERROR_CODES, CoterieError } = require('../../dist/index.js')
 const native = require('../../index.js')
 const mls = require('../../dist/mls/index.js')
 
-const [layer, seed, calls, passes] = process.argv
-  .slice(2)
-  .map((word, index) => (index === 0 ? word : Number(word)))
+const [layer, mode] = process.argv.slice(2)
+const [seed, calls] = process.argv.slice(4).map(Number)
 
 /** Calls of one world; then everything is closed and begins anew. */
 const WORLD = 250
@@ -30,7 +32,7 @@ const report = {
   failures: {},
   thrown: {},
   violations: [],
-  memory: [],
+  memory: undefined,
 }
 
 /** mulberry32: small, and the same everywhere. */
@@ -459,16 +461,13 @@ async function pass(count) {
   }
 }
 
-for (let index = 0; index < passes; index += 1) {
+const again = async () => {
   random = randomFrom(seed)
   await pass(calls)
-  for (let turn = 0; turn < 4; turn += 1) {
-    gc()
-    await new Promise(setImmediate)
-  }
-  const { rss, heapTotal, heapUsed, external } = process.memoryUsage()
-  report.memory.push({ rss, heapTotal, heapUsed, external })
 }
+
+if (mode === 'memory') report.memory = await settle(again, { warmUp: 3, window: 3, limit: 2 ** 19 })
+else await again()
 
 finished = true
 const never = Object.keys(called).filter((name) => called[name] === 0)
