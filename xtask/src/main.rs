@@ -5,6 +5,7 @@ mod generate;
 mod kill;
 mod mls_interop;
 mod vectors;
+mod vendor;
 
 use std::path::Path;
 
@@ -50,6 +51,12 @@ enum Chore {
         /// The folder
         folder: std::path::PathBuf,
     },
+    /// Makes vendor/openmls from the published crate and vendor/openmls.patch
+    Vendor {
+        /// Writes nothing; a difference is an error
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -62,5 +69,6 @@ fn main() -> anyhow::Result<()> {
         Chore::Kill(arguments) => kill::run(root, &arguments),
         Chore::MlsInterop { port } => mls_interop::serve(root, port),
         Chore::Vectors { folder } => vectors::run(root, &folder),
+        Chore::Vendor { check } => vendor::run(root, check),
     }
 }

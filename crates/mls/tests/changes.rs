@@ -346,7 +346,7 @@ fn padding_hides_lengths_and_handshakes_are_readable_only_when_asked_to_be() {
 }
 
 #[test]
-fn a_key_package_outside_its_lifetime_is_verified_all_the_same() {
+fn a_key_package_is_refused_outside_its_lifetime_and_where_a_byte_was_changed() {
     use coterie_types::{Duration, Timestamp};
     let seed = Seed::new(32);
     let b = device(seed, "bob", SUITE);

@@ -62,6 +62,13 @@ pub enum TreePlacement {
     Beside,
 }
 
+/// A commit that is to be made, and when.
+#[derive(Clone, Copy)]
+struct Plan<'a> {
+    changes: &'a Changes<'a>,
+    now: Timestamp,
+}
+
 /// Who this member becomes by its commit.
 struct Successor {
     signer: Signer,
@@ -97,7 +104,8 @@ pub(super) struct OwnCommits {
 }
 
 impl Group {
-    /// Commits `changes` and every proposal that waits. The group moves on when the commit is merged, not before.
+    /// Commits `changes` and every proposal that waits, but for those that would add somebody whose key package is not
+    /// valid `now`. The group moves on when the commit is merged, not before.
     ///
     /// # Errors
     /// When a commit is pending or staged already, when there is nothing to change, when a key package or a leaf
@@ -127,8 +135,9 @@ impl Group {
         }
         changes.identity.map_or(Ok(()), device::check_identity)?;
         let packages = self.decode_key_packages(changes.add, now)?;
-        self.live()?.check_changes(&changes)?;
-        self.step_with(|live, provider, shared| live.commit(packages, &changes, provider, shared), beside)
+        self.live()?.check_changes(&changes, now)?;
+        let plan = Plan { changes: &changes, now };
+        self.step_with(|live, provider, shared| live.commit(packages, plan, provider, shared), beside)
     }
 
     /// Proposes to add the holder of a key package; some member's commit makes it happen.
@@ -294,7 +303,7 @@ impl Live {
         Ok(())
     }
 
-    fn check_changes(&self, changes: &Changes<'_>) -> Result<(), MlsError> {
+    fn check_changes(&self, changes: &Changes<'_>, now: Timestamp) -> Result<(), MlsError> {
         if self.mls.pending_commit().is_some() || self.staged.is_some() {
             return Err(MlsError::CommitPending);
         }
@@ -304,7 +313,7 @@ impl Live {
             && changes.extensions.is_none()
             && changes.identity.is_none()
             && !changes.update;
-        if nothing && !self.mls.has_pending_proposals() {
+        if nothing && !self.mls.pending_proposals().any(|queued| is_timely(queued, now)) {
             return Err(MlsError::NothingToCommit);
         }
         let own = self.mls.own_leaf_index().u32();
@@ -323,10 +332,11 @@ impl Live {
     fn commit(
         &mut self,
         packages: Vec<KeyPackage>,
-        changes: &Changes<'_>,
+        plan: Plan<'_>,
         provider: &Provider<'_>,
         shared: &Shared,
     ) -> Result<Committed, MlsError> {
+        let changes = plan.changes;
         let signer = self.signer(shared)?;
         let extensions = changes.extensions.map(extension::decode).transpose()?;
         let psks = self.resolve_psks(changes.psks, provider)?;
@@ -334,7 +344,7 @@ impl Live {
         let new_signer = successor.as_ref();
         let scratch = shared.provider();
         let (psks, queued) = self.queue_psks(psks, &signer, &scratch)?;
-        let built = self.build(packages, psks, extensions, changes, (&signer, new_signer), provider);
+        let built = self.build(packages, psks, extensions, plan, (&signer, new_signer), provider);
         let committed = built.and_then(|(commit, welcome)| {
             new_signer.map_or(Ok(()), |new| shared.keep_signer(&new.signer, provider))?;
             self.committed(commit, welcome, changes.tree, provider)
@@ -350,7 +360,7 @@ impl Live {
         packages: Vec<KeyPackage>,
         psks: Vec<PreSharedKeyId>,
         extensions: Option<Extensions<GroupContext>>,
-        changes: &Changes<'_>,
+        Plan { changes, now }: Plan<'_>,
         (signer, successor): (&Signer, Option<&Successor>),
         provider: &Provider<'_>,
     ) -> Result<(MlsMessageOut, Option<MlsMessageOut>), MlsError> {
@@ -370,9 +380,10 @@ impl Live {
             .use_ratchet_tree_extension(changes.tree == TreePlacement::Inside)
             .create_group_info(false);
         let (rand, crypto) = (provider.rand(), provider.crypto());
+        let timely = |queued: &QueuedProposal| is_timely(queued, now);
         let built = match successor {
-            Some(new) => builder.build_with_new_signer(rand, crypto, signer, new.bundle(), |_| true)?,
-            None => builder.build(rand, crypto, signer, |_| true)?,
+            Some(new) => builder.build_with_new_signer(rand, crypto, signer, new.bundle(), timely)?,
+            None => builder.build(rand, crypto, signer, timely)?,
         };
         let (commit, welcome, _) = built.stage_commit(provider)?.into_messages();
         Ok((commit, welcome))
@@ -478,6 +489,15 @@ impl Live {
             GroupRow::OwnCommit,
             &self.own_commits,
         )?)
+    }
+}
+
+/// Whether a commit made `now` may cover the proposal: whoever sends a leaf vouches for its lifetime (RFC 9420 section
+/// 7.3). Whoever receives it does not judge it again, which by another clock, or later, would fork the group.
+fn is_timely(queued: &QueuedProposal, now: Timestamp) -> bool {
+    match queued.proposal() {
+        Proposal::Add(add) => key_package::is_valid_at(add.key_package(), now),
+        _ => true,
     }
 }
 
