@@ -14,6 +14,9 @@ export type {
   NativeCommitSummary,
   NativeCommitted,
   NativeDevice,
+  NativeExtension,
+  NativeExternalSender,
+  NativeExternalSigner,
   NativeFailure,
   NativeFeed,
   NativeGroup,
@@ -21,7 +24,7 @@ export type {
   NativeKeyPackageInfo,
   NativeMember,
   NativeProposal,
-  NativeReceived,
+  NativePskId,
   NativeSender,
 } from '../index.js'
 

@@ -128,8 +128,8 @@ describe.each(CIPHER_SUITES)('the flows of RFC 9420, section 3.2, with %s', (sui
       sender: { type: 'member', member: { name: 'bob' } },
       proposal: { type: 'update' },
     })
-    const { updated } = await c.commitProposals()
-    expect(updated.map(({ name }) => name).toSorted()).toEqual(['bob', 'carol'])
+    const { summary } = await c.commit()
+    expect(summary.updated.map(({ name }) => name).toSorted()).toEqual(['bob', 'carol'])
     await next(bSees, 'epoch-changed')
     await next(aSees, 'epoch-changed')
     expect(a.group.epoch).toBe(3n)
@@ -179,7 +179,7 @@ describe('a member who was removed', () => {
       proposal: { type: 'remove', member: { name: 'bob' } },
     })
     await expect(a.send('before the commit')).rejects.toEqual(code('MLS_PROPOSALS_PENDING'))
-    expect((await a.commitProposals()).removed).toMatchObject([{ name: 'bob' }])
+    expect((await a.commit()).summary.removed).toMatchObject([{ name: 'bob' }])
     expect((await next(bSees, 'epoch-changed')).commit.removesSelf).toBe(true)
     expect(await names(a)).toEqual(['alice'])
   })

@@ -18,6 +18,8 @@ export type {
   JoinOptions,
   KeyPackageInfo,
   KeyPackageOptions,
+  KeyPackageStock,
+  KeyPackageStockOptions,
   OpenDeviceOptions,
   RekeyOptions,
   StoreKey,
@@ -36,9 +38,26 @@ export type {
   Received,
   Sender,
 } from './events.js'
+export type {
+  ExternalSender,
+  ExternalSenders,
+  GroupExtension,
+  OtherExtension,
+  RequiredCapabilities,
+} from './extensions.js'
+export { ExternalSigner, readGroupInfo, readMessageHead } from './external.js'
+export type {
+  ExternalSignerOptions,
+  GroupInfoSummary,
+  JoinedExternally,
+  JoinExternalOptions,
+  MessageHead,
+  ProposeSelfOptions,
+} from './external.js'
 export { Group } from './group.js'
-export type { Changes, Committed, EncryptOptions } from './group.js'
+export type { Changes, Committed, EncryptOptions, Framing, GroupInfoOptions, TreePlacement } from './group.js'
+export type { PskId } from './psks.js'
 export { GroupSession } from './session.js'
-export type { ConnectOptions, Invitation, RefusedEvent, SessionEvent } from './session.js'
+export type { Accepted, ConnectOptions, Entrance, Invitation, RefusedEvent, SessionEvent } from './session.js'
 export { CIPHER_SUITES } from './suites.js'
 export type { CipherSuite } from './suites.js'

@@ -22,8 +22,9 @@ use crate::external;
 use crate::group::Group;
 use crate::key_package::{self, KeyPackageInfo, KeyPackageOptions};
 use crate::limits::{
-    GROUP_ID_LENGTH, MAX_FORWARD_DISTANCE, MAX_IDENTITY_LENGTH, MAX_MEMBERS, MAX_MESSAGE_LENGTH,
-    MAX_PAST_EPOCHS, OUT_OF_ORDER_TOLERANCE, QUICK_KEY_PACKAGES, QUICK_WELCOME_LENGTH, RESUMPTION_SECRETS,
+    GROUP_ID_LENGTH, MAX_FORWARD_DISTANCE, MAX_IDENTITY_LENGTH, MAX_KEY_PACKAGES_PER_CALL, MAX_MEMBERS,
+    MAX_MESSAGE_LENGTH, MAX_PAST_EPOCHS, OUT_OF_ORDER_TOLERANCE, QUICK_KEY_PACKAGES, QUICK_WELCOME_LENGTH,
+    RESUMPTION_SECRETS,
 };
 use crate::provider::{EngineCrypto, Provider, Signer};
 use crate::rows::Rows;
@@ -182,13 +183,19 @@ impl Device {
     /// Makes `count` key packages in one step.
     ///
     /// # Errors
-    /// As [`Self::key_package`].
+    /// As [`Self::key_package`], and when they are more than [`MAX_KEY_PACKAGES_PER_CALL`].
     pub fn key_packages(
         &self,
         count: usize,
         options: KeyPackageOptions,
         now: Timestamp,
     ) -> Result<Vec<Vec<u8>>, MlsError> {
+        if count > MAX_KEY_PACKAGES_PER_CALL {
+            return Err(MlsError::TooLarge {
+                what: "the number of key packages",
+                limit: MAX_KEY_PACKAGES_PER_CALL,
+            });
+        }
         let shared = &*self.shared;
         let suite = options.suite.unwrap_or(shared.suite);
         let provider = shared.provider();

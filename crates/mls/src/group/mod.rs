@@ -185,7 +185,7 @@ impl Group {
     /// When this device was removed.
     pub fn pending_proposals(&mut self) -> Result<Vec<ProposalSummary>, MlsError> {
         let mls = &self.live()?.mls;
-        mls.pending_proposals().map(|queued| roster::proposal(mls, queued.proposal())).collect()
+        mls.pending_proposals().map(|queued| roster::proposal(mls, queued)).collect()
     }
 
     /// What this member's own pending commit would do; none where none is pending.
