@@ -41,7 +41,7 @@ export interface Changes {
 }
 
 /** Where a group's tree travels. Inside, what is sent grows with the group; beside, joiners fetch it elsewhere. */
-export type TreePlacement = (typeof TREE_PLACEMENTS)[number]
+export type TreePlacement = 'inside' | 'beside'
 
 /** How a member frames what it sends. Others' choices are always accepted. */
 export interface Framing {
@@ -82,7 +82,7 @@ export interface EncryptOptions extends AbortOptions {
 }
 
 const NOTHING = new Uint8Array()
-const TREE_PLACEMENTS = ['inside', 'beside'] as const
+const TREE_PLACEMENTS: readonly TreePlacement[] = ['inside', 'beside']
 const HANDSHAKES = ['encrypted', 'public'] as const
 
 /**
