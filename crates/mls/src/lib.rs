@@ -24,6 +24,7 @@ pub mod limits;
 mod provider;
 mod psk;
 mod refusal;
+mod restored;
 mod roster;
 mod rows;
 mod suite;
