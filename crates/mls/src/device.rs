@@ -27,6 +27,7 @@ use crate::limits::{
     RESUMPTION_SECRETS,
 };
 use crate::provider::{EngineCrypto, Provider, Signer};
+use crate::restored;
 use crate::rows::Rows;
 use crate::suite::Suite;
 
@@ -112,6 +113,7 @@ impl Device {
             return Err(MlsError::InvalidArgument("the store already holds a device; open it instead"));
         }
         storage.put_row(Space::Device, DEVICE_ROW, &row)?;
+        restored::mark_device(&*store, storage)?;
         provider.commit()?;
         Ok(Self::with(options.identity, options.suite, ed25519, p256, crypto, store))
     }
@@ -125,7 +127,8 @@ impl Device {
         let provider = Provider::new(&crypto, &*store);
         let storage = provider.storage();
         let Some(row) = storage.row::<DeviceRow>(Space::Device, DEVICE_ROW)? else { return Ok(None) };
-        drop(provider);
+        restored::forget_what_may_be_used(&*store, storage)?;
+        provider.commit()?;
         let suite =
             Suite::from_name(&row.suite).map_err(|_| MlsError::Unsupported("the device's cipher suite"))?;
         let ed25519 = SigningKey::from_private_bytes(SignatureAlgorithm::Ed25519, &row.ed25519)?;
@@ -362,6 +365,10 @@ impl Shared {
 
     pub(crate) fn crypto(&self) -> &EngineCrypto {
         &self.crypto
+    }
+
+    pub(crate) fn restorations(&self) -> u64 {
+        self.store.restorations()
     }
 
     pub(crate) fn is_volatile(&self) -> bool {

@@ -104,6 +104,9 @@ pub enum MlsError {
     /// A pre-shared key is unknown.
     #[error("a pre-shared key that the message refers to is not known")]
     PskNotFound,
+    /// The store is older than it once was; what this member would send now could repeat a key.
+    #[error("the group comes from a store that was put back to an earlier state")]
+    Restored,
     /// A subscriber of the group's events lags behind.
     #[error("a subscriber has not consumed the group's events")]
     FeedFull,
@@ -163,6 +166,7 @@ impl ErrorCode for MlsError {
             Self::ProposalsPending => Code::MLS_PROPOSALS_PENDING,
             Self::NothingToCommit => Code::MLS_NOTHING_TO_COMMIT,
             Self::PskNotFound => Code::MLS_PSK_NOT_FOUND,
+            Self::Restored => Code::MLS_RESTORED,
             Self::FeedFull => Code::FEED_FULL,
             Self::Store(error) => error.code(),
             Self::Entropy(error) => error.code(),

@@ -25,6 +25,7 @@ pub mod limits;
 mod provider;
 mod psk;
 mod refusal;
+mod restored;
 mod roster;
 mod rows;
 mod suite;

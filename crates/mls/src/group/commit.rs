@@ -290,8 +290,12 @@ impl Live {
         Suite::from_code_point(u16::from(self.mls.ciphersuite())).map_err(MlsError::internal)
     }
 
-    /// The key of this member's own leaf.
+    /// The key of this member's own leaf, which everything that is sent is signed with: so this is where a group that
+    /// was restored is stopped.
     pub(super) fn signer(&self, shared: &Shared) -> Result<Arc<Signer>, MlsError> {
+        if self.is_restored {
+            return Err(MlsError::Restored);
+        }
         let leaf = self.mls.own_leaf().ok_or_else(|| MlsError::internal("a member has a leaf"))?;
         shared.signer_of(self.suite()?, leaf.signature_key().as_slice())
     }

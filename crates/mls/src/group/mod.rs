@@ -33,6 +33,7 @@ use crate::error::MlsError;
 use crate::events::{Events, GroupEvent};
 use crate::limits::{MAX_EXPORT_LENGTH, QUICK_MEMBERS};
 use crate::provider::{GroupRow, Provider, StoredSecrets};
+use crate::restored;
 use crate::roster::{self, CommitSummary, Member, ProposalSummary};
 use crate::rows::Rows;
 use crate::suite::Suite;
@@ -65,6 +66,8 @@ struct Live {
     staged: Option<Staged>,
     /// What the store holds of the message secrets.
     stored_secrets: StoredSecrets,
+    /// Whether the keys may have been used in a life of the store that was taken back.
+    is_restored: bool,
 }
 
 impl Group {
@@ -89,8 +92,10 @@ impl Group {
             own_commits: OwnCommits::default(),
             staged: None,
             stored_secrets: StoredSecrets::default(),
+            is_restored: false,
         };
         live.write_message_secrets(&provider)?;
+        restored::mark_group(&live.mls, &shared, &provider)?;
         let group = Self::with(shared, live)?;
         beside(&group.id, &mut Rows::of(provider.storage()))?;
         provider.commit()?;
@@ -161,6 +166,15 @@ impl Group {
     #[must_use]
     pub fn is_member(&self) -> bool {
         !matches!(self.state, State::Removed(_))
+    }
+
+    /// Whether the group comes from before its store was put back to an earlier state. It still reads; whatever would
+    /// send is refused, and layers that seal with exported secrets must not, until this device has joined anew.
+    ///
+    /// # Errors
+    /// When this device was removed.
+    pub fn is_restored(&mut self) -> Result<bool, MlsError> {
+        Ok(self.live()?.is_restored)
     }
 
     /// This device's place in the tree.
@@ -312,7 +326,8 @@ impl Live {
         let staged = storage.group_row::<StagedRow>(&id, GroupRow::StagedCommit)?;
         let staged = staged.map(|row| Staged::from_row(&mls, row)).transpose()?;
         let stored_secrets = storage.take_stored_secrets();
-        Ok(Some(Self { mls, own_commits, staged, stored_secrets }))
+        let is_restored = restored::is_restored(&id, shared, storage)?;
+        Ok(Some(Self { mls, own_commits, staged, stored_secrets, is_restored }))
     }
 
     fn epoch(&self) -> Epoch {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use coterie_crypto::entropy::OsEntropy;
+use coterie_crypto::hash::{HashAlgorithm, digest};
 use coterie_crypto::nonce_ledger;
 use coterie_mls::{
     Changes, Device, DeviceOptions, Group, GroupOptions, KeyPackageOptions, MlsError, Received, Rows, Suite,
@@ -21,48 +22,62 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
+use super::{Part, scenarios};
+
+pub(super) const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
 /// Who comes and goes; the others stay.
-const GUEST: usize = 3;
+pub(super) const GUEST: usize = 3;
 
-/// Actions of one life that nobody kills.
-const ACTIONS: usize = 400;
+/// Whoever holds a lock here holds it for long.
+const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(20);
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 const LONG: Duration = Duration::from_days(36_500);
 
 /// One member.
-struct Member {
+pub(super) struct Member {
     index: usize,
-    store: Arc<SqlStore>,
-    device: Device,
-    group: Option<Group>,
+    pub(super) store: Arc<SqlStore>,
+    pub(super) device: Device,
+    pub(super) group: Option<Group>,
 }
 
 /// The whole scene.
-struct World {
+pub(super) struct World {
     service: Arc<SqlStore>,
     members: Vec<Member>,
     rng: SmallRng,
 }
 
 /// What stands in the service's log, and before that in an outbox.
-struct Entry {
-    sender: usize,
-    number: u64,
+pub(super) struct Entry {
+    pub(super) sender: usize,
+    pub(super) number: u64,
     /// The epoch it was sealed in.
-    epoch: u64,
-    kind: Kind,
-    /// What sealed it.
-    key: [u8; 32],
-    message: Vec<u8>,
+    pub(super) epoch: u64,
+    pub(super) kind: Kind,
+    /// What sealed it; zero where nothing did.
+    pub(super) key: [u8; 32],
+    pub(super) message: Vec<u8>,
     /// For the newcomer that a commit adds.
-    welcome: Option<Vec<u8>>,
+    pub(super) welcome: Option<Vec<u8>>,
+}
+
+/// What the service keeps of every entry that it was ever given.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Mark {
+    /// Whether it went into the log.
+    pub(super) fits: bool,
+    /// Where it stands there.
+    pub(super) position: u64,
+    pub(super) epoch: u64,
+    key: [u8; 32],
+    digest: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-enum Kind {
+pub(super) enum Kind {
     Message,
     Proposal,
     Commit,
@@ -71,19 +86,34 @@ enum Kind {
 /// Epochs that a message may be late by; members keep a few more.
 const LATE: u64 = 3;
 
-/// Lives one life, or the last one.
-pub(super) fn run(folder: &Path, seed: u64, check: bool) -> anyhow::Result<()> {
-    let mut world = World::open(folder, seed)?;
-    if check {
-        return world.check();
+/// Lives one life.
+pub(super) fn run(folder: &Path, seed: u64, part: &Part) -> anyhow::Result<()> {
+    match part {
+        Part::Act { actions } => {
+            let mut world = World::open(folder, seed)?;
+            world.recover()?;
+            (0..*actions).try_for_each(|_| world.act())
+        }
+        Part::Talk { count } => {
+            let mut world = World::open(folder, seed)?;
+            world.recover()?;
+            world.talk(*count)
+        }
+        Part::Check => World::open(folder, seed)?.check(),
+        Part::Play { scenario } => scenarios::play(folder, seed, scenario),
+        Part::Suffer { scenario } => scenarios::suffer(folder, seed, scenario),
+        Part::Intrude => {
+            let first = NAMES.first().copied().unwrap_or_default();
+            let refusal = open_store(folder, first).err().and_then(|error| scenarios::code(&error));
+            ensure!(refusal == Some(Code::STORE_LOCKED), "a second process was answered {refusal:?}");
+            Ok(())
+        }
     }
-    world.recover()?;
-    (0..ACTIONS).try_for_each(|_| world.act())
 }
 
-fn open_store(folder: &Path, name: &str) -> anyhow::Result<Arc<SqlStore>> {
+pub(super) fn open_store(folder: &Path, name: &str) -> anyhow::Result<Arc<SqlStore>> {
     let path = folder.join(format!("{name}.db"));
-    let options = Options { idle_checkpoint: None, ..Options::default() };
+    let options = Options { idle_checkpoint: None, busy_timeout: BUSY_TIMEOUT, ..Options::default() };
     for key in keys() {
         match SqlStore::open(&path, &key, &OsEntropy, &options) {
             Ok(store) => {
@@ -97,22 +127,22 @@ fn open_store(folder: &Path, name: &str) -> anyhow::Result<Arc<SqlStore>> {
     bail!("neither key opens {name}'s store")
 }
 
-fn keys() -> [Key; 2] {
+pub(super) fn keys() -> [Key; 2] {
     [Key::raw(&[1; 32]), Key::raw(&[2; 32])]
 }
 
-fn say(line: &str) -> anyhow::Result<()> {
+pub(super) fn say(line: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("ok {line} .\n").as_bytes())?;
     Ok(out.flush()?)
 }
 
-fn number_row(store: &SqlStore, key: &[u8]) -> anyhow::Result<u64> {
+pub(super) fn number_row(store: &SqlStore, key: &[u8]) -> anyhow::Result<u64> {
     let row = store.get(Space::Application, key)?;
     row.map_or(Ok(0), |row| Ok(u64::from_be_bytes(row.as_slice().try_into()?)))
 }
 
-fn numbered(name: &str, number: u64) -> Vec<u8> {
+pub(super) fn numbered(name: &str, number: u64) -> Vec<u8> {
     [name.as_bytes(), &number.to_be_bytes()].concat()
 }
 
@@ -129,6 +159,10 @@ impl Entry {
     }
 }
 
+fn mark_name(sender: usize, number: u64) -> Vec<u8> {
+    [b"have/", &sender.to_be_bytes()[..], &number.to_be_bytes()[..]].concat()
+}
+
 /// Puts what was sealed into the outbox, under the member's next number.
 fn post(
     rows: &mut Rows<'_, '_>,
@@ -136,18 +170,26 @@ fn post(
     message: &[u8],
     (epoch, kind): (u64, Kind),
     welcome: Option<Vec<u8>>,
-) -> Result<u64, StoreError> {
+) -> Result<Posted, StoreError> {
     let internal = StoreError::Internal("the outbox");
     let next = rows.get(b"next")?.and_then(|row| row.try_into().ok()).map_or(0, u64::from_be_bytes);
     let key = nonce_ledger::seal_of(message).ok_or_else(|| internal.clone())?.key;
     let entry = Entry { sender, number: next, epoch, kind, key, message: message.to_vec(), welcome };
     rows.put(&numbered("outbox/", next), entry.encode().map_err(|_| internal)?)?;
     rows.put(b"next", next.saturating_add(1).to_be_bytes().to_vec())?;
-    Ok(next)
+    Ok((next, key))
+}
+
+/// What went into an outbox: its number, and what sealed it.
+type Posted = (u64, [u8; 32]);
+
+fn sent(who: usize, number: u64, key: &[u8; 32]) -> String {
+    let key: String = key.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("sent {who} {number} {key}")
 }
 
 impl World {
-    fn open(folder: &Path, seed: u64) -> anyhow::Result<Self> {
+    pub(super) fn open(folder: &Path, seed: u64) -> anyhow::Result<Self> {
         let service = open_store(folder, "service")?;
         let members = NAMES.iter().enumerate().map(|(index, name)| {
             let store = open_store(folder, name)?;
@@ -170,34 +212,36 @@ impl World {
         Ok(Self { service, members, rng: SmallRng::seed_from_u64(seed) })
     }
 
-    fn member(&mut self, who: usize) -> anyhow::Result<&mut Member> {
+    pub(super) fn member(&mut self, who: usize) -> anyhow::Result<&mut Member> {
         self.members.get_mut(who).context("a member")
     }
 
     /// Brings everybody up to date, and the group into being where it is not there yet.
-    fn recover(&mut self) -> anyhow::Result<()> {
+    pub(super) fn recover(&mut self) -> anyhow::Result<()> {
         let founder = self.member(0)?;
         if founder.group.is_none() {
             founder.group = Some(founder.device.create_group(GroupOptions::default(), NOW)?);
         }
+        self.finish_rejoin()?;
         self.settle()?;
         for who in 1..GUEST {
             if !self.is_invited(who)? {
                 self.invite(who)?;
+                self.settle()?;
             }
         }
-        self.settle()
+        Ok(())
     }
 
     /// Whether a Welcome for `who` is in the log or will be.
-    fn is_invited(&mut self, who: usize) -> anyhow::Result<bool> {
+    pub(super) fn is_invited(&mut self, who: usize) -> anyhow::Result<bool> {
         let name = NAMES.get(who).context("a name")?;
         let members = self.member(0)?.group.as_mut().context("the founder's group")?.members()?;
         Ok(members.iter().any(|member| member.identity == name.as_bytes()))
     }
 
     /// Everybody sends what waits and takes in what is new, until nothing is left.
-    fn settle(&mut self) -> anyhow::Result<()> {
+    pub(super) fn settle(&mut self) -> anyhow::Result<()> {
         loop {
             let before = number_row(&self.service, b"length")?;
             for who in 0..NAMES.len() {
@@ -231,7 +275,7 @@ impl World {
         }
     }
 
-    fn say_something(&mut self, who: usize, count: usize) -> anyhow::Result<()> {
+    pub(super) fn say_something(&mut self, who: usize, count: usize) -> anyhow::Result<()> {
         let texts: Vec<[u8; 8]> = (0..count).map(|_| self.rng.random()).collect();
         let member = self.member(who)?;
         let index = member.index;
@@ -245,13 +289,13 @@ impl World {
             })
         });
         match sealed {
-            Ok(_) => numbers.iter().try_for_each(|number| say(&format!("sent {who} {number}"))),
+            Ok(_) => numbers.iter().try_for_each(|(number, key)| say(&sent(who, *number, key))),
             Err(error) if error.code() == Code::MLS_PROPOSALS_PENDING => self.update(who),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn update(&mut self, who: usize) -> anyhow::Result<()> {
+    pub(super) fn update(&mut self, who: usize) -> anyhow::Result<()> {
         self.commit(who, &Changes { update: true, ..Default::default() })
     }
 
@@ -260,13 +304,13 @@ impl World {
         let index = member.index;
         let Some(group) = &mut member.group else { return Ok(()) };
         let epoch = group.epoch().number();
-        let mut number = 0;
+        let mut posted = (0, [0; 32]);
         let committed = group.commit_with(*changes, NOW, |committed, rows| {
-            number = post(rows, index, &committed.commit, (epoch, Kind::Commit), committed.welcome.clone())?;
+            posted = post(rows, index, &committed.commit, (epoch, Kind::Commit), committed.welcome.clone())?;
             Ok(())
         });
         match committed {
-            Ok(_) => say(&format!("sent {who} {number}")),
+            Ok(_) => say(&sent(who, posted.0, &posted.1)),
             Err(MlsError::CommitPending | MlsError::NothingToCommit) => Ok(()),
             // The others' proposals do not go together with what was wanted, which can wait.
             Err(MlsError::InvalidProposal { .. }) => Ok(()),
@@ -274,7 +318,7 @@ impl World {
         }
     }
 
-    fn propose(&mut self, who: usize) -> anyhow::Result<()> {
+    pub(super) fn propose(&mut self, who: usize) -> anyhow::Result<()> {
         let member = self.member(who)?;
         let Some(group) = &mut member.group else { return Ok(()) };
         if group.pending_commit()?.is_some() || !group.pending_proposals()?.is_empty() {
@@ -293,7 +337,7 @@ impl World {
     }
 
     /// The guest is let in or sent away by somebody who stays.
-    fn guest(&mut self) -> anyhow::Result<()> {
+    pub(super) fn guest(&mut self) -> anyhow::Result<()> {
         if self.is_invited(GUEST)? {
             let host = self.member(0)?.group.as_mut().context("a group")?;
             let members = host.members()?;
@@ -305,7 +349,7 @@ impl World {
         if gone { self.invite(GUEST) } else { self.catch_up(GUEST, 64) }
     }
 
-    fn invite(&mut self, who: usize) -> anyhow::Result<()> {
+    pub(super) fn invite(&mut self, who: usize) -> anyhow::Result<()> {
         let options = KeyPackageOptions { lifetime: Some(LONG), ..Default::default() };
         let package = [self.member(who)?.device.key_package(options, NOW)?];
         self.commit(0, &Changes { add: &package, ..Default::default() })
@@ -321,10 +365,9 @@ impl World {
     }
 
     /// The service takes an entry, once, and a commit or proposal only for the epoch that the log is in.
-    fn accept(&mut self, entry: &Entry) -> anyhow::Result<bool> {
-        let mark = [b"have/", &entry.sender.to_be_bytes()[..], &entry.number.to_be_bytes()[..]].concat();
-        if self.service.get(Space::Application, &mark)?.is_some() {
-            return Ok(true);
+    pub(super) fn accept(&mut self, entry: &Entry) -> anyhow::Result<bool> {
+        if let Some(mark) = self.mark_of(entry.sender, entry.number)? {
+            return Ok(mark.fits);
         }
         let epoch = number_row(&self.service, b"epoch")?;
         let length = number_row(&self.service, b"length")?;
@@ -332,8 +375,16 @@ impl World {
             Kind::Message => entry.epoch.saturating_add(LATE) >= epoch,
             Kind::Proposal | Kind::Commit => entry.epoch == epoch,
         };
+        let mark = Mark {
+            fits,
+            position: length,
+            epoch: entry.epoch,
+            key: entry.key,
+            digest: digest(HashAlgorithm::Sha256, &entry.message).as_bytes().to_vec(),
+        };
         let mut step = Step::new();
-        step.put(Space::Application, &mark, vec![u8::from(fits)])?;
+        let name = mark_name(entry.sender, entry.number);
+        step.put(Space::Application, &name, serde_json::to_vec(&mark)?)?;
         if fits {
             step.put(Space::Application, &numbered("log/", length), entry.encode()?)?;
             step.put(Space::Application, b"length", length.saturating_add(1).to_be_bytes().to_vec())?;
@@ -345,7 +396,17 @@ impl World {
         Ok(fits)
     }
 
-    fn send_outbox(&mut self, who: usize) -> anyhow::Result<()> {
+    pub(super) fn mark_of(&self, sender: usize, number: u64) -> anyhow::Result<Option<Mark>> {
+        let row = self.service.get(Space::Application, &mark_name(sender, number))?;
+        Ok(row.map(|row| serde_json::from_slice(&row)).transpose()?)
+    }
+
+    /// A coin.
+    pub(super) fn flip(&mut self) -> bool {
+        self.rng.random()
+    }
+
+    pub(super) fn send_outbox(&mut self, who: usize) -> anyhow::Result<()> {
         let store = Arc::clone(&self.member(who)?.store);
         for (key, value) in store.scan(Space::Application, b"outbox/", 1_000)? {
             let entry = Entry::decode(&value)?;
@@ -358,7 +419,7 @@ impl World {
     }
 
     /// Takes in up to `most` entries, or joins where a Welcome waits.
-    fn catch_up(&mut self, who: usize, most: usize) -> anyhow::Result<()> {
+    pub(super) fn catch_up(&mut self, who: usize, most: usize) -> anyhow::Result<()> {
         let service = Arc::clone(&self.service);
         let member = self.member(who)?;
         loop {
@@ -382,7 +443,7 @@ impl World {
     }
 
     /// Finishes everything, and proves that nothing is missing, doubled or torn.
-    fn check(&mut self) -> anyhow::Result<()> {
+    pub(super) fn check(&mut self) -> anyhow::Result<()> {
         self.recover()?;
         for who in 0..NAMES.len() {
             self.member(who)?.give_up_pending()?;
@@ -397,21 +458,24 @@ impl World {
         self.settle()?;
         self.agree()?;
         let log = self.log()?;
-        let mut sealed = HashMap::new();
-        for entry in &log {
-            let other = sealed.insert(entry.key, &entry.message);
-            ensure!(other.is_none_or(|other| *other == entry.message), "a key sealed two messages");
-        }
         for member in &self.members {
             member.check_history(&log)?;
         }
         ensure!(nonce_ledger::repeated_pairs() == 0, "a nonce came up twice");
-        // Refused commits were sent and are accounted for, too.
-        for (mark, _) in self.service.scan(Space::Application, b"have/", 1_000_000)? {
-            let rest = mark.strip_prefix(b"have/").context("a mark")?;
+        // What the service refused was sent, too.
+        let mut sealed = HashMap::new();
+        for (name, mark) in self.service.scan(Space::Application, b"have/", 1_000_000)? {
+            let mark: Mark = serde_json::from_slice(&mark)?;
+            let rest = name.strip_prefix(b"have/").context("a mark")?;
             let (sender, number) = rest.split_at_checked(8).context("a mark")?;
             let sender = u64::from_be_bytes(sender.try_into()?);
-            say(&format!("sent {sender} {}", u64::from_be_bytes(number.try_into()?)))?;
+            say(&sent(usize::try_from(sender)?, u64::from_be_bytes(number.try_into()?), &mark.key))?;
+            let other = sealed.insert(mark.key, mark.digest.clone());
+            let is_sealed = mark.key != [0; 32];
+            ensure!(
+                !is_sealed || other.is_none_or(|other| other == mark.digest),
+                "a key sealed two messages"
+            );
         }
         for member in &self.members {
             for (key, _) in member.store.scan(Space::Application, b"history/", 1_000_000)? {
