@@ -9,8 +9,8 @@ use coterie_types::{GroupId, Timestamp};
 use openmls::prelude::tls_codec::DeserializeBytes;
 use openmls::prelude::{
     BasicCredential, CredentialWithKey, KeyPackage, MIXED_CIPHERTEXT_WIRE_FORMAT_POLICY, MlsGroup,
-    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, ProcessedWelcome, RatchetTreeIn,
-    SenderRatchetConfiguration, StagedWelcome, Welcome, WireFormatPolicy,
+    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, ProcessedWelcome, SenderRatchetConfiguration,
+    StagedWelcome, Welcome, WireFormatPolicy,
 };
 use openmls_traits::OpenMlsProvider;
 use openmls_traits::random::OpenMlsRand;
@@ -312,14 +312,25 @@ impl Device {
         if length > MAX_MESSAGE_LENGTH {
             return Err(MlsError::TooLarge { what: "a Welcome", limit: MAX_MESSAGE_LENGTH });
         }
-        let message = MlsMessageIn::tls_deserialize_exact_bytes(welcome)
-            .map_err(|_| MlsError::Malformed("a Welcome"))?;
-        let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
-            return Err(MlsError::Malformed("a Welcome"));
-        };
-        let tree = ratchet_tree.map(external::decode_tree).transpose()?;
-        let provider = self.shared.provider();
-        match join(welcome, tree, &provider) {
+        let crypto = self.shared.crypto.noting_signatures();
+        let provider = Provider::new(&crypto, &*self.shared.store);
+        let joined = join(welcome, ratchet_tree, &provider);
+        if crypto.has_noted() && (joined.is_err() || !crypto.verify_noted()) {
+            // Once more, one by one: openmls says what is wrong first.
+            let provider = self.shared.provider();
+            let joined = join(welcome, ratchet_tree, &provider);
+            return self.begin_joined(joined, provider, beside);
+        }
+        self.begin_joined(joined, provider, beside)
+    }
+
+    fn begin_joined(
+        &self,
+        joined: Result<MlsGroup, MlsError>,
+        provider: Provider<'_>,
+        beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<Group, MlsError> {
+        match joined {
             Ok(group) => Group::begin_with(Arc::clone(&self.shared), group, provider, beside),
             Err(error) => Err(provider.explain(error)),
         }
@@ -404,11 +415,9 @@ impl Shared {
     }
 }
 
-fn join(
-    welcome: Welcome,
-    tree: Option<RatchetTreeIn>,
-    provider: &Provider<'_>,
-) -> Result<MlsGroup, MlsError> {
+fn join(welcome: &[u8], tree: Option<&[u8]>, provider: &Provider<'_>) -> Result<MlsGroup, MlsError> {
+    let welcome = decode_welcome(welcome)?;
+    let tree = tree.map(external::decode_tree).transpose()?;
     let processed = ProcessedWelcome::new_from_welcome(provider, &join_config(), welcome)?;
     // A member whose leaf has outlived its lifetime must not lock joiners out; the roster shows it instead.
     let mut builder = openmls::group::JoinBuilder::new(provider, processed).skip_lifetime_validation();
@@ -420,6 +429,15 @@ fn join(
         return Err(MlsError::TooLarge { what: "the group", limit: MAX_MEMBERS });
     }
     Ok(staged.into_group(provider)?)
+}
+
+fn decode_welcome(bytes: &[u8]) -> Result<Welcome, MlsError> {
+    let message =
+        MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(|_| MlsError::Malformed("a Welcome"))?;
+    match message.extract() {
+        MlsMessageBodyIn::Welcome(welcome) => Ok(welcome),
+        _ => Err(MlsError::Malformed("a Welcome")),
+    }
 }
 
 pub(crate) fn check_identity(identity: &[u8]) -> Result<(), MlsError> {

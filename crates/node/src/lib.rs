@@ -23,6 +23,7 @@ mod group;
 mod interop;
 mod inventory;
 mod outside;
+mod promise;
 mod serial;
 mod values;
 

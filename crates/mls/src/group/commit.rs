@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use coterie_crypto::hpke::with_shared_info;
 use coterie_crypto::signature::SigningKey;
 use coterie_store::StoreError;
 use coterie_types::{LeafIndex, Timestamp};
@@ -17,6 +18,7 @@ use openmls::prelude::{
 };
 use openmls::schedule::PreSharedKeyId;
 use openmls_traits::OpenMlsProvider;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Group, Live, digest};
@@ -31,6 +33,9 @@ use crate::psk::{self, PskId};
 use crate::roster::{self, CommitSummary};
 use crate::rows::Rows;
 use crate::suite::Suite;
+
+/// Verifying so many key packages takes half a millisecond, which is worth waking another thread for.
+const KEY_PACKAGES_PER_THREAD: usize = 6;
 
 /// What a commit shall change, beside the proposals that wait for one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -281,7 +286,13 @@ impl Group {
     }
 
     fn decode_key_packages(&self, packages: &[Vec<u8>], now: Timestamp) -> Result<Vec<KeyPackage>, MlsError> {
-        packages.iter().map(|bytes| key_package::decode(self.shared.crypto(), bytes, now)).collect()
+        let crypto = self.shared.crypto();
+        let decoded: Vec<_> = packages
+            .par_iter()
+            .with_min_len(KEY_PACKAGES_PER_THREAD)
+            .map(|bytes| key_package::decode(crypto, bytes, now))
+            .collect();
+        decoded.into_iter().collect()
     }
 }
 
@@ -385,10 +396,11 @@ impl Live {
             .create_group_info(false);
         let (rand, crypto) = (provider.rand(), provider.crypto());
         let timely = |queued: &QueuedProposal| is_timely(queued, now);
-        let built = match successor {
-            Some(new) => builder.build_with_new_signer(rand, crypto, signer, new.bundle(), timely)?,
-            None => builder.build(rand, crypto, signer, timely)?,
-        };
+        // The Welcome is sealed to each new member with all of the encrypted group as the same `info`.
+        let built = with_shared_info(|| match successor {
+            Some(new) => builder.build_with_new_signer(rand, crypto, signer, new.bundle(), timely),
+            None => builder.build(rand, crypto, signer, timely),
+        })?;
         let (commit, welcome, _) = built.stage_commit(provider)?.into_messages();
         Ok((commit, welcome))
     }

@@ -7,7 +7,7 @@
 //! not synced with every step: an older mark raises no alarm, it only notices less.
 //!
 //! A folder that was copied as a whole has a mark that fits. But the copy is another file, made at another time, and
-//! a mark says when its file was made. What this cannot notice stands in ADR 0011.
+//! a mark says when its file was made. What this cannot notice stands in ADR 8.
 //!
 //! Layout of version 1, numbers big-endian, 74 bytes and so within one sector of any disk:
 //!
