@@ -153,6 +153,7 @@ impl Group {
         let package = key_package::decode(self.shared.crypto(), key_package, now)?;
         self.step(|live, provider, shared| {
             live.check_room_for_proposals()?;
+            live.check_suite(&package)?;
             let signer = live.signer(shared)?;
             let (message, _) = live.mls.propose_add_member(provider, &*signer, &package)?;
             encode(&message)
@@ -309,6 +310,14 @@ impl Live {
         }
         let leaf = self.mls.own_leaf().ok_or_else(|| MlsError::internal("a member has a leaf"))?;
         shared.signer_of(self.suite()?, leaf.signature_key().as_slice())
+    }
+
+    /// openmls looks at this when it commits; an addition that waited would make every commit of the epoch fail.
+    pub(super) fn check_suite(&self, package: &KeyPackage) -> Result<(), MlsError> {
+        if package.ciphersuite() != self.mls.ciphersuite() {
+            return Err(MlsError::InvalidKeyPackage("it is for another cipher suite".to_owned()));
+        }
+        Ok(())
     }
 
     pub(super) fn check_room_for_proposals(&self) -> Result<(), MlsError> {

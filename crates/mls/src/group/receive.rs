@@ -9,8 +9,8 @@ use coterie_types::{Epoch, LeafIndex};
 use openmls::framing::ContentType;
 use openmls::prelude::tls_codec::DeserializeBytes;
 use openmls::prelude::{
-    MlsGroup, MlsMessageIn, ProcessedMessage, ProcessedMessageContent, ProtocolMessage, QueuedProposal,
-    Sender as MlsSender, StagedCommit,
+    MlsGroup, MlsMessageIn, ProcessedMessage, ProcessedMessageContent, Proposal, ProtocolMessage,
+    QueuedProposal, Sender as MlsSender, StagedCommit,
 };
 use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
@@ -433,6 +433,9 @@ impl Live {
         proposal: QueuedProposal,
         provider: &Provider<'_>,
     ) -> Result<Received, MlsError> {
+        if let Proposal::Add(add) = proposal.proposal() {
+            self.check_suite(add.key_package())?;
+        }
         let received = Received::Proposal {
             sender: roster::sender(&self.mls, proposal.sender())?,
             proposal: roster::proposal(&self.mls, &proposal)?,
