@@ -35,7 +35,8 @@ pub(super) const FALSE: u8 = 20;
 pub(super) const TRUE: u8 = 21;
 /// Null, as a simple value.
 pub(super) const NULL: u8 = 22;
-const UNDEFINED: u8 = 23;
+/// Undefined, as a simple value.
+pub(super) const UNDEFINED: u8 = 23;
 /// The lowest simple value that has two bytes.
 const LONG_SIMPLE: u8 = 32;
 

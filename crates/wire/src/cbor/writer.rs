@@ -3,7 +3,7 @@
 use minicbor::{Decoder, Encoder};
 
 use super::Token;
-use super::token::{FALSE, TRUE};
+use super::token::{FALSE, NULL, TRUE, UNDEFINED};
 
 /// An item under way. Counts are the caller's to keep.
 #[derive(Debug, Default)]
@@ -84,6 +84,9 @@ impl Writer {
             Token::Array(count) => self.encoder().array(count).map(drop),
             Token::Map(count) => self.encoder().map(count).map(drop),
             Token::Tag(number) => self.encoder().tag(minicbor::data::Tag::new(number)).map(drop),
+            Token::Simple(FALSE | TRUE) => self.encoder().bool(token == Token::Simple(TRUE)).map(drop),
+            Token::Simple(NULL) => self.encoder().null().map(drop),
+            Token::Simple(UNDEFINED) => self.encoder().undefined().map(drop),
             Token::Simple(value) => self.encoder().simple(value).map(drop),
             Token::Float(value) => {
                 self.float(value);

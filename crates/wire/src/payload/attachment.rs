@@ -1,6 +1,6 @@
 //! Attachments: what they are, and their pieces.
 
-use super::flat::Slot::{self, Bytes, U32, U64};
+use super::flat::Slot::{self, Bytes, Text, U32, U64};
 use super::{Fields, PayloadError, decode, encode, flat_root};
 use crate::cbor::{Reader, Writer};
 use crate::generated::flat_buffers::stack as flat;
@@ -199,7 +199,7 @@ const MANIFEST: &[&str] = &["aid", "name", "mime", "size", "nc", "hash"];
 const CHUNK: &[&str] = &["aid", "idx", "nc", "data"];
 
 impl Fields for fields::Manifest {
-    const SLOTS: &'static [Slot] = &[U64, Bytes, Bytes, U64, U32, Bytes];
+    const SLOTS: &'static [Slot] = &[U64, Text, Text, U64, U32, Bytes];
 
     fn read_cbor(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let mut fields = Self::default();

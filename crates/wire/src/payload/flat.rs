@@ -14,8 +14,10 @@ pub(super) enum Slot {
     U32,
     /// An unsigned number of 64 bits.
     U64,
-    /// A vector of bytes, or a string.
+    /// A vector of bytes.
     Bytes,
+    /// A string, with the zero byte that ends each in this format.
+    Text,
 }
 
 /// The size of an offset and of a vector's length.
@@ -73,11 +75,18 @@ fn field(
     }
     let place = sum(table, offset)?;
     parts.push((place, sum(place, width)?));
-    if slot == Slot::Bytes {
+    let terminator = match slot {
+        Slot::U32 | Slot::U64 => None,
+        Slot::Bytes => Some(0),
+        Slot::Text => Some(1),
+    };
+    if let Some(terminator) = terminator {
         let forward = usize::try_from(at::<u32>(bytes, place)?).map_err(|_| Malformed::Truncated)?;
         let vector = sum(place, forward)?;
         let length = usize::try_from(at::<u32>(bytes, vector)?).map_err(|_| Malformed::Truncated)?;
-        parts.push((vector, sum(sum(vector, OFFSET)?, length)?));
+        let end = sum(sum(vector, OFFSET)?, length)?;
+        padding(bytes, end, terminator)?;
+        parts.push((vector, sum(end, terminator)?));
     }
     Ok(())
 }
