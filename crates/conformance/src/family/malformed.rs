@@ -20,8 +20,11 @@ use crate::report::Outcome;
 /// No input is longer: a case that asks for more is wrong about itself.
 const LONGEST: usize = 64 * 1024 * 1024;
 
+/// Checks a case's input.
+type Check = fn(&Value, &[u8]) -> Verdict;
+
 /// All files here have the same keys; what they attack shows in the words of their cases.
-const FORMATS: &[(&[&str], fn(&Value, &[u8]) -> Verdict)] = &[
+const FORMATS: &[(&[&str], Check)] = &[
     (&["wire format", "welcome", "MLS"], |_, input| refused(input)),
     (&["vtable"], |case, input| payloads(case, Codec::FlatBuffers, input)),
     (&["wire type"], |case, input| payloads(case, Codec::Protobuf, input)),
