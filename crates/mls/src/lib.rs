@@ -33,7 +33,9 @@ pub use error::MlsError;
 pub use events::{Events, GroupEvent, Subscription};
 pub use extension::{ExternalSenderInfo, GroupExtension, PROFILE_EXTENSION};
 pub use external::{ExternalJoin, ExternalSigner, GroupInfoSummary, read_group_info};
-pub use group::{Changes, Committed, Encrypted, Framing, Group, HandshakeFraming, Received, TreePlacement};
+pub use group::{
+    Changes, Committed, Encrypted, Framing, Group, HandshakeFraming, Received, TreePlacement, Wish,
+};
 pub use inventory::KeyPackageStock;
 pub use key_package::{KeyPackageInfo, KeyPackageOptions};
 pub use psk::PskId;

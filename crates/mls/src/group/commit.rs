@@ -1,4 +1,4 @@
-//! Changes to the group: proposals, and the commits that make them happen.
+//! Changes to the group: commits, with the proposals that they make happen.
 //!
 //! A commit of this member is pending until [`Group::merge_pending`] or the commit's own bytes coming back say
 //! that it was accepted. If another commit comes first, ours is dropped.
@@ -8,12 +8,12 @@ use std::sync::Arc;
 use coterie_crypto::signature::SigningKey;
 use coterie_store::StoreError;
 use coterie_types::{LeafIndex, Timestamp};
-use openmls::group::{OutgoingWireFormatPolicy, QueuedProposal};
+use openmls::group::QueuedProposal;
 use openmls::prelude::hash_ref::ProposalRef;
 use openmls::prelude::tls_codec::Serialize as _;
 use openmls::prelude::{
-    CredentialWithKey, Extensions, GroupContext, KeyPackage, LeafNodeIndex, LeafNodeParameters,
-    MlsMessageOut, NewSignerBundle, Proposal, ProposalType, Sender as MlsSender,
+    CredentialWithKey, Extensions, GroupContext, KeyPackage, LeafNodeIndex, MlsMessageOut, NewSignerBundle,
+    Proposal, Sender as MlsSender,
 };
 use openmls::schedule::PreSharedKeyId;
 use openmls_traits::OpenMlsProvider;
@@ -25,7 +25,7 @@ use crate::error::MlsError;
 use crate::events::GroupEvent;
 use crate::extension::{self, GroupExtension};
 use crate::key_package;
-use crate::limits::{MAX_CHANGES_PER_COMMIT, MAX_MEMBERS, MAX_PENDING_PROPOSALS, MAX_PSKS_PER_COMMIT};
+use crate::limits::{MAX_CHANGES_PER_COMMIT, MAX_MEMBERS, MAX_PSKS_PER_COMMIT};
 use crate::provider::{GroupRow, Provider, Signer};
 use crate::psk::{self, PskId};
 use crate::roster::{self, CommitSummary};
@@ -131,105 +131,6 @@ impl Group {
         self.step_with(|live, provider, shared| live.commit(packages, &changes, provider, shared), beside)
     }
 
-    /// Proposes to add the holder of a key package; some member's commit makes it happen.
-    ///
-    /// # Errors
-    /// When the key package does not fit, too many proposals wait, or this device was removed.
-    pub fn propose_add(&mut self, key_package: &[u8], now: Timestamp) -> Result<Vec<u8>, MlsError> {
-        let package = key_package::decode(self.shared.crypto(), key_package, now)?;
-        self.step(|live, provider, shared| {
-            live.check_room_for_proposals()?;
-            let signer = live.signer(shared)?;
-            let (message, _) = live.mls.propose_add_member(provider, &*signer, &package)?;
-            encode(&message)
-        })
-    }
-
-    /// Proposes to remove a member; oneself, to leave.
-    ///
-    /// # Errors
-    /// When nobody sits at `leaf`, too many proposals wait, or this device was removed.
-    pub fn propose_remove(&mut self, leaf: LeafIndex) -> Result<Vec<u8>, MlsError> {
-        self.step(|live, provider, shared| {
-            live.check_room_for_proposals()?;
-            roster::member_at(&live.mls, leaf)?;
-            let signer = live.signer(shared)?;
-            let index = LeafNodeIndex::new(leaf.number());
-            let (message, _) = live.mls.propose_remove_member(provider, &*signer, index)?;
-            encode(&message)
-        })
-    }
-
-    /// Proposes new keys for this member's own leaf; another member's commit makes it happen.
-    ///
-    /// # Errors
-    /// When too many proposals wait or this device was removed.
-    pub fn propose_update(&mut self) -> Result<Vec<u8>, MlsError> {
-        self.step(|live, provider, shared| {
-            live.check_room_for_proposals()?;
-            let signer = live.signer(shared)?;
-            let (message, _) =
-                live.mls.propose_self_update(provider, &*signer, LeafNodeParameters::default())?;
-            encode(&message)
-        })
-    }
-
-    /// Proposes to mix a pre-shared key into the next epoch. Whoever commits it must hold the key too.
-    ///
-    /// # Errors
-    /// When the name does not fit, too many proposals wait, or this device was removed.
-    pub fn propose_psk(&mut self, id: &PskId) -> Result<Vec<u8>, MlsError> {
-        self.step(|live, provider, shared| {
-            live.check_room_for_proposals()?;
-            let signer = live.signer(shared)?;
-            let id = id.resolve(live.mls.group_id(), live.mls.ciphersuite(), provider)?;
-            let (message, _) = live.mls.propose_pre_shared_key(provider, &*signer, id)?;
-            encode(&message)
-        })
-    }
-
-    /// Proposes what the group's extensions shall be, all of them.
-    ///
-    /// # Errors
-    /// When an extension is malformed or some member cannot follow it, too many proposals wait, or this device was
-    /// removed.
-    pub fn propose_extensions(&mut self, extensions: &[GroupExtension]) -> Result<Vec<u8>, MlsError> {
-        let extensions = extension::decode(extensions)?;
-        self.step(|live, provider, shared| {
-            live.check_room_for_proposals()?;
-            let signer = live.signer(shared)?;
-            let (message, _) = live.mls.propose_group_context_extensions(provider, extensions, &*signer)?;
-            encode(&message)
-        })
-    }
-
-    /// Proposes to leave; another member's commit makes it happen. Where handshakes are public and all members know
-    /// SelfRemove, which ours do, it is one of those, which even somebody who joins from outside may commit; elsewhere
-    /// it is a proposal to remove oneself.
-    ///
-    /// # Errors
-    /// When too many proposals wait, or this device was removed.
-    pub fn propose_leave(&mut self) -> Result<Vec<u8>, MlsError> {
-        self.step(|live, provider, shared| {
-            live.check_room_for_proposals()?;
-            let signer = live.signer(shared)?;
-            let message = if live.may_remove_itself() {
-                live.mls.leave_group_via_self_remove(provider, &*signer)?
-            } else {
-                live.mls.leave_group(provider, &*signer)?
-            };
-            encode(&message)
-        })
-    }
-
-    /// Forgets the proposals that wait, here only.
-    ///
-    /// # Errors
-    /// When this device was removed or the store fails.
-    pub fn clear_proposals(&mut self) -> Result<(), MlsError> {
-        self.step(|live, provider, _| Ok(live.mls.clear_pending_proposals(provider.storage())?))
-    }
-
     /// Moves on to the epoch that this member's own commit begins: whoever orders commits has accepted it.
     ///
     /// # Errors
@@ -285,13 +186,6 @@ impl Live {
     pub(super) fn signer(&self, shared: &Shared) -> Result<Arc<Signer>, MlsError> {
         let leaf = self.mls.own_leaf().ok_or_else(|| MlsError::internal("a member has a leaf"))?;
         shared.signer_of(self.suite()?, leaf.signature_key().as_slice())
-    }
-
-    pub(super) fn check_room_for_proposals(&self) -> Result<(), MlsError> {
-        if self.mls.pending_proposals().count() >= MAX_PENDING_PROPOSALS {
-            return Err(MlsError::TooLarge { what: "the list of proposals", limit: MAX_PENDING_PROPOSALS });
-        }
-        Ok(())
     }
 
     fn check_changes(&self, changes: &Changes<'_>) -> Result<(), MlsError> {
@@ -441,13 +335,6 @@ impl Live {
             .map_err(MlsError::internal)?
             .ok_or_else(|| MlsError::internal("a member's own commit has a tree"))?;
         tree.tls_serialize_detached().map_err(MlsError::internal)
-    }
-
-    fn may_remove_itself(&self) -> bool {
-        let outgoing = self.mls.configuration().wire_format_policy().outgoing();
-        let mut leaves = self.mls.treesync().full_leaves();
-        matches!(outgoing, OutgoingWireFormatPolicy::AlwaysPlaintext)
-            && leaves.all(|(_, leaf)| leaf.capabilities().proposals().contains(&ProposalType::SelfRemove))
     }
 
     fn pending_summary(&self) -> Result<Option<CommitSummary>, MlsError> {

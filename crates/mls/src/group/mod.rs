@@ -1,8 +1,8 @@
 //! One member's view of one group.
 //!
 //! [`Group`] owns the steps: each public call that changes something is one step, whose writes reach the store
-//! together. What a step does stands in the submodules: [`commit`] makes, merges and drops commits and
-//! proposals, [`receive`] takes in what others sent, [`message`] seals what this member says, [`info`] is what it
+//! together. What a step does stands in the submodules: [`propose`] makes proposals, [`commit`] makes, merges and drops
+//! commits, [`receive`] takes in what others sent, [`message`] seals what this member says, [`info`] is what it
 //! tells those outside.
 //!
 //! The order of commits is not decided here. A commit of this member is only pending until whoever orders
@@ -13,6 +13,7 @@ mod info;
 #[cfg(feature = "interop")]
 mod interop;
 mod message;
+mod propose;
 mod receive;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use openmls_traits::OpenMlsProvider;
 pub use commit::{Changes, Committed, TreePlacement};
 pub use info::{Framing, HandshakeFraming};
 pub use message::Encrypted;
+pub use propose::Wish;
 pub use receive::Received;
 
 use crate::device::Shared;
@@ -68,16 +70,8 @@ struct Live {
 }
 
 impl Group {
-    /// A group that was just created or joined, in the step of `provider`, which ends here.
-    pub(crate) fn begin(
-        shared: Arc<Shared>,
-        mls: MlsGroup,
-        provider: Provider<'_>,
-    ) -> Result<Self, MlsError> {
-        Self::begin_with(shared, mls, provider, |_, _| Ok(()))
-    }
-
-    /// The same with rows of the application in that step.
+    /// A group that was just created or joined, in the step of `provider`, which ends here, with rows of the
+    /// application in that step.
     pub(crate) fn begin_with(
         shared: Arc<Shared>,
         mls: MlsGroup,
