@@ -19,12 +19,13 @@ use openmls_traits::OpenMlsProvider;
 use crate::device::{self, Device, Shared, join_config};
 use crate::error::MlsError;
 use crate::extension::{self, ExternalSenderInfo, GroupExtension};
-use crate::group::Group;
+use crate::group::{Entry, Group};
 use crate::key_package::{self, KeyPackageOptions};
 use crate::limits::{MAX_MEMBERS, MAX_MESSAGE_LENGTH, MAX_PSKS_PER_COMMIT};
 use crate::provider::{EngineCrypto, Provider, Signer, StepStorage};
 use crate::psk::PskId;
 use crate::rows::Rows;
+use crate::succession;
 use crate::suite::Suite;
 
 /// How a device joins by a commit of its own.
@@ -91,7 +92,8 @@ impl Device {
         match commit_to_join(shared, info, tree, options, &provider) {
             Ok((group, commit)) => {
                 let beside = |id: &GroupId, rows: &mut Rows<'_, '_>| beside(id, &commit, rows);
-                let group = Group::begin_with(Arc::clone(shared), group, provider, beside)?;
+                let entry = if options.resync { Entry::Again } else { Entry::External };
+                let group = Group::begin_with(Arc::clone(shared), group, entry, provider, beside)?;
                 Ok((group, commit))
             }
             Err(error) => Err(provider.explain(error)),
@@ -154,6 +156,9 @@ fn commit_to_join(
     provider: &Provider<'_>,
 ) -> Result<(MlsGroup, Vec<u8>), MlsError> {
     let suite = suite_of(&info)?;
+    if succession::named_in(info.group_context().extensions())?.is_some() {
+        return Err(MlsError::Succeeded);
+    }
     let group_id = info.group_id().clone();
     let held = MlsGroup::load(provider.storage(), &group_id)?;
     match held {

@@ -16,9 +16,11 @@ mod events;
 mod extension;
 mod external;
 mod group;
+mod held;
 #[cfg(feature = "interop")]
 pub mod interop;
 mod inventory;
+mod invitation;
 mod key_package;
 pub mod limits;
 mod provider;
@@ -26,6 +28,7 @@ mod psk;
 mod refusal;
 mod roster;
 mod rows;
+mod succession;
 mod suite;
 
 pub use device::{Device, DeviceOptions, GroupOptions};
@@ -34,11 +37,14 @@ pub use events::{Events, GroupEvent, Subscription};
 pub use extension::{ExternalSenderInfo, GroupExtension, PROFILE_EXTENSION};
 pub use external::{ExternalJoin, ExternalSigner, GroupInfoSummary, read_group_info};
 pub use group::{
-    Changes, Committed, Encrypted, Framing, Group, HandshakeFraming, Received, TreePlacement, Wish,
+    Changes, Committed, Encrypted, Framing, Group, HandshakeFraming, Received, TreePlacement, UpdateReason,
+    Wish,
 };
 pub use inventory::KeyPackageStock;
+pub use invitation::SuiteChoice;
 pub use key_package::{KeyPackageInfo, KeyPackageOptions};
 pub use psk::PskId;
 pub use roster::{CommitSummary, Member, ProposalSummary, Sender};
 pub use rows::Rows;
+pub use succession::{Descent, SUCCESSION_EXTENSION, Succession};
 pub use suite::{Suite, UnknownSuite};

@@ -22,14 +22,16 @@ use serde::{Deserialize, Serialize};
 use super::{Group, Live, digest};
 use crate::device::{self, Shared};
 use crate::error::MlsError;
-use crate::events::GroupEvent;
 use crate::extension::{self, GroupExtension};
 use crate::key_package;
-use crate::limits::{MAX_CHANGES_PER_COMMIT, MAX_MEMBERS, MAX_PSKS_PER_COMMIT};
+use crate::limits::{
+    KEY_PACKAGE_RENEWAL, MAX_CHANGES_PER_COMMIT, MAX_DISCARDED_COMMITS, MAX_MEMBERS, MAX_PSKS_PER_COMMIT,
+};
 use crate::provider::{GroupRow, Provider, Signer};
 use crate::psk::{self, PskId};
-use crate::roster::{self, CommitSummary};
+use crate::roster::{self, CommitSummary, Member};
 use crate::rows::Rows;
+use crate::succession::{Succession, keep_proof};
 use crate::suite::Suite;
 
 /// What a commit shall change, beside the proposals that wait for one.
@@ -45,6 +47,9 @@ pub struct Changes<'a> {
     pub psks: &'a [PskId],
     /// What the group's extensions shall be from now on, all of them; none leaves them as they are.
     pub extensions: Option<&'a [GroupExtension]>,
+    /// Which group takes this one's place from the commit on: it is this group's last, and everybody who is in it then
+    /// can follow into that one ([`Group::create_successor`]).
+    pub succession: Option<&'a Succession>,
     /// A new identity for this member in this group, with a new signature key. The commit itself is still signed
     /// with the old one.
     pub identity: Option<&'a [u8]>,
@@ -85,6 +90,9 @@ pub struct Committed {
     pub ratchet_tree: Option<Vec<u8>>,
     /// What it does.
     pub summary: CommitSummary,
+    /// Those it adds whose leaves are valid for less than [`KEY_PACKAGE_RENEWAL`] more. They should update their leaves
+    /// soon; an inviter that can get newer key packages should rather discard the commit and use those.
+    pub expiring: Vec<Member>,
 }
 
 /// Digests that recognise this member's commits when they come back.
@@ -94,6 +102,34 @@ pub(super) struct OwnCommits {
     pub(super) pending: Option<Vec<u8>>,
     /// Of the one merged last.
     pub(super) merged: Option<Vec<u8>>,
+    /// Of those discarded in this epoch, oldest first.
+    pub(super) discarded: Vec<Vec<u8>>,
+}
+
+impl OwnCommits {
+    pub(super) fn are_none(&self) -> bool {
+        self.pending.is_none() && self.merged.is_none() && self.discarded.is_empty()
+    }
+
+    /// Another's commit was merged. Answers whether there was something to forget.
+    pub(super) fn forget_epoch(&mut self) -> bool {
+        let some = self.pending.is_some() || !self.discarded.is_empty();
+        self.pending = None;
+        self.discarded.clear();
+        some
+    }
+
+    fn merge(&mut self) {
+        self.merged = self.pending.take();
+        self.discarded.clear();
+    }
+
+    fn discard(&mut self) {
+        if self.discarded.len() >= MAX_DISCARDED_COMMITS {
+            self.discarded.remove(0);
+        }
+        self.discarded.extend(self.pending.take());
+    }
 }
 
 impl Group {
@@ -128,7 +164,12 @@ impl Group {
         changes.identity.map_or(Ok(()), device::check_identity)?;
         let packages = self.decode_key_packages(changes.add, now)?;
         self.live()?.check_changes(&changes)?;
-        self.step_with(|live, provider, shared| live.commit(packages, &changes, provider, shared), beside)
+        let commit = |live: &mut Live, provider: &Provider<'_>, shared: &Shared| {
+            let mut committed = live.commit(packages, &changes, provider, shared)?;
+            committed.expiring = expiring(&committed.summary.added, now);
+            Ok(committed)
+        };
+        self.step_with(commit, beside)
     }
 
     /// Moves on to the epoch that this member's own commit begins: whoever orders commits has accepted it.
@@ -149,11 +190,12 @@ impl Group {
     ) -> Result<CommitSummary, MlsError> {
         self.events.check_room()?;
         let summary = self.step_with(|live, provider, _| live.merge_pending(provider), beside)?;
-        self.publish(|| GroupEvent::EpochChanged { commit: summary.clone(), superseded_own: false });
+        self.publish_commit(&summary, false);
         Ok(summary)
     }
 
-    /// Drops this member's own commit: it was not accepted. The proposals it covered go on waiting.
+    /// Drops this member's own commit: it was not accepted. The proposals it covered go on waiting. Should the group
+    /// have accepted it all the same, its coming back is refused as [`MlsError::Diverged`].
     ///
     /// # Errors
     /// When none is pending or the store fails.
@@ -189,6 +231,10 @@ impl Live {
     }
 
     fn check_changes(&self, changes: &Changes<'_>) -> Result<(), MlsError> {
+        self.check_not_succeeded()?;
+        if changes.succession.is_some_and(|next| next.group_id.as_bytes() == self.mls.group_id().as_slice()) {
+            return Err(MlsError::InvalidArgument("a group cannot succeed itself"));
+        }
         if self.mls.pending_commit().is_some() || self.staged.is_some() {
             return Err(MlsError::CommitPending);
         }
@@ -196,7 +242,9 @@ impl Live {
             && changes.remove.is_empty()
             && changes.psks.is_empty()
             && changes.extensions.is_none()
+            && changes.succession.is_none()
             && changes.identity.is_none()
+            && self.proof_due().is_none()
             && !changes.update;
         if nothing && !self.mls.has_pending_proposals() {
             return Err(MlsError::NothingToCommit);
@@ -222,7 +270,7 @@ impl Live {
         shared: &Shared,
     ) -> Result<Committed, MlsError> {
         let signer = self.signer(shared)?;
-        let extensions = changes.extensions.map(extension::decode).transpose()?;
+        let extensions = self.next_extensions(changes)?;
         let psks = self.resolve_psks(changes.psks, provider)?;
         let successor = changes.identity.map(|identity| self.successor(identity, shared)).transpose()?;
         let new_signer = successor.as_ref();
@@ -291,12 +339,26 @@ impl Live {
             welcome: welcome.as_ref().map(encode).transpose()?,
             ratchet_tree,
             summary: self.pending_summary()?.ok_or(MlsError::NoPendingCommit)?,
+            expiring: Vec::new(),
         })
     }
 
     fn resolve_psks(&self, psks: &[PskId], provider: &Provider<'_>) -> Result<Vec<PreSharedKeyId>, MlsError> {
         let (group, suite) = (self.mls.group_id(), self.mls.ciphersuite());
-        psks.iter().map(|id| id.resolve(group, suite, provider)).collect()
+        let mut ids =
+            psks.iter().map(|id| id.resolve(group, suite, provider)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(proof) = self.proof_due() {
+            ids.push(proof.id(psk::nonce(suite, provider)?));
+        }
+        Ok(ids)
+    }
+
+    /// What the group's extensions shall be, where the commit changes them.
+    fn next_extensions(&self, changes: &Changes<'_>) -> Result<Option<Extensions<GroupContext>>, MlsError> {
+        let given = changes.extensions.map(extension::decode).transpose()?;
+        let Some(succession) = changes.succession else { return Ok(given) };
+        let extensions = given.unwrap_or_else(|| self.mls.extensions().clone());
+        crate::succession::name_in(extensions, succession).map(Some)
     }
 
     /// Which keys are to be proposals of the commit itself. Where other members' wait too, ours are queued behind
@@ -345,7 +407,8 @@ impl Live {
     pub(super) fn merge_pending(&mut self, provider: &Provider<'_>) -> Result<CommitSummary, MlsError> {
         let summary = self.pending_summary()?.ok_or(MlsError::NoPendingCommit)?;
         self.mls.merge_pending_commit(provider)?;
-        self.own_commits.merged = self.own_commits.pending.take();
+        keep_proof(&self.mls, provider)?;
+        self.own_commits.merge();
         self.store_own_commits(provider)?;
         Ok(summary)
     }
@@ -355,7 +418,7 @@ impl Live {
             return Err(MlsError::NoPendingCommit);
         }
         self.mls.clear_pending_commit(provider.storage())?;
-        self.own_commits.pending = None;
+        self.own_commits.discard();
         self.store_own_commits(provider)
     }
 
@@ -366,6 +429,11 @@ impl Live {
             &self.own_commits,
         )?)
     }
+}
+
+fn expiring(added: &[Member], now: Timestamp) -> Vec<Member> {
+    let ends_soon = |member: &&Member| member.expires.is_some_and(|end| end <= now + KEY_PACKAGE_RENEWAL);
+    added.iter().filter(ends_soon).cloned().collect()
 }
 
 pub(super) fn encode(message: &MlsMessageOut) -> Result<Vec<u8>, MlsError> {

@@ -172,6 +172,7 @@ impl Live {
         provider: &Provider<'_>,
         shared: &Shared,
     ) -> Result<Vec<u8>, MlsError> {
+        self.check_not_succeeded()?;
         self.check_room_for_proposals()?;
         let signer = &*self.signer(shared)?;
         let by_itself = matches!(wish, Checked::Leave) && self.may_remove_itself();

@@ -53,6 +53,8 @@ pub(crate) enum GroupRow {
     OwnCommit = 16,
     /// Ours: a received commit that waits for the application's word.
     StagedCommit = 17,
+    /// Ours: how this member's stay goes on, see `group::life`.
+    Life = 18,
 }
 
 /// One step's view of the store.
@@ -64,6 +66,7 @@ pub(crate) struct StepStorage<'a> {
     secrets: RefCell<SecretsPlan>,
     touches: Cell<u64>,
     fault: RefCell<Option<StorageFault>>,
+    missing_psk: RefCell<Option<Vec<u8>>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,6 +97,7 @@ impl<'a> StepStorage<'a> {
             secrets: RefCell::default(),
             touches: Cell::new(0),
             fault: RefCell::new(None),
+            missing_psk: RefCell::new(None),
         }
     }
 
@@ -264,6 +268,20 @@ impl<'a> StepStorage<'a> {
     /// The fault that the last failed read met. openmls takes some of them for a row that is not there.
     pub(crate) fn fault(&self) -> Option<StorageFault> {
         self.fault.borrow().clone()
+    }
+
+    pub(super) fn read_psk<T: DeserializeOwned>(&self, id: &impl Serialize) -> Answer<Option<T>> {
+        let key = key(id)?;
+        let secret = self.read(Space::Psk, &key)?;
+        if secret.is_none() {
+            self.missing_psk.replace(Some(key));
+        }
+        Ok(secret)
+    }
+
+    /// The id of the pre-shared key that was last asked for and is not stored: openmls does not say which it missed.
+    pub(crate) fn missing_psk<T: DeserializeOwned>(&self) -> Option<T> {
+        self.missing_psk.borrow().as_ref().and_then(|key| postcard::from_bytes(key).ok())
     }
 
     pub(super) fn write(&self, space: Space, key: &[u8], value: &(impl Serialize + ?Sized)) -> Answer<()> {

@@ -470,7 +470,7 @@ impl StorageProvider<CURRENT_VERSION> for StepStorage<'_> {
         &self,
         id: &I,
     ) -> Answer<Option<T>> {
-        self.read(Space::Psk, &key(id)?)
+        self.read_psk(id)
     }
 
     fn delete_psk<I: traits::PskId<CURRENT_VERSION>>(&self, id: &I) -> Answer<()> {
