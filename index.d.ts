@@ -43,6 +43,8 @@ export declare class NativeDevice {
   createGroup(id: Uint8Array | undefined | null, suiteName: string | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): NativeGroup | NativeFailure | Promise<NativeGroup | NativeFailure>
   /** Joins a group. */
   join(welcome: Uint8Array, ratchetTree?: Uint8Array | undefined | null, cancellation?: NativeCancellation | undefined | null): NativeGroup | NativeFailure | Promise<NativeGroup | NativeFailure>
+  /** Chooses the best suite that all invitees offer. `counts` says how many of `key_packages` are each invitee's. */
+  chooseSuite(keyPackages: Array<Uint8Array>, counts: Array<number>, now: number, cancellation?: NativeCancellation | undefined | null): NativeSuiteChoice | NativeFailure | Promise<NativeSuiteChoice | NativeFailure>
 }
 
 /** One subscriber's events. */
@@ -109,6 +111,18 @@ export declare class NativeGroup {
   subscribe(wake: () => void): NativeFeed
   /** Lets go of the group once the work under way is done. */
   close(): void
+  /** Commits the name of the group that takes this one's place. */
+  nameSuccessor(id: Uint8Array, suiteName: string, now: number, cancellation?: NativeCancellation | undefined | null): NativeCommitted | NativeFailure | Promise<NativeCommitted | NativeFailure>
+  /** The group that succeeds this one. */
+  successor(cancellation?: NativeCancellation | undefined | null): NativeSuccession | null | NativeFailure | Promise<NativeSuccession | null | NativeFailure>
+  /** The group that this one descends from. */
+  descent(cancellation?: NativeCancellation | undefined | null): NativeDescent | null | NativeFailure | Promise<NativeDescent | null | NativeFailure>
+  /** Begins the group that this one has named as its successor. */
+  createSuccessor(now: number, cancellation?: NativeCancellation | undefined | null): NativeGroup | NativeFailure | Promise<NativeGroup | NativeFailure>
+  /** Why this member should replace its own keys. */
+  wantsUpdate(now: number, cancellation?: NativeCancellation | undefined | null): 'joined' | 'ageing' | null | NativeFailure | Promise<'joined' | 'ageing' | null | NativeFailure>
+  /** Forgets the keys of epochs that are over for too long. */
+  forgetPastEpochs(now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
 }
 
 /** A batch of events. Empty and not ended: nothing waits now; the wake-up function is called when something does. */
@@ -145,6 +159,8 @@ export interface NativeCommitSummary {
   updated: Array<NativeMember>
   /** Whether this device is among the removed. */
   removesSelf: boolean
+  /** The group that takes this one's place. */
+  succession?: NativeSuccession
 }
 
 /** A commit that waits for its acceptance. */
@@ -155,6 +171,16 @@ export interface NativeCommitted {
   welcome?: Uint8Array
   /** What it does. */
   summary: NativeCommitSummary
+  /** Those it adds whose leaves expire soon. */
+  expiring: Array<NativeMember>
+}
+
+/** Which group another one succeeds. */
+export interface NativeDescent {
+  /** The name of the old group. */
+  groupId: Uint8Array
+  /** Its last epoch. */
+  epoch: bigint
 }
 
 /** Why a call failed. The facade throws it as an error. */
@@ -184,6 +210,9 @@ export type NativeGroupEvent =
   | { type: 'epoch-changed'; /** What it did. */
     commit: NativeCommitSummary; /** Whether a pending commit of this member was dropped. */
   supersededOwn: boolean }
+  | { type: 'succeeded'; /** Which one. */
+    succession: NativeSuccession; /** The last epoch here. */
+  epoch: bigint }
 
 /** What a key package says about its owner. */
 export interface NativeKeyPackageInfo {
@@ -281,6 +310,22 @@ export interface NativeStoreOptions {
   key?: Uint8Array
   /** Whether a store that is not there is made. */
   create: boolean
+}
+
+/** Which group succeeds another. */
+export interface NativeSuccession {
+  /** The successor's name. */
+  groupId: Uint8Array
+  /** Its suite. */
+  suite: string
+}
+
+/** What a new group is begun with. */
+export interface NativeSuiteChoice {
+  /** The suite. */
+  suite: string
+  /** A key package of that suite for each invitee. */
+  keyPackages: Array<Uint8Array>
 }
 
 /** Does nothing: what crossing the boundary costs by itself. */

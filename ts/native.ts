@@ -13,6 +13,7 @@ export type {
   NativeChanges,
   NativeCommitSummary,
   NativeCommitted,
+  NativeDescent,
   NativeDevice,
   NativeFailure,
   NativeFeed,
@@ -23,6 +24,7 @@ export type {
   NativeProposal,
   NativeReceived,
   NativeSender,
+  NativeSuccession,
 } from '../index.js'
 
 function load(): typeof Addon {

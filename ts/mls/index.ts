@@ -21,12 +21,14 @@ export type {
   OpenDeviceOptions,
   RekeyOptions,
   StoreKey,
+  SuiteChoice,
 } from './device.js'
 export { MemoryDirectory } from './directory.js'
 export type { Directory } from './directory.js'
 export type {
   CommitStagedEvent,
   CommitSummary,
+  Descent,
   EpochChangedEvent,
   GroupEvent,
   Member,
@@ -35,10 +37,19 @@ export type {
   ProposalEvent,
   Received,
   Sender,
+  SucceededEvent,
+  Succession,
 } from './events.js'
 export { Group } from './group.js'
-export type { Changes, Committed, EncryptOptions } from './group.js'
+export type { Changes, Committed, EncryptOptions, NameSuccessorOptions, UpdateReason } from './group.js'
 export { GroupSession } from './session.js'
-export type { ConnectOptions, Invitation, RefusedEvent, SessionEvent } from './session.js'
+export type {
+  ConnectOptions,
+  Invitation,
+  JoinSessionOptions,
+  RefusedEvent,
+  SessionEvent,
+  UpkeepOptions,
+} from './session.js'
 export { CIPHER_SUITES } from './suites.js'
 export type { CipherSuite } from './suites.js'

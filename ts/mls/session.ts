@@ -4,8 +4,15 @@ import * as check from '../internal/arguments.js'
 import { Queue, Reader } from '../internal/queue.js'
 import type { Delivery, GroupChannel } from './channel.js'
 import { Device, type JoinOptions } from './device.js'
-import type { CommitSummary, EpochChangedEvent, Member, MessageEvent, ProposalEvent } from './events.js'
-import { Group, type Changes, type EncryptOptions } from './group.js'
+import type {
+  CommitSummary,
+  EpochChangedEvent,
+  Member,
+  MessageEvent,
+  ProposalEvent,
+  SucceededEvent,
+} from './events.js'
+import { Group, type Committed, type EncryptOptions, type NameSuccessorOptions } from './group.js'
 
 /** A message of the channel was refused and changed nothing. */
 export interface RefusedEvent {
@@ -17,7 +24,7 @@ export interface RefusedEvent {
 }
 
 /** Something that happened in a group that is connected to a channel. */
-export type SessionEvent = MessageEvent | ProposalEvent | EpochChangedEvent | RefusedEvent
+export type SessionEvent = MessageEvent | ProposalEvent | EpochChangedEvent | SucceededEvent | RefusedEvent
 
 /** What somebody who was added needs to join. */
 export interface Invitation {
@@ -27,11 +34,36 @@ export interface Invitation {
   readonly position: bigint
 }
 
+/** When a session replaces its member's own keys, which it does after joining and before they expire. */
+export interface UpkeepOptions {
+  /**
+   * The longest wait in milliseconds, 5 minutes where nothing is said. The members of a group that was just made would
+   * otherwise all commit at once.
+   */
+  readonly jitter?: number
+  /** Gives a number from 0 up to 1, which share of that wait it is. */
+  readonly random?: () => number
+}
+
 /** How a group is connected. */
 export interface ConnectOptions extends AbortOptions {
   /** Where in the channel reading begins; its end where nothing is said. */
   readonly position?: bigint
+  /** When this member's own keys are replaced by the session itself; false leaves that to the application. */
+  readonly upkeep?: UpkeepOptions | false
 }
+
+/** How a group is joined and connected. */
+export type JoinSessionOptions = JoinOptions & Pick<ConnectOptions, 'upkeep'>
+
+/** How often a session looks after its keys: an hour is short beside the day and the weeks that they last. */
+const UPKEEP_INTERVAL = 3_600_000
+
+/** However small the jitter, a session that fails does not try all the time. */
+const UPKEEP_RETRY = 1_000
+
+/** A group of hundreds, all added at once, commits for minutes; each commit that comes first makes others wait anew. */
+const UPKEEP_JITTER = 300_000
 
 interface Waiting {
   resolve(accepted: { summary: CommitSummary; position: bigint }): void
@@ -70,12 +102,21 @@ export class GroupSession implements AsyncDisposable {
   #changes: Promise<unknown> = Promise.resolve()
   #closed = false
   readonly #pumping: Promise<void>
+  readonly #upkeep: Required<UpkeepOptions> | undefined
+  #timer: NodeJS.Timeout | undefined
 
-  private constructor(group: Group, channel: GroupChannel, position: bigint) {
+  private constructor(
+    group: Group,
+    channel: GroupChannel,
+    position: bigint,
+    upkeep: Required<UpkeepOptions> | undefined,
+  ) {
     this.group = group
     this.#channel = channel
     this.#deliveries = channel.read(position)
     this.#pumping = this.#pump()
+    this.#upkeep = upkeep
+    if (upkeep !== undefined) this.#lookAfterKeysIn(upkeep.random() * upkeep.jitter)
   }
 
   /**
@@ -86,10 +127,11 @@ export class GroupSession implements AsyncDisposable {
   static async connect(group: Group, channel: GroupChannel, options?: ConnectOptions): Promise<GroupSession> {
     check.instance(group, Group.is, 'Group')
     check.having(channel, ['append', 'end', 'read'], 'channel')
-    const { position } = check.options(options)
+    const { position, upkeep } = check.options(options)
     const signal = check.signal(options)
+    const care = upkeepOf(upkeep)
     signal?.throwIfAborted()
-    return new GroupSession(group, channel, position ?? (await channel.end({ signal })))
+    return new GroupSession(group, channel, position ?? (await channel.end({ signal })), care)
   }
 
   /**
@@ -101,14 +143,15 @@ export class GroupSession implements AsyncDisposable {
     device: Device,
     invitation: Invitation,
     channel: GroupChannel,
-    options?: JoinOptions,
+    options?: JoinSessionOptions,
   ): Promise<GroupSession> {
     check.instance(device, Device.is, 'Device')
     check.having(channel, ['append', 'end', 'read'], 'channel')
     const { welcome, position } = check.options(invitation, 'invitation')
     const group = await device.join(welcome, options)
     try {
-      return await GroupSession.connect(group, channel, { position, signal: check.signal(options) })
+      const { upkeep } = check.options(options)
+      return await GroupSession.connect(group, channel, { position, signal: check.signal(options), upkeep })
     } catch (error) {
       group.close()
       throw error
@@ -122,7 +165,10 @@ export class GroupSession implements AsyncDisposable {
    * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Group.commit}.
    */
   async add(keyPackages: readonly Uint8Array[], options?: AbortOptions): Promise<Invitation> {
-    const { welcome, position } = await this.#commit({ add: keyPackages }, options)
+    const { welcome, position } = await this.#commit(
+      () => this.group.commit({ add: keyPackages }, options),
+      options,
+    )
     if (welcome === undefined) throw new CoterieError('INVALID_ARGUMENT', 'keyPackages must not be empty')
     return { welcome, position: position + 1n }
   }
@@ -133,7 +179,7 @@ export class GroupSession implements AsyncDisposable {
    * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Group.commit}.
    */
   async remove(leaves: readonly number[], options?: AbortOptions): Promise<CommitSummary> {
-    return (await this.#commit({ remove: leaves }, options)).summary
+    return (await this.#commit(() => this.group.commit({ remove: leaves }, options), options)).summary
   }
 
   /**
@@ -142,7 +188,17 @@ export class GroupSession implements AsyncDisposable {
    * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Group.commit}.
    */
   async update(options?: AbortOptions): Promise<CommitSummary> {
-    return (await this.#commit({ update: true }, options)).summary
+    return (await this.#commit(() => this.group.commit({ update: true }, options), options)).summary
+  }
+
+  /**
+   * Ends the group in favour of another one, which {@link Group.createSuccessor} of {@link GroupSession.group} begins.
+   * All members hear of it by an event of type `succeeded`.
+   *
+   * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Group.nameSuccessor}.
+   */
+  async nameSuccessor(options?: NameSuccessorOptions): Promise<CommitSummary> {
+    return (await this.#commit(() => this.group.nameSuccessor(options), options)).summary
   }
 
   /**
@@ -151,7 +207,7 @@ export class GroupSession implements AsyncDisposable {
    * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Group.commit}.
    */
   async commitProposals(options?: AbortOptions): Promise<CommitSummary> {
-    return (await this.#commit({}, options)).summary
+    return (await this.#commit(() => this.group.commit({}, options), options)).summary
   }
 
   /** Proposes new keys for this member's own leaf; another member's commit makes it happen. */
@@ -218,12 +274,12 @@ export class GroupSession implements AsyncDisposable {
   }
 
   /** One change at a time: a second one begins when the first has come back. */
-  #commit(changes: Changes, options: AbortOptions | undefined) {
+  #commit(make: () => Promise<Committed>, options: AbortOptions | undefined) {
     const signal = check.signal(options)
     const committed = this.#changes.then(async () => {
       signal?.throwIfAborted()
       this.#checkOpen()
-      const { commit, welcome } = await this.group.commit(changes, options)
+      const { commit, welcome } = await make()
       // Whoever closed meanwhile found nobody waiting to be told.
       this.#checkOpen()
       const accepted = new Promise<{ summary: CommitSummary; position: bigint }>((resolve, reject) => {
@@ -257,6 +313,8 @@ export class GroupSession implements AsyncDisposable {
         const event = await this.#takeIn(delivery)
         if (event === undefined) continue
         for (const subscriber of this.#subscribers) subscriber.put(event)
+        const ended = successionOf(event)
+        if (ended !== undefined) for (const subscriber of this.#subscribers) subscriber.put(ended)
         if (!this.group.isMember) return
       }
     } catch (error) {
@@ -290,6 +348,26 @@ export class GroupSession implements AsyncDisposable {
     }
   }
 
+  #lookAfterKeysIn(milliseconds: number): void {
+    this.#timer = setTimeout(() => void this.#lookAfterKeys(), milliseconds)
+    // A timer alone keeps no process alive.
+    this.#timer.unref()
+  }
+
+  async #lookAfterKeys(): Promise<void> {
+    const { random, jitter } = this.#upkeep ?? { random: () => 0, jitter: 0 }
+    let next = UPKEEP_INTERVAL
+    try {
+      await this.group.forgetPastEpochs()
+      const ended = (await this.group.successor()) !== undefined
+      if (!ended && (await this.group.wantsUpdate()) !== undefined) await this.update()
+    } catch {
+      // Somebody else's commit came first, or the channel is away: another time.
+      next = UPKEEP_RETRY + random() * jitter
+    }
+    if (!this.#closed) this.#lookAfterKeysIn(next)
+  }
+
   #settle(summary: CommitSummary, supersededOwn: boolean, position: bigint): void {
     const waiting = this.#waiting
     if (waiting === undefined || !(summary.own || supersededOwn)) return
@@ -300,6 +378,7 @@ export class GroupSession implements AsyncDisposable {
 
   #end(): void {
     this.#closed = true
+    clearTimeout(this.#timer)
     this.#waiting?.reject(
       new CoterieError('HANDLE_CLOSED', 'the session was closed before the commit came back'),
     )
@@ -311,4 +390,17 @@ export class GroupSession implements AsyncDisposable {
   #checkOpen(): void {
     if (this.#closed) throw new CoterieError('HANDLE_CLOSED', 'the session was closed')
   }
+}
+
+function upkeepOf(value: UpkeepOptions | false | undefined): Required<UpkeepOptions> | undefined {
+  if (value === false) return undefined
+  const { jitter = UPKEEP_JITTER, random = Math.random } = check.options(value, 'upkeep')
+  if (typeof random !== 'function') throw new CoterieError('INVALID_ARGUMENT', 'random must be a function')
+  return { jitter: check.milliseconds(jitter, 'jitter'), random }
+}
+
+function successionOf(event: SessionEvent): SucceededEvent | undefined {
+  if (event.type !== 'epoch-changed' || event.commit.removesSelf) return undefined
+  const { succession, epoch } = event.commit
+  return succession === undefined ? undefined : { type: 'succeeded', succession, epoch }
 }

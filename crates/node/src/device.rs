@@ -21,7 +21,7 @@ use crate::values::NativeKeyPackageInfo;
 /// One installation of one user.
 #[napi]
 pub struct NativeDevice {
-    device: Device,
+    pub(crate) device: Device,
     /// What is to be closed with it; none for a device in memory.
     file: Option<Arc<SqlStore>>,
 }

@@ -105,7 +105,7 @@ impl NativeGroup {
     }
 
     /// Work that grows with the group: on this thread where that is small.
-    fn by_size<'env, T, V>(
+    pub(crate) fn by_size<'env, T, V>(
         &self,
         env: &'env Env,
         cancellation: Option<&NativeCancellation>,

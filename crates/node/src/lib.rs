@@ -17,6 +17,7 @@ mod failure;
 mod fault;
 mod feed;
 mod group;
+mod life;
 mod serial;
 mod values;
 
