@@ -76,6 +76,9 @@ describe('events', () => {
         case 'epoch-changed':
           expectTypeOf(event.commit).toEqualTypeOf<CommitSummary>()
           return event.type
+        case 'succeeded':
+          expectTypeOf(event.succession).toEqualTypeOf<Succession>()
+          return event.type
         case 'refused':
           expectTypeOf(event.error).toEqualTypeOf<CoterieError>()
           expectTypeOf(event.position).toEqualTypeOf<bigint>()
@@ -87,7 +90,7 @@ describe('events', () => {
 
   it('of a group, what was received, proposals and senders have just these types', () => {
     expectTypeOf<GroupEvent['type']>().toEqualTypeOf<
-      'message' | 'proposal' | 'commit-staged' | 'epoch-changed'
+      'message' | 'proposal' | 'commit-staged' | 'epoch-changed' | 'succeeded'
     >()
     expectTypeOf<Received['type']>().toEqualTypeOf<
       'message' | 'proposal' | 'commit' | 'staged' | 'own-echo'

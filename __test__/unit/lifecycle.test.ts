@@ -76,29 +76,44 @@ describe('succession', () => {
   })
 })
 
+/** Alice's session and Bob's, who was added to it. */
+async function connected(upkeep: UpkeepOptions | false) {
+  const all = await people('alice', 'bob')
+  const channel = new MemoryChannel()
+  const alices = await GroupSession.connect(await at(all, 0).createGroup(), channel, { upkeep: false })
+  const invitation = await alices.add([await at(all, 1).keyPackage()])
+  const bobs = await GroupSession.join(at(all, 1), invitation, channel, { upkeep })
+  onTestFinished(async () => {
+    await alices.close()
+    await bobs.close()
+  })
+  return { alices, bobs }
+}
+
 describe('a session', () => {
-  it('replaces the keys of a member that was added, by itself or not at all', async () => {
-    const upkeeps: [UpkeepOptions | false, string | undefined][] = [
-      [{ jitter: 1, random: () => 0 }, undefined],
-      [false, 'joined'],
-    ]
-    for (const [upkeep, reason] of upkeeps) {
-      const all = await people('alice', 'bob')
-      const channel = new MemoryChannel()
-      await using alices = await GroupSession.connect(await at(all, 0).createGroup(), channel, {
-        upkeep: false,
-      })
-      const invitation = await alices.add([await at(all, 1).keyPackage()])
-      const heard = alices.events()
-      await using bobs = await GroupSession.join(at(all, 1), invitation, channel, { upkeep })
-      const own = bobs.events()
-      if (upkeep !== false) {
-        const { commit } = await next(heard, 'epoch-changed')
-        expect(commit.updated.map(({ name }) => name)).toEqual(['bob'])
-        await next(own, 'epoch-changed')
-      }
-      expect(await bobs.group.wantsUpdate()).toBe(reason)
-      await bobs.group.forgetPastEpochs()
+  it('replaces the keys of a member that was added', async () => {
+    const { alices, bobs } = await connected({ jitter: 1, random: () => 0 })
+    const [heard, own] = [alices.events(), bobs.events()]
+    const { commit } = await next(heard, 'epoch-changed')
+    expect(commit.updated.map(({ name }) => name)).toEqual(['bob'])
+    await next(own, 'epoch-changed')
+    expect(await bobs.group.wantsUpdate()).toBeUndefined()
+  })
+
+  it('leaves that to the application where it is told to', async () => {
+    const { bobs } = await connected(false)
+    expect(await bobs.group.wantsUpdate()).toBe('joined')
+    await bobs.group.forgetPastEpochs()
+  })
+
+  it('refuses a jitter and a chance that are none', async () => {
+    const all = await people('alice')
+    using group = await at(all, 0).createGroup()
+    const wrong = [{ jitter: -1 }, { random: 7 as unknown as () => number }]
+    for (const upkeep of wrong) {
+      await expect(GroupSession.connect(group, new MemoryChannel(), { upkeep })).rejects.toEqual(
+        code('INVALID_ARGUMENT'),
+      )
     }
   })
 })
