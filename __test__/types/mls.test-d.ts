@@ -24,6 +24,7 @@ import {
   type Received,
   type Sender,
   type SessionEvent,
+  type Succession,
 } from '../../ts/mls/index.js'
 
 /** True where a property of `T` can be assigned to. */
