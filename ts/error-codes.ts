@@ -74,6 +74,8 @@ export const ERROR_CODES = {
   MLS_PSK_NOT_FOUND: { retryable: false },
   /** The GroupInfo or its tree is damaged, forged, incomplete, or does not fit together. Ask a member for a newer one. */
   MLS_GROUP_INFO_INVALID: { retryable: false },
+  /** The store was put back to an earlier state, so this group's keys may have been used already. Reading goes on. To send again, join anew: by an external commit with resync, or by a new invitation. */
+  MLS_RESTORED: { retryable: false },
   /** The application's policy refused a member of this commit. Nothing was changed. Resolve the refusal, then process or discard the commit. */
   MLS_REFUSED_BY_POLICY: { retryable: false },
   /** A commit that this member discarded was accepted by the group, which went on without it. Join again from outside with resync, by a GroupInfo of another member. */
@@ -140,6 +142,7 @@ export type ErrorCode =
   | 'MLS_TOO_LARGE'
   | 'MLS_PSK_NOT_FOUND'
   | 'MLS_GROUP_INFO_INVALID'
+  | 'MLS_RESTORED'
   | 'MLS_REFUSED_BY_POLICY'
   | 'MLS_DIVERGED'
   | 'MLS_SUCCEEDED'

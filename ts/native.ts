@@ -15,6 +15,9 @@ export type {
   NativeCommitted,
   NativeDescent,
   NativeDevice,
+  NativeExtension,
+  NativeExternalSender,
+  NativeExternalSigner,
   NativeFailure,
   NativeFeed,
   NativeGroup,
@@ -22,7 +25,7 @@ export type {
   NativeKeyPackageInfo,
   NativeMember,
   NativeProposal,
-  NativeReceived,
+  NativePskId,
   NativeSender,
   NativeSuccession,
 } from '../index.js'

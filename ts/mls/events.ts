@@ -1,11 +1,11 @@
 /** What happens in a group, and to whom. */
 import type {
+  NativeBatch,
   NativeCommitSummary,
   NativeDescent,
   NativeGroupEvent,
   NativeMember,
   NativeProposal,
-  NativeReceived,
   NativeSender,
   NativeSuccession,
 } from '../native.js'
@@ -191,8 +191,8 @@ export function toDescent({ groupId, epoch }: NativeDescent): Descent {
   return { groupId, epoch }
 }
 
-type NativeMessage = Extract<NativeReceived, { type: 'message' }>
-type NativeProposed = Extract<NativeReceived, { type: 'proposal' }>
+type NativeMessage = Extract<NativeGroupEvent, { type: 'message' }>
+type NativeProposed = Extract<NativeGroupEvent, { type: 'proposal' }>
 
 function toMessage(message: NativeMessage): MessageEvent {
   return { ...message, sender: toMember(message.sender) }
@@ -203,22 +203,23 @@ function toProposed({ sender, proposal }: NativeProposed): ProposalEvent {
 }
 
 /** @internal */
-export function toReceived(received: NativeReceived): Received {
+export function toReceived(received: Exclude<NativeGroupEvent, { type: 'succeeded' }>): Received {
   switch (received.type) {
     case 'message':
       return toMessage(received)
     case 'proposal':
       return toProposed(received)
-    case 'commit':
-    case 'staged':
-      return { ...received, commit: toCommitSummary(received.commit) }
+    case 'epoch-changed':
+      return { ...received, type: 'commit', commit: toCommitSummary(received.commit) }
+    case 'commit-staged':
+      return { type: 'staged', commit: toCommitSummary(received.commit) }
     case 'own-echo':
       return received
   }
 }
 
 /** @internal */
-export function toGroupEvent(event: NativeGroupEvent): GroupEvent {
+export function toGroupEvent(event: NativeBatch['events'][number]): GroupEvent {
   switch (event.type) {
     case 'message':
       return toMessage(event)

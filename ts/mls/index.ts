@@ -18,6 +18,8 @@ export type {
   JoinOptions,
   KeyPackageInfo,
   KeyPackageOptions,
+  KeyPackageStock,
+  KeyPackageStockOptions,
   OpenDeviceOptions,
   RekeyOptions,
   StoreKey,
@@ -40,11 +42,39 @@ export type {
   SucceededEvent,
   Succession,
 } from './events.js'
+export type {
+  ExternalSender,
+  ExternalSenders,
+  GroupExtension,
+  OtherExtension,
+  RequiredCapabilities,
+} from './extensions.js'
+export { ExternalSigner, readGroupInfo, readMessageHead } from './external.js'
+export type {
+  ExternalSignerOptions,
+  GroupInfoSummary,
+  JoinedExternally,
+  JoinExternalOptions,
+  MessageHead,
+  ProposeSelfOptions,
+} from './external.js'
 export { Group } from './group.js'
-export type { Changes, Committed, EncryptOptions, NameSuccessorOptions, UpdateReason } from './group.js'
+export type {
+  Changes,
+  Committed,
+  EncryptOptions,
+  Framing,
+  GroupInfoOptions,
+  NameSuccessorOptions,
+  TreePlacement,
+  UpdateReason,
+} from './group.js'
+export type { PskId } from './psks.js'
 export { GroupSession } from './session.js'
 export type {
+  Accepted,
   ConnectOptions,
+  Entrance,
   Invitation,
   JoinSessionOptions,
   RefusedEvent,

@@ -9,8 +9,8 @@ use coterie_types::{GroupId, Timestamp};
 use openmls::prelude::tls_codec::DeserializeBytes;
 use openmls::prelude::{
     BasicCredential, CredentialWithKey, KeyPackage, MIXED_CIPHERTEXT_WIRE_FORMAT_POLICY, MlsGroup,
-    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, ProcessedWelcome, RatchetTreeIn,
-    SenderRatchetConfiguration, StagedWelcome, Welcome, WireFormatPolicy,
+    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, ProcessedWelcome, SenderRatchetConfiguration,
+    StagedWelcome, Welcome, WireFormatPolicy,
 };
 use openmls_traits::OpenMlsProvider;
 use openmls_traits::random::OpenMlsRand;
@@ -23,10 +23,12 @@ use crate::group::{Entry, Group};
 use crate::held::HeldGroups;
 use crate::key_package::{self, KeyPackageInfo, KeyPackageOptions};
 use crate::limits::{
-    GROUP_ID_LENGTH, MAX_FORWARD_DISTANCE, MAX_IDENTITY_LENGTH, MAX_MEMBERS, MAX_MESSAGE_LENGTH,
-    MAX_PAST_EPOCHS, OUT_OF_ORDER_TOLERANCE, QUICK_KEY_PACKAGES, QUICK_WELCOME_LENGTH, RESUMPTION_SECRETS,
+    GROUP_ID_LENGTH, MAX_FORWARD_DISTANCE, MAX_IDENTITY_LENGTH, MAX_KEY_PACKAGES_PER_CALL, MAX_MEMBERS,
+    MAX_MESSAGE_LENGTH, MAX_PAST_EPOCHS, OUT_OF_ORDER_TOLERANCE, QUICK_KEY_PACKAGES, QUICK_WELCOME_LENGTH,
+    RESUMPTION_SECRETS,
 };
 use crate::provider::{EngineCrypto, Provider, Signer};
+use crate::restored;
 use crate::rows::Rows;
 use crate::succession::{self, Proof};
 use crate::suite::Suite;
@@ -114,6 +116,7 @@ impl Device {
             return Err(MlsError::InvalidArgument("the store already holds a device; open it instead"));
         }
         storage.put_row(Space::Device, DEVICE_ROW, &row)?;
+        restored::mark_device(&*store, storage)?;
         provider.commit()?;
         Ok(Self::with(options.identity, options.suite, ed25519, p256, crypto, store))
     }
@@ -127,7 +130,8 @@ impl Device {
         let provider = Provider::new(&crypto, &*store);
         let storage = provider.storage();
         let Some(row) = storage.row::<DeviceRow>(Space::Device, DEVICE_ROW)? else { return Ok(None) };
-        drop(provider);
+        restored::forget_what_may_be_used(&*store, storage)?;
+        provider.commit()?;
         let suite =
             Suite::from_name(&row.suite).map_err(|_| MlsError::Unsupported("the device's cipher suite"))?;
         let ed25519 = SigningKey::from_private_bytes(SignatureAlgorithm::Ed25519, &row.ed25519)?;
@@ -186,13 +190,19 @@ impl Device {
     /// Makes `count` key packages in one step.
     ///
     /// # Errors
-    /// As [`Self::key_package`].
+    /// As [`Self::key_package`], and when they are more than [`MAX_KEY_PACKAGES_PER_CALL`].
     pub fn key_packages(
         &self,
         count: usize,
         options: KeyPackageOptions,
         now: Timestamp,
     ) -> Result<Vec<Vec<u8>>, MlsError> {
+        if count > MAX_KEY_PACKAGES_PER_CALL {
+            return Err(MlsError::TooLarge {
+                what: "the number of key packages",
+                limit: MAX_KEY_PACKAGES_PER_CALL,
+            });
+        }
         let shared = &*self.shared;
         let suite = options.suite.unwrap_or(shared.suite);
         let provider = shared.provider();
@@ -292,14 +302,25 @@ impl Device {
         if length > MAX_MESSAGE_LENGTH {
             return Err(MlsError::TooLarge { what: "a Welcome", limit: MAX_MESSAGE_LENGTH });
         }
-        let message = MlsMessageIn::tls_deserialize_exact_bytes(welcome)
-            .map_err(|_| MlsError::Malformed("a Welcome"))?;
-        let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
-            return Err(MlsError::Malformed("a Welcome"));
-        };
-        let tree = ratchet_tree.map(external::decode_tree).transpose()?;
-        let provider = self.shared.provider();
-        match join(welcome, tree, &provider) {
+        let crypto = self.shared.crypto.noting_signatures();
+        let provider = Provider::new(&crypto, &*self.shared.store);
+        let joined = join(welcome, ratchet_tree, &provider);
+        if crypto.has_noted() && (joined.is_err() || !crypto.verify_noted()) {
+            // Once more, one by one: openmls says what is wrong first.
+            let provider = self.shared.provider();
+            let joined = join(welcome, ratchet_tree, &provider);
+            return self.begin_joined(joined, provider, beside);
+        }
+        self.begin_joined(joined, provider, beside)
+    }
+
+    fn begin_joined(
+        &self,
+        joined: Result<(MlsGroup, Option<Proof>), MlsError>,
+        provider: Provider<'_>,
+        beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<Group, MlsError> {
+        match joined {
             Ok((group, proof)) => {
                 let entry = Entry::Welcomed(proof);
                 Group::begin_with(Arc::clone(&self.shared), group, entry, provider, beside)
@@ -348,6 +369,10 @@ impl Shared {
 
     pub(crate) fn crypto(&self) -> &EngineCrypto {
         &self.crypto
+    }
+
+    pub(crate) fn restorations(&self) -> u64 {
+        self.store.restorations()
     }
 
     pub(crate) fn is_volatile(&self) -> bool {
@@ -413,10 +438,12 @@ pub(crate) fn found(
 }
 
 fn join(
-    welcome: Welcome,
-    tree: Option<RatchetTreeIn>,
+    welcome: &[u8],
+    tree: Option<&[u8]>,
     provider: &Provider<'_>,
 ) -> Result<(MlsGroup, Option<Proof>), MlsError> {
+    let welcome = decode_welcome(welcome)?;
+    let tree = tree.map(external::decode_tree).transpose()?;
     let processed = ProcessedWelcome::new_from_welcome(provider, &join_config(), welcome)?;
     let proof = succession::proof_in(&processed, provider.storage())?;
     // A member whose leaf has outlived its lifetime must not lock joiners out; the roster shows it instead.
@@ -429,6 +456,15 @@ fn join(
         return Err(MlsError::TooLarge { what: "the group", limit: MAX_MEMBERS });
     }
     Ok((staged.into_group(provider)?, proof))
+}
+
+fn decode_welcome(bytes: &[u8]) -> Result<Welcome, MlsError> {
+    let message =
+        MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(|_| MlsError::Malformed("a Welcome"))?;
+    match message.extract() {
+        MlsMessageBodyIn::Welcome(welcome) => Ok(welcome),
+        _ => Err(MlsError::Malformed("a Welcome")),
+    }
 }
 
 pub(crate) fn check_identity(identity: &[u8]) -> Result<(), MlsError> {

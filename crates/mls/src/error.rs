@@ -125,6 +125,9 @@ pub enum MlsError {
     /// done, and its result is lost.
     #[error("the step was done without the rows, which could not be written: {0}")]
     NotUndone(#[source] StoreError),
+    /// The store is older than it once was; what this member would send now could repeat a key.
+    #[error("the group comes from a store that was put back to an earlier state")]
+    Restored,
     /// A subscriber of the group's events lags behind.
     #[error("a subscriber has not consumed the group's events")]
     FeedFull,
@@ -189,6 +192,7 @@ impl ErrorCode for MlsError {
             Self::NotSucceeded => Code::MLS_NOT_SUCCEEDED,
             Self::DescentUnknown { .. } => Code::MLS_DESCENT_UNKNOWN,
             Self::NotUndone(_) => Code::MLS_NOT_UNDONE,
+            Self::Restored => Code::MLS_RESTORED,
             Self::FeedFull => Code::FEED_FULL,
             Self::Store(error) => error.code(),
             Self::Entropy(error) => error.code(),

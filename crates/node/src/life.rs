@@ -4,13 +4,13 @@
 use coterie_mls::{Changes, Group, Succession, Suite, SuiteChoice, UpdateReason};
 use coterie_types::GroupId;
 use napi::Env;
-use napi::bindgen_prelude::{Array, Either};
+use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 
 use crate::answer::{Answer, Cancelled, NativeCancellation, elsewhere};
-use crate::arguments::{byte_arrays, numbers};
+use crate::arguments::{List, timestamp};
 use crate::bytes::Uint8Array;
-use crate::device::{NativeDevice, arrays, timestamp};
+use crate::device::{NativeDevice, arrays};
 use crate::failure::NativeFailure;
 use crate::group::NativeGroup;
 use crate::values::{NativeCommitted, NativeDescent, NativeSuccession};
@@ -32,7 +32,7 @@ impl From<SuiteChoice> for NativeSuiteChoice {
 
 #[napi]
 impl NativeDevice {
-    /// Chooses the best suite that all invitees offer. `counts` says how many of `key_packages` are each invitee's.
+    /// Chooses the best suite that all invitees offer.
     #[napi(
         catch_unwind,
         ts_return_type = "NativeSuiteChoice | NativeFailure | Promise<NativeSuiteChoice | NativeFailure>"
@@ -40,17 +40,12 @@ impl NativeDevice {
     pub fn choose_suite<'env>(
         &self,
         env: &'env Env,
-        #[napi(ts_arg_type = "Array<Uint8Array>")] key_packages: Array<'_>,
-        #[napi(ts_arg_type = "Array<number>")] counts: Array<'_>,
+        #[napi(ts_arg_type = "Array<Array<Uint8Array>>")] offers: List<List<Uint8Array>>,
         now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeSuiteChoice>> {
-        let mut packages = byte_arrays(&key_packages)?.into_iter();
-        let counts = numbers(&counts)?;
-        let offers: Vec<Vec<Vec<u8>>> = counts
-            .into_iter()
-            .map(|count| packages.by_ref().take(usize::try_from(count).unwrap_or(usize::MAX)).collect())
-            .collect();
+        let offers: Vec<Vec<Vec<u8>>> =
+            offers.into_vec::<List<Uint8Array>>().into_iter().map(List::into_vec).collect();
         let device = self.device.clone();
         let work = move || Ok(device.choose_suite(&offers, timestamp(now))?);
         elsewhere(env, Cancelled::by(cancellation), work, NativeSuiteChoice::from)
@@ -67,13 +62,13 @@ impl NativeGroup {
     pub fn name_successor<'env>(
         &self,
         env: &'env Env,
-        id: &[u8],
+        id: Uint8Array,
         suite_name: String,
         now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeCommitted>> {
         let named = || -> Result<Succession, NativeFailure> {
-            Ok(Succession { group_id: GroupId::new(id)?, suite: Suite::from_name(&suite_name)? })
+            Ok(Succession { group_id: GroupId::new(&id)?, suite: Suite::from_name(&suite_name)? })
         };
         let succession = match named() {
             Ok(succession) => succession,

@@ -178,6 +178,8 @@ codes! {
         "Store the key, then process the message again.";
     MLS_GROUP_INFO_INVALID, Never, "The GroupInfo or its tree is damaged, forged, incomplete, or does not fit together.",
         "Ask a member for a newer one.";
+    MLS_RESTORED, Never, "The store was put back to an earlier state, so this group's keys may have been used already.",
+        "Reading goes on. To send again, join anew: by an external commit with resync, or by a new invitation.";
     MLS_REFUSED_BY_POLICY, Never, "The application's policy refused a member of this commit. Nothing was changed.",
         "Resolve the refusal, then process or discard the commit.";
     MLS_DIVERGED, Never, "A commit that this member discarded was accepted by the group, which went on without it.",

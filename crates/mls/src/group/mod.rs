@@ -3,7 +3,7 @@
 //! [`Group`] owns the steps: each public call that changes something is one step, whose writes reach the store
 //! together. What a step does stands in the submodules: [`propose`] makes proposals, [`commit`] makes, merges and drops
 //! commits, [`receive`] takes in what others sent, [`message`] seals what this member says, [`info`] is what it
-//! tells those outside, [`life`] is how its stay goes on,
+//! tells those outside, [`stay`] is how its stay goes on,
 //! [`succession`] how the group ends in favour of another.
 //!
 //! The order of commits is not decided here. A commit of this member is only pending until whoever orders
@@ -13,10 +13,10 @@ mod commit;
 mod info;
 #[cfg(feature = "interop")]
 mod interop;
-mod life;
 mod message;
 mod propose;
 mod receive;
+mod stay;
 mod succession;
 
 use std::sync::Arc;
@@ -29,11 +29,11 @@ use openmls_traits::OpenMlsProvider;
 
 pub use commit::{Changes, Committed, TreePlacement};
 pub use info::{Framing, HandshakeFraming};
-pub(crate) use life::Life;
-pub use life::UpdateReason;
 pub use message::Encrypted;
 pub use propose::Wish;
 pub use receive::Received;
+pub(crate) use stay::Stay;
+pub use stay::UpdateReason;
 
 use crate::device::Shared;
 use crate::error::MlsError;
@@ -41,6 +41,7 @@ use crate::events::{Events, GroupEvent};
 use crate::held::Hold;
 use crate::limits::{MAX_EXPORT_LENGTH, QUICK_MEMBERS};
 use crate::provider::{GroupRow, Provider, StoredSecrets};
+use crate::restored;
 use crate::roster::{self, CommitSummary, Member, ProposalSummary};
 use crate::rows::Rows;
 use crate::succession::{Proof, keep_proof};
@@ -81,11 +82,11 @@ pub(crate) enum Entry {
 }
 
 impl Entry {
-    fn into_life(self) -> Life {
+    fn into_stay(self) -> Stay {
         match self {
-            Self::Founded(Some(proof)) => Life::succeeding(proof),
-            Self::Welcomed(proof) => Life::welcomed(proof),
-            Self::Founded(None) | Self::External | Self::Again => Life::default(),
+            Self::Founded(Some(proof)) => Stay::succeeding(proof),
+            Self::Welcomed(proof) => Stay::welcomed(proof),
+            Self::Founded(None) | Self::External | Self::Again => Stay::default(),
         }
     }
 }
@@ -95,11 +96,13 @@ struct Live {
     mls: MlsGroup,
     own_commits: OwnCommits,
     staged: Option<Staged>,
-    life: Life,
+    stay: Stay,
     /// What keeps another group of this id from beginning beside this one, in a volatile device.
     _hold: Option<Hold>,
     /// What the store holds of the message secrets.
     stored_secrets: StoredSecrets,
+    /// Whether the keys may have been used in a life of the store that was taken back.
+    is_restored: bool,
 }
 
 impl Group {
@@ -119,13 +122,15 @@ impl Group {
             mls,
             own_commits: OwnCommits::default(),
             staged: None,
-            life: entry.into_life(),
+            stay: entry.into_stay(),
             _hold: hold,
             stored_secrets: StoredSecrets::default(),
+            is_restored: false,
         };
-        live.store_life(&provider)?;
+        live.store_stay(&provider)?;
         keep_proof(&live.mls, &provider)?;
         live.write_message_secrets(&provider)?;
+        restored::mark_group(&live.mls, &shared, &provider)?;
         let group = Self::with(shared, live)?;
         beside(&group.id, &mut Rows::of(provider.storage()))?;
         provider.commit()?;
@@ -197,6 +202,15 @@ impl Group {
         !matches!(self.state, State::Removed(_))
     }
 
+    /// Whether the group comes from before its store was put back to an earlier state. It still reads; whatever would
+    /// send is refused, and layers that seal with exported secrets must not, until this device has joined anew.
+    ///
+    /// # Errors
+    /// When this device was removed.
+    pub fn is_restored(&mut self) -> Result<bool, MlsError> {
+        Ok(self.live()?.is_restored)
+    }
+
     /// This device's place in the tree.
     ///
     /// # Errors
@@ -219,7 +233,7 @@ impl Group {
     /// When this device was removed.
     pub fn pending_proposals(&mut self) -> Result<Vec<ProposalSummary>, MlsError> {
         let mls = &self.live()?.mls;
-        mls.pending_proposals().map(|queued| roster::proposal(mls, queued.proposal())).collect()
+        mls.pending_proposals().map(|queued| roster::proposal(mls, queued)).collect()
     }
 
     /// What this member's own pending commit would do; none where none is pending.
@@ -344,9 +358,10 @@ impl Live {
         let own_commits = storage.group_row(&id, GroupRow::OwnCommit)?.unwrap_or_default();
         let staged = storage.group_row::<StagedRow>(&id, GroupRow::StagedCommit)?;
         let staged = staged.map(|row| Staged::from_row(&mls, row)).transpose()?;
-        let life = storage.group_row(&id, GroupRow::Life)?.unwrap_or_default();
+        let stay = storage.group_row(&id, GroupRow::Stay)?.unwrap_or_default();
         let stored_secrets = storage.take_stored_secrets();
-        Ok(Some(Self { mls, own_commits, staged, life, _hold: None, stored_secrets }))
+        let is_restored = restored::is_restored(&id, shared, storage)?;
+        Ok(Some(Self { mls, own_commits, staged, stay, _hold: None, stored_secrets, is_restored }))
     }
 
     fn epoch(&self) -> Epoch {

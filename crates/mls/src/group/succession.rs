@@ -27,7 +27,7 @@ impl Group {
     /// # Errors
     /// When this device was removed.
     pub fn descent(&mut self) -> Result<Option<Descent>, MlsError> {
-        Ok(self.live()?.life.proof().map(Proof::descent))
+        Ok(self.live()?.stay.proof().map(Proof::descent))
     }
 
     /// Begins the group that this one has named as its successor, with this device as its only member. Its first
@@ -67,6 +67,6 @@ impl Live {
 
     /// The proof that the next commit has to carry, because it is the first of a group that succeeds another.
     pub(super) fn proof_due(&self) -> Option<&Proof> {
-        self.life.proof().filter(|_| self.epoch() == Epoch::new(0))
+        self.stay.proof().filter(|_| self.epoch() == Epoch::new(0))
     }
 }

@@ -53,8 +53,10 @@ pub(crate) enum GroupRow {
     OwnCommit = 16,
     /// Ours: a received commit that waits for the application's word.
     StagedCommit = 17,
-    /// Ours: how this member's stay goes on, see `group::life`.
+    /// Ours: which life of the store the group began in, see `restored`.
     Life = 18,
+    /// Ours: how this member's stay goes on, see `group::stay`.
+    Stay = 19,
 }
 
 /// One step's view of the store.
@@ -130,6 +132,12 @@ impl<'a> StepStorage<'a> {
         self.touch();
         self.step.borrow_mut().delete_prefix(Space::Group, &key(group)?)?;
         Ok(())
+    }
+
+    /// Removes every row of a space.
+    pub(crate) fn delete_all(&self, space: Space) -> Answer<()> {
+        self.touch();
+        Ok(self.step.borrow_mut().delete_prefix(space, &[])?)
     }
 
     /// Runs `work` on the step's writes, for rows that are none of openmls's.
