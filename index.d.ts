@@ -57,6 +57,8 @@ export declare class NativeDevice {
   storePsk(id: Uint8Array, secret: Uint8Array, cancellation?: NativeCancellation | undefined | null): Promise<undefined | NativeFailure>
   /** Forgets a pre-shared key. */
   forgetPsk(id: Uint8Array, cancellation?: NativeCancellation | undefined | null): Promise<undefined | NativeFailure>
+  /** Chooses the best suite that all invitees offer. */
+  chooseSuite(offers: Array<Array<Uint8Array>>, now: number, cancellation?: NativeCancellation | undefined | null): NativeSuiteChoice | NativeFailure | Promise<NativeSuiteChoice | NativeFailure>
   /** Joins a group by a commit of its own. */
   joinExternal(groupInfo: Uint8Array, options: NativeExternalJoin, cancellation?: NativeCancellation | undefined | null): NativeJoined | NativeFailure | Promise<NativeJoined | NativeFailure>
   /** Asks to be added to a group. */
@@ -156,15 +158,27 @@ export declare class NativeGroup {
   /** Seals several messages in one step. */
   encryptAll(plaintexts: Array<Uint8Array>, associatedData: Uint8Array, cancellation?: NativeCancellation | undefined | null): Uint8Array[] | NativeFailure | Promise<Uint8Array[] | NativeFailure>
   /** Takes in one message; a commit is merged. */
-  receive(message: Uint8Array, cancellation?: NativeCancellation | undefined | null): NativeGroupEvent | NativeFailure | Promise<NativeGroupEvent | NativeFailure>
+  receive(message: Uint8Array, cancellation?: NativeCancellation | undefined | null): Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure | Promise<Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure>
   /** Takes in one message; a commit waits. */
-  stage(message: Uint8Array, cancellation?: NativeCancellation | undefined | null): NativeGroupEvent | NativeFailure | Promise<NativeGroupEvent | NativeFailure>
+  stage(message: Uint8Array, cancellation?: NativeCancellation | undefined | null): Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure | Promise<Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure>
   /** Takes in several messages in one step. */
-  receiveAll(messages: Array<Uint8Array>, cancellation?: NativeCancellation | undefined | null): (NativeGroupEvent | NativeFailure)[] | NativeFailure | Promise<(NativeGroupEvent | NativeFailure)[] | NativeFailure>
+  receiveAll(messages: Array<Uint8Array>, cancellation?: NativeCancellation | undefined | null): (Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure)[] | NativeFailure | Promise<(Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure)[] | NativeFailure>
   /** Everything that happens from now on. `wake` is called when something waits to be taken. */
   subscribe(wake: () => void): NativeFeed
   /** Lets go of the group once the work under way is done. */
   close(): void
+  /** Commits the name of the group that takes this one's place. */
+  nameSuccessor(id: Uint8Array, suiteName: string, now: number, cancellation?: NativeCancellation | undefined | null): NativeCommitted | NativeFailure | Promise<NativeCommitted | NativeFailure>
+  /** The group that succeeds this one. */
+  successor(cancellation?: NativeCancellation | undefined | null): NativeSuccession | null | NativeFailure | Promise<NativeSuccession | null | NativeFailure>
+  /** The group that this one descends from. */
+  descent(cancellation?: NativeCancellation | undefined | null): NativeDescent | null | NativeFailure | Promise<NativeDescent | null | NativeFailure>
+  /** Begins the group that this one has named as its successor. */
+  createSuccessor(now: number, cancellation?: NativeCancellation | undefined | null): NativeGroup | NativeFailure | Promise<NativeGroup | NativeFailure>
+  /** Why this member should replace its own keys. */
+  wantsUpdate(now: number, cancellation?: NativeCancellation | undefined | null): 'joined' | 'ageing' | null | NativeFailure | Promise<'joined' | 'ageing' | null | NativeFailure>
+  /** Forgets the keys of epochs that are over for too long. */
+  forgetPastEpochs(now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
 }
 
 /** Which group a proposal from outside is for, and as which of its senders. */
@@ -219,6 +233,8 @@ export interface NativeCommitSummary {
   updated: Array<NativeMember>
   /** Whether this device is among the removed. */
   removesSelf: boolean
+  /** The group that takes this one's place. */
+  succession?: NativeSuccession
 }
 
 /** A commit that waits for its acceptance. */
@@ -231,6 +247,16 @@ export interface NativeCommitted {
   ratchetTree?: Uint8Array
   /** What it does. */
   summary: NativeCommitSummary
+  /** Those it adds whose leaves expire soon. */
+  expiring: Array<NativeMember>
+}
+
+/** Which group another one succeeds. */
+export interface NativeDescent {
+  /** The name of the old group. */
+  groupId: Uint8Array
+  /** Its last epoch. */
+  epoch: bigint
 }
 
 /** One extension of a group. */
@@ -298,6 +324,9 @@ export type NativeGroupEvent =
   | { type: 'epoch-changed'; /** What it did. */
     commit: NativeCommitSummary; /** Whether a pending commit of this member was dropped. */
   supersededOwn: boolean }
+  | { type: 'succeeded'; /** Which one. */
+    succession: NativeSuccession; /** The last epoch here. */
+  epoch: bigint }
   | { type: 'own-echo' }
 
 /** Reads what a GroupInfo says. */
@@ -438,6 +467,22 @@ export interface NativeStoreOptions {
   key?: Uint8Array
   /** Whether a store that is not there is made. */
   create: boolean
+}
+
+/** Which group succeeds another. */
+export interface NativeSuccession {
+  /** The successor's name. */
+  groupId: Uint8Array
+  /** Its suite. */
+  suite: string
+}
+
+/** What a new group is begun with. */
+export interface NativeSuiteChoice {
+  /** The suite. */
+  suite: string
+  /** A key package of that suite for each invitee. */
+  keyPackages: Array<Uint8Array>
 }
 
 /** Does nothing: what crossing the boundary costs by itself. */

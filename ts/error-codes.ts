@@ -78,6 +78,16 @@ export const ERROR_CODES = {
   MLS_RESTORED: { retryable: false },
   /** The application's policy refused a member of this commit. Nothing was changed. Resolve the refusal, then process or discard the commit. */
   MLS_REFUSED_BY_POLICY: { retryable: false },
+  /** A commit that this member discarded was accepted by the group, which went on without it. Join again from outside with resync, by a GroupInfo of another member. */
+  MLS_DIVERGED: { retryable: false },
+  /** The group has ended: another one succeeds it. Only late messages can still be read. Join the successor by its Welcome and go on there. */
+  MLS_SUCCEEDED: { retryable: false },
+  /** The group has not named a successor. Commit the name of the successor first. */
+  MLS_NOT_SUCCEEDED: { retryable: false },
+  /** The Welcome is to a group that succeeds one which this device is not in, or whose end it has not reached. Process what is left of the old group, then join again; whoever was never in it is added later, by an ordinary commit. */
+  MLS_DESCENT_UNKNOWN: { retryable: true },
+  /** The application's rows could not be written, and a group in memory cannot undo what was done. The group is whole: look at its state, and repeat what is still wanted. */
+  MLS_NOT_UNDONE: { retryable: false },
   /** The bytes are not a well-formed frame, message or payload. Drop them; whoever sent them is faulty or hostile. */
   WIRE_MALFORMED: { retryable: false },
   /** A frame, a payload or a part of one is above a stated limit. Split it; the limit is named in the message. */
@@ -204,6 +214,11 @@ export type ErrorCode =
   | 'MLS_GROUP_INFO_INVALID'
   | 'MLS_RESTORED'
   | 'MLS_REFUSED_BY_POLICY'
+  | 'MLS_DIVERGED'
+  | 'MLS_SUCCEEDED'
+  | 'MLS_NOT_SUCCEEDED'
+  | 'MLS_DESCENT_UNKNOWN'
+  | 'MLS_NOT_UNDONE'
   | 'WIRE_MALFORMED'
   | 'WIRE_TOO_LARGE'
   | 'WIRE_UNSUPPORTED_CODEC'

@@ -13,6 +13,7 @@ export type {
   NativeChanges,
   NativeCommitSummary,
   NativeCommitted,
+  NativeDescent,
   NativeDevice,
   NativeExtension,
   NativeExternalSender,
@@ -26,6 +27,7 @@ export type {
   NativeProposal,
   NativePskId,
   NativeSender,
+  NativeSuccession,
 } from '../index.js'
 
 function load(): typeof Addon {

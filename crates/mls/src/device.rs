@@ -19,7 +19,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::error::MlsError;
 use crate::external;
-use crate::group::Group;
+use crate::group::{Entry, Group};
+use crate::held::HeldGroups;
 use crate::key_package::{self, KeyPackageInfo, KeyPackageOptions};
 use crate::limits::{
     GROUP_ID_LENGTH, MAX_FORWARD_DISTANCE, MAX_IDENTITY_LENGTH, MAX_KEY_PACKAGES_PER_CALL, MAX_MEMBERS,
@@ -29,6 +30,7 @@ use crate::limits::{
 use crate::provider::{EngineCrypto, Provider, Signer};
 use crate::restored;
 use crate::rows::Rows;
+use crate::succession::{self, Proof};
 use crate::suite::Suite;
 
 /// Where the device's own row stands.
@@ -66,6 +68,7 @@ pub(crate) struct Shared {
     p256: Arc<Signer>,
     crypto: EngineCrypto,
     store: Arc<dyn Store>,
+    held: HeldGroups,
 }
 
 /// Where the signature keys stand that the device uses in single groups only, each behind its public key.
@@ -172,7 +175,8 @@ impl Device {
         store: Arc<dyn Store>,
     ) -> Self {
         let (ed25519, p256) = (Arc::new(Signer::new(ed25519)), Arc::new(Signer::new(p256)));
-        Self { shared: Arc::new(Shared { identity, suite, ed25519, p256, crypto, store }) }
+        let held = HeldGroups::default();
+        Self { shared: Arc::new(Shared { identity, suite, ed25519, p256, crypto, store, held }) }
     }
 
     /// Makes a key package for a directory. Its private keys are stored before it is returned.
@@ -265,26 +269,12 @@ impl Device {
         now: Timestamp,
         beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Group, MlsError> {
-        let shared = &*self.shared;
-        let suite = options.suite.unwrap_or(shared.suite);
+        let suite = options.suite.unwrap_or(self.shared.suite);
         let id = match options.id {
             Some(id) => id.as_bytes().to_vec(),
-            None => shared.crypto.random_array::<GROUP_ID_LENGTH>()?.to_vec(),
+            None => self.shared.crypto.random_array::<GROUP_ID_LENGTH>()?.to_vec(),
         };
-        let provider = shared.provider();
-        let config = join_config();
-        let group = MlsGroup::builder()
-            .with_group_id(openmls::group::GroupId::from_slice(&id))
-            .ciphersuite(suite.ciphersuite())
-            .with_capabilities(key_package::capabilities())
-            .lifetime(key_package::lifetime(now, None))
-            .with_wire_format_policy(config.wire_format_policy())
-            .max_past_epochs(MAX_PAST_EPOCHS)
-            .number_of_resumption_psks(RESUMPTION_SECRETS)
-            .use_ratchet_tree_extension(true)
-            .sender_ratchet_configuration(*config.sender_ratchet_configuration())
-            .build(&provider, &**shared.signer(suite), shared.credential(suite))?;
-        Group::begin_with(Arc::clone(&self.shared), group, provider, beside)
+        found(&self.shared, &id, suite, None, now, beside)
     }
 
     /// Joins a group by the Welcome that somebody sent. The key package it was made for is used up, unless it is
@@ -326,13 +316,16 @@ impl Device {
 
     fn begin_joined(
         &self,
-        joined: Result<MlsGroup, MlsError>,
+        joined: Result<(MlsGroup, Option<Proof>), MlsError>,
         provider: Provider<'_>,
         beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Group, MlsError> {
         match joined {
-            Ok(group) => Group::begin_with(Arc::clone(&self.shared), group, provider, beside),
-            Err(error) => Err(provider.explain(error)),
+            Ok((group, proof)) => {
+                let entry = Entry::Welcomed(proof);
+                Group::begin_with(Arc::clone(&self.shared), group, entry, provider, beside)
+            }
+            Err(error) => Err(succession::explain(provider.explain(error), provider.storage())),
         }
     }
 
@@ -386,6 +379,10 @@ impl Shared {
         self.store.is_volatile()
     }
 
+    pub(crate) fn held(&self) -> &HeldGroups {
+        &self.held
+    }
+
     pub(crate) fn signer(&self, suite: Suite) -> &Arc<Signer> {
         if suite.signs_like(Suite::P256Aes128) { &self.p256 } else { &self.ed25519 }
     }
@@ -415,10 +412,40 @@ impl Shared {
     }
 }
 
-fn join(welcome: &[u8], tree: Option<&[u8]>, provider: &Provider<'_>) -> Result<MlsGroup, MlsError> {
+/// Begins a group with this device as its only member. `proof` is of the group that it succeeds.
+pub(crate) fn found(
+    shared: &Arc<Shared>,
+    id: &[u8],
+    suite: Suite,
+    proof: Option<Proof>,
+    now: Timestamp,
+    beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+) -> Result<Group, MlsError> {
+    let provider = shared.provider();
+    let config = join_config();
+    let group = MlsGroup::builder()
+        .with_group_id(openmls::group::GroupId::from_slice(id))
+        .ciphersuite(suite.ciphersuite())
+        .with_capabilities(key_package::capabilities())
+        .lifetime(key_package::lifetime(now, None))
+        .with_wire_format_policy(config.wire_format_policy())
+        .max_past_epochs(MAX_PAST_EPOCHS)
+        .number_of_resumption_psks(RESUMPTION_SECRETS)
+        .use_ratchet_tree_extension(true)
+        .sender_ratchet_configuration(*config.sender_ratchet_configuration())
+        .build(&provider, &**shared.signer(suite), shared.credential(suite))?;
+    Group::begin_with(Arc::clone(shared), group, Entry::Founded(proof), provider, beside)
+}
+
+fn join(
+    welcome: &[u8],
+    tree: Option<&[u8]>,
+    provider: &Provider<'_>,
+) -> Result<(MlsGroup, Option<Proof>), MlsError> {
     let welcome = decode_welcome(welcome)?;
     let tree = tree.map(external::decode_tree).transpose()?;
     let processed = ProcessedWelcome::new_from_welcome(provider, &join_config(), welcome)?;
+    let proof = succession::proof_in(&processed, provider.storage())?;
     // A member whose leaf has outlived its lifetime must not lock joiners out; the roster shows it instead.
     let mut builder = openmls::group::JoinBuilder::new(provider, processed).skip_lifetime_validation();
     if let Some(tree) = tree {
@@ -428,7 +455,7 @@ fn join(welcome: &[u8], tree: Option<&[u8]>, provider: &Provider<'_>) -> Result<
     if staged.members().count() > MAX_MEMBERS {
         return Err(MlsError::TooLarge { what: "the group", limit: MAX_MEMBERS });
     }
-    Ok(staged.into_group(provider)?)
+    Ok((staged.into_group(provider)?, proof))
 }
 
 fn decode_welcome(bytes: &[u8]) -> Result<Welcome, MlsError> {

@@ -75,6 +75,8 @@ impl OwnedChanges {
             psks: &self.psks,
             extensions: self.extensions.as_deref(),
             identity: self.identity.as_deref(),
+            // Named by a call of its own.
+            succession: None,
             tree: self.tree,
         }
     }

@@ -288,7 +288,7 @@ impl NativeGroup {
     /// Takes in one message; a commit is merged.
     #[napi(
         catch_unwind,
-        ts_return_type = "NativeGroupEvent | NativeFailure | Promise<NativeGroupEvent | NativeFailure>"
+        ts_return_type = "Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure | Promise<Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure>"
     )]
     pub fn receive<'env>(
         &self,
@@ -305,7 +305,7 @@ impl NativeGroup {
     /// Takes in one message; a commit waits.
     #[napi(
         catch_unwind,
-        ts_return_type = "NativeGroupEvent | NativeFailure | Promise<NativeGroupEvent | NativeFailure>"
+        ts_return_type = "Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure | Promise<Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure>"
     )]
     pub fn stage<'env>(
         &self,
@@ -320,7 +320,7 @@ impl NativeGroup {
     /// Takes in several messages in one step.
     #[napi(
         catch_unwind,
-        ts_return_type = "(NativeGroupEvent | NativeFailure)[] | NativeFailure | Promise<(NativeGroupEvent | NativeFailure)[] | NativeFailure>"
+        ts_return_type = "(Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure)[] | NativeFailure | Promise<(Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure)[] | NativeFailure>"
     )]
     pub fn receive_all<'env>(
         &self,

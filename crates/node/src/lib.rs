@@ -22,6 +22,7 @@ mod group;
 #[cfg(all(feature = "interop", not(test)))]
 mod interop;
 mod inventory;
+mod life;
 mod outside;
 mod promise;
 mod serial;

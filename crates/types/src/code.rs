@@ -182,6 +182,16 @@ codes! {
         "Reading goes on. To send again, join anew: by an external commit with resync, or by a new invitation.";
     MLS_REFUSED_BY_POLICY, Never, "The application's policy refused a member of this commit. Nothing was changed.",
         "Resolve the refusal, then process or discard the commit.";
+    MLS_DIVERGED, Never, "A commit that this member discarded was accepted by the group, which went on without it.",
+        "Join again from outside with resync, by a GroupInfo of another member.";
+    MLS_SUCCEEDED, Never, "The group has ended: another one succeeds it. Only late messages can still be read.",
+        "Join the successor by its Welcome and go on there.";
+    MLS_NOT_SUCCEEDED, Never, "The group has not named a successor.",
+        "Commit the name of the successor first.";
+    MLS_DESCENT_UNKNOWN, Later, "The Welcome is to a group that succeeds one which this device is not in, or whose end it has not reached.",
+        "Process what is left of the old group, then join again; whoever was never in it is added later, by an ordinary commit.";
+    MLS_NOT_UNDONE, Never, "The application's rows could not be written, and a group in memory cannot undo what was done.",
+        "The group is whole: look at its state, and repeat what is still wanted.";
 
     // Bytes of the Group Protocol Stack.
     WIRE_MALFORMED, Never, "The bytes are not a well-formed frame, message or payload.",
