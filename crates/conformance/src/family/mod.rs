@@ -4,6 +4,7 @@ mod malformed;
 mod mls_codec;
 mod mls_group;
 mod primitives;
+mod sframe;
 
 use std::collections::BTreeSet;
 
@@ -71,7 +72,7 @@ const FORMATS: &[Format] = &[
     run("gbp-stack", &["init_private_key", "welcome", "epochs"], mls_group::recorded),
     not_run("gbp-stack", &["frame", "message"], NO_CODE_YET),
     not_run("gbp-stack", &["steps"], NO_CODE_YET),
-    not_run("gbp-stack", &["frames", "kid"], NO_CODE_YET),
+    run("gbp-stack", &["frames", "kid"], sframe::recorded),
     not_run("gbp-stack", &["error_object"], NO_CODE_YET),
     wycheproof("AES-GCM", &["key", "iv", "tag"], primitives::aes_gcm),
     wycheproof("CHACHA20-POLY1305", &["key", "iv", "tag"], primitives::chacha20_poly1305),
@@ -93,8 +94,9 @@ const FORMATS: &[Format] = &[
     run("pq", LINES, primitives::modulus),
     run("malformed", &["parts", "expect"], malformed::run),
     not_run("cbor", &["hex", "roundtrip"], NO_CODE_YET),
-    not_run("sframe", &["cipher_suite", "ct"], NO_CODE_YET),
-    not_run("sframe", &["kid", "ctr", "encoded"], NO_CODE_YET),
+    run("sframe", &["cipher_suite", "base_key", "ct"], sframe::frames),
+    run("sframe", &["cipher_suite", "nonce", "key", "ct"], primitives::ctr_hmac),
+    run("sframe", &["kid", "ctr", "encoded"], sframe::headers),
     not_run("noise", &["init_static", "messages"], NO_CODE_YET),
     not_run("merkle", &["proof", "wantErr"], NO_CODE_YET),
     not_run("opaque", &["config", "inputs", "outputs"], NO_CODE_YET),
