@@ -132,7 +132,7 @@ const fn field_bits(value: u64) -> (u8, usize) {
         return (value as u8, 0);
     }
     let length = value.ilog2() / 8;
-    (EXTENDED | length as u8, length as usize + 1)
+    (EXTENDED | length as u8, (length as usize).saturating_add(1))
 }
 
 /// A header as bytes.

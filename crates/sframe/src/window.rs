@@ -120,7 +120,7 @@ mod tests {
         ) {
             let (mut window, mut seen) = (Window::new(), BTreeSet::new());
             for (step, near) in steps {
-                let counter = start + if near { step % 40 } else { step };
+                let counter = start.saturating_add(if near { step % 40 } else { step });
                 let open = seen.last().is_none_or(|highest: &u64| {
                     !seen.contains(&counter) && counter.saturating_add(REPLAY_WINDOW) > *highest
                         || counter > *highest
