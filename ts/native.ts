@@ -13,7 +13,11 @@ export type {
   NativeChanges,
   NativeCommitSummary,
   NativeCommitted,
+  NativeDescent,
   NativeDevice,
+  NativeExtension,
+  NativeExternalSender,
+  NativeExternalSigner,
   NativeFailure,
   NativeFeed,
   NativeGroup,
@@ -21,8 +25,9 @@ export type {
   NativeKeyPackageInfo,
   NativeMember,
   NativeProposal,
-  NativeReceived,
+  NativePskId,
   NativeSender,
+  NativeSuccession,
 } from '../index.js'
 
 function load(): typeof Addon {

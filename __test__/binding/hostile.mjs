@@ -85,6 +85,11 @@ function throwing() {
     'welcome',
     'identity',
     'store',
+    'psks',
+    'extensions',
+    'type',
+    'groupInfo',
+    'passphrase',
   ]) {
     Object.defineProperty(object, name, {
       get() {
@@ -171,6 +176,24 @@ const HOSTILE = [
   () => reentrant(world.cancellation),
   () => trappedList(),
   () => ({ add: trappedList(), remove: [], update: false }),
+  () => reentrant({ path: 'x', passphrase: world.victim, key: world.victim, create: false }),
+  () => reentrant({ passphrase: world.victim, reencrypt: false }),
+  () => reentrant({ groupId: world.victim, epoch: 1n, index: 0, extensions: [] }),
+  () =>
+    reentrant({
+      resync: true,
+      ratchetTree: world.victim,
+      psks: [reentrant({ type: 'external', id: world.victim })],
+    }),
+  () => [
+    reentrant({ type: 'external-senders', senders: [{ identity: world.victim, signatureKey: bytes() }] }),
+  ],
+  () => [
+    { type: 'required-capabilities', extensions: [2 ** 16], proposals: trappedList(), credentials: [NaN] },
+  ],
+  () => [{ type: 'resumption', epoch: 2n ** 64n }],
+  () => ({ type: 'resumption', epoch: -1n }),
+  () => ({ add: [], remove: [], update: false, psks: unprinted(new Array(2 ** 32 - 1)) }),
   () => ({ add: [], remove: Array.from({ length: 200_000 }, () => 0), update: true }),
   () => ({ length: 2 ** 32 - 1 }),
   () => ({ length: -1, 0: bytes() }),
@@ -201,6 +224,18 @@ const HOSTILE = [
   () => one(world.closed),
 ]
 
+const psk = () =>
+  one([
+    { type: 'external', id: bytes() },
+    { type: 'resumption', epoch: BigInt(random(3)) },
+  ])
+const extension = () =>
+  one([
+    { type: 'other', number: 0xf0c0, data: bytes() },
+    { type: 'required-capabilities', extensions: [0xf0c0], proposals: [], credentials: [1] },
+    { type: 'external-senders', senders: [{ identity: bytes(), signatureKey: bytes() }, ...world.senders] },
+  ])
+
 /** What might be right, so that calls get past the first check. */
 const PLAUSIBLE = [
   () => bytes(),
@@ -219,6 +254,17 @@ const PLAUSIBLE = [
   () => [random(4)],
   () => ({ add: [one(world.keyPackages)], remove: [], update: true }),
   () => ({ add: [], remove: [random(4)], update: false }),
+  () => ({ add: [], remove: [], update: false, psks: [psk()], extensions: [extension()], identity: bytes() }),
+  () => ({ add: [], remove: [], update: true, treeBeside: true, tree: 'beside' }),
+  () => psk(),
+  () => [extension(), extension()],
+  () => world.groupInfo,
+  () => world.groupInfo,
+  () => ({ groupInfo: world.groupInfo, position: 0n }),
+  () => ({ resync: random(2) === 0, psks: [] }),
+  () => ({ publicHandshake: true, handshake: 'public', padding: random(300) }),
+  () => ({ groupId: bytes(), epoch: 1n, index: 0, suite: SUITE, extensions: [extension()] }),
+  () => world.signerBytes,
   () => ({ count: random(3) }),
   () => ({ identity: 'bob', suite: SUITE }),
   () => ({ welcome: one(world.messages), position: 0n }),
@@ -262,7 +308,16 @@ function targetsOf(module, classes) {
   return targets
 }
 
-const FACADE = ['Device', 'Group', 'GroupSession', 'MemoryChannel', 'MemoryDirectory']
+const FACADE = [
+  'Device',
+  'ExternalSigner',
+  'Group',
+  'GroupSession',
+  'MemoryChannel',
+  'MemoryDirectory',
+  'readGroupInfo',
+  'readMessageHead',
+]
 const TARGETS = layer === 'raw' ? targetsOf(native) : targetsOf(mls, FACADE)
 const called = Object.fromEntries(TARGETS.map(({ name }) => [name, 0]))
 
@@ -363,20 +418,26 @@ async function rawWorld() {
   const closedFeed = group.subscribe(() => {})
   closedFeed.close()
   const cancellation = new native.NativeCancellation()
+  const signer = native.NativeExternalSigner.create(new TextEncoder().encode('admin'), SUITE)
   return {
+    groupInfo: await group.groupInfo(false),
+    signerBytes: signer.export(),
+    senders: [{ identity: signer.identity, signatureKey: signer.signatureKey }],
     of: {
+      NativeExternalSigner: [signer],
       NativeDevice: [alice, bob],
       NativeGroup: [group, joined],
       NativeFeed: [feed],
       NativeCancellation: [cancellation],
     },
     closedOf: {
+      NativeExternalSigner: [signer],
       NativeDevice: [alice],
       NativeGroup: [closedGroup],
       NativeFeed: [closedFeed],
       NativeCancellation: [cancellation],
     },
-    things: [alice, bob, group, joined, feed, cancellation],
+    things: [alice, bob, group, joined, feed, cancellation, signer],
     closed: [closedGroup, closedFeed],
     messages,
     keyPackages,
@@ -408,8 +469,15 @@ async function facadeWorld() {
   ]
   await group.mergePending()
   await gone.close()
+  const signer = await mls.ExternalSigner.create({ identity: 'admin' })
+  const closedSigner = mls.ExternalSigner.fromBytes(signer.toBytes())
+  closedSigner.close()
   return {
+    groupInfo: await group.groupInfo(),
+    signerBytes: signer.toBytes(),
+    senders: [signer.sender],
     of: {
+      ExternalSigner: [signer],
       Device: [alice, bob],
       Group: [group],
       GroupSession: [session, joined],
@@ -417,14 +485,15 @@ async function facadeWorld() {
       MemoryDirectory: [directory],
     },
     closedOf: {
+      ExternalSigner: [closedSigner],
       Device: [gone],
       Group: [closedGroup],
       GroupSession: [closedSession],
       MemoryChannel: [closedChannel],
       MemoryDirectory: [directory],
     },
-    things: [alice, bob, channel, directory, session, joined, group],
-    closed: [closedGroup, closedSession, closedChannel, gone],
+    things: [alice, bob, channel, directory, session, joined, group, signer],
+    closed: [closedGroup, closedSession, closedChannel, closedSigner, gone],
     messages,
     keyPackages,
     cancellation: new native.NativeCancellation(),

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 
 import { answerOf, inMebibytes, runProgram, type Memory } from './child.js'
-import { buildFaultyAddon } from './fault-injection.js'
+import { buildTestAddon } from './test-addon.js'
 
 const MINUTES = 60_000
 const collected = async <Answer>(name: string) => answerOf<Answer>(await runProgram('collecting.mjs', [name]))
@@ -99,7 +99,7 @@ describe('a panic in Rust', () => {
   it(
     'is an INTERNAL failure where it happens, closes its own group, and hurts nothing else',
     async () => {
-      const NAPI_RS_NATIVE_LIBRARY_PATH = buildFaultyAddon()
+      const NAPI_RS_NATIVE_LIBRARY_PATH = buildTestAddon('fault-injection')
       const report = answerOf<Record<string, unknown>>(
         await runProgram('panics.mjs', [], { NAPI_RS_NATIVE_LIBRARY_PATH, RUST_BACKTRACE: '0' }),
       )

@@ -1,12 +1,15 @@
 /** What happens in a group, and to whom. */
 import type {
+  NativeBatch,
   NativeCommitSummary,
+  NativeDescent,
   NativeGroupEvent,
   NativeMember,
   NativeProposal,
-  NativeReceived,
   NativeSender,
+  NativeSuccession,
 } from '../native.js'
+import type { CipherSuite } from './suites.js'
 
 /** One member of a group. */
 export interface Member {
@@ -55,6 +58,24 @@ export interface CommitSummary {
   readonly updated: readonly Member[]
   /** Whether this device is among the removed. */
   readonly removesSelf: boolean
+  /** The group that takes this one's place from here on; undefined where this one goes on. */
+  readonly succession: Succession | undefined
+}
+
+/** Which group succeeds another. */
+export interface Succession {
+  /** The successor's id. */
+  readonly groupId: Uint8Array
+  /** Its suite. */
+  readonly suite: CipherSuite
+}
+
+/** Which group another one succeeds. */
+export interface Descent {
+  /** The id of the old group. */
+  readonly groupId: Uint8Array
+  /** Its last epoch. */
+  readonly epoch: bigint
 }
 
 /** A member said something. */
@@ -89,8 +110,17 @@ export interface EpochChangedEvent {
   readonly supersededOwn: boolean
 }
 
+/** The group has ended: another one takes its place. Only what was sent before can still be read. */
+export interface SucceededEvent {
+  readonly type: 'succeeded'
+  /** Which one. */
+  readonly succession: Succession
+  /** The last epoch here. */
+  readonly epoch: bigint
+}
+
 /** Something that happened in a group. */
-export type GroupEvent = MessageEvent | ProposalEvent | CommitStagedEvent | EpochChangedEvent
+export type GroupEvent = MessageEvent | ProposalEvent | CommitStagedEvent | EpochChangedEvent | SucceededEvent
 
 /** What a message turned out to be. */
 export type Received =
@@ -147,11 +177,22 @@ export function toCommitSummary(summary: NativeCommitSummary): CommitSummary {
     added: summary.added.map(toMember),
     removed: summary.removed.map(toMember),
     updated: summary.updated.map(toMember),
+    succession: summary.succession === undefined ? undefined : toSuccession(summary.succession),
   }
 }
 
-type NativeMessage = Extract<NativeReceived, { type: 'message' }>
-type NativeProposed = Extract<NativeReceived, { type: 'proposal' }>
+/** @internal */
+export function toSuccession({ groupId, suite }: NativeSuccession): Succession {
+  return { groupId, suite: suite as CipherSuite }
+}
+
+/** @internal */
+export function toDescent({ groupId, epoch }: NativeDescent): Descent {
+  return { groupId, epoch }
+}
+
+type NativeMessage = Extract<NativeGroupEvent, { type: 'message' }>
+type NativeProposed = Extract<NativeGroupEvent, { type: 'proposal' }>
 
 function toMessage(message: NativeMessage): MessageEvent {
   return { ...message, sender: toMember(message.sender) }
@@ -162,22 +203,23 @@ function toProposed({ sender, proposal }: NativeProposed): ProposalEvent {
 }
 
 /** @internal */
-export function toReceived(received: NativeReceived): Received {
+export function toReceived(received: Exclude<NativeGroupEvent, { type: 'succeeded' }>): Received {
   switch (received.type) {
     case 'message':
       return toMessage(received)
     case 'proposal':
       return toProposed(received)
-    case 'commit':
-    case 'staged':
-      return { ...received, commit: toCommitSummary(received.commit) }
+    case 'epoch-changed':
+      return { ...received, type: 'commit', commit: toCommitSummary(received.commit) }
+    case 'commit-staged':
+      return { type: 'staged', commit: toCommitSummary(received.commit) }
     case 'own-echo':
       return received
   }
 }
 
 /** @internal */
-export function toGroupEvent(event: NativeGroupEvent): GroupEvent {
+export function toGroupEvent(event: NativeBatch['events'][number]): GroupEvent {
   switch (event.type) {
     case 'message':
       return toMessage(event)
@@ -186,5 +228,7 @@ export function toGroupEvent(event: NativeGroupEvent): GroupEvent {
     case 'commit-staged':
     case 'epoch-changed':
       return { ...event, commit: toCommitSummary(event.commit) }
+    case 'succeeded':
+      return { ...event, succession: toSuccession(event.succession) }
   }
 }

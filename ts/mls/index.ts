@@ -18,15 +18,19 @@ export type {
   JoinOptions,
   KeyPackageInfo,
   KeyPackageOptions,
+  KeyPackageStock,
+  KeyPackageStockOptions,
   OpenDeviceOptions,
   RekeyOptions,
   StoreKey,
+  SuiteChoice,
 } from './device.js'
 export { MemoryDirectory } from './directory.js'
 export type { Directory } from './directory.js'
 export type {
   CommitStagedEvent,
   CommitSummary,
+  Descent,
   EpochChangedEvent,
   GroupEvent,
   Member,
@@ -35,10 +39,47 @@ export type {
   ProposalEvent,
   Received,
   Sender,
+  SucceededEvent,
+  Succession,
 } from './events.js'
+export type {
+  ExternalSender,
+  ExternalSenders,
+  GroupExtension,
+  OtherExtension,
+  RequiredCapabilities,
+} from './extensions.js'
+export { ExternalSigner, readGroupInfo, readMessageHead } from './external.js'
+export type {
+  ExternalSignerOptions,
+  GroupInfoSummary,
+  JoinedExternally,
+  JoinExternalOptions,
+  MessageHead,
+  ProposeSelfOptions,
+} from './external.js'
 export { Group } from './group.js'
-export type { Changes, Committed, EncryptOptions } from './group.js'
+export type {
+  Changes,
+  Committed,
+  EncryptOptions,
+  Framing,
+  GroupInfoOptions,
+  NameSuccessorOptions,
+  TreePlacement,
+  UpdateReason,
+} from './group.js'
+export type { PskId } from './psks.js'
 export { GroupSession } from './session.js'
-export type { ConnectOptions, Invitation, RefusedEvent, SessionEvent } from './session.js'
+export type {
+  Accepted,
+  ConnectOptions,
+  Entrance,
+  Invitation,
+  JoinSessionOptions,
+  RefusedEvent,
+  SessionEvent,
+  UpkeepOptions,
+} from './session.js'
 export { CIPHER_SUITES } from './suites.js'
 export type { CipherSuite } from './suites.js'

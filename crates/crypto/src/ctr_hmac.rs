@@ -235,10 +235,10 @@ mod tests {
             assert_eq!(answer, Err(CryptoError::NotAuthentic));
             assert_eq!(buffer, body, "nothing was decrypted");
         };
-        for bit in 0..sealed.len() * 8 {
+        for bit in 0..sealed.len().saturating_mul(8) {
             refused(&NONCE, b"data", &flipped(sealed, bit), tag);
         }
-        for bit in 0..tag.len() * 8 {
+        for bit in 0..tag.len().saturating_mul(8) {
             refused(&NONCE, b"data", sealed, &flipped(tag, bit));
         }
         refused(&[4; NONCE_LENGTH], b"data", sealed, tag);

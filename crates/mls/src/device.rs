@@ -9,8 +9,8 @@ use coterie_types::{GroupId, Timestamp};
 use openmls::prelude::tls_codec::DeserializeBytes;
 use openmls::prelude::{
     BasicCredential, CredentialWithKey, KeyPackage, MIXED_CIPHERTEXT_WIRE_FORMAT_POLICY, MlsGroup,
-    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, ProcessedWelcome, RatchetTreeIn,
-    SenderRatchetConfiguration, StagedWelcome, Welcome, WireFormatPolicy,
+    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, ProcessedWelcome, SenderRatchetConfiguration,
+    StagedWelcome, Welcome, WireFormatPolicy,
 };
 use openmls_traits::OpenMlsProvider;
 use openmls_traits::random::OpenMlsRand;
@@ -19,14 +19,18 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::error::MlsError;
 use crate::external;
-use crate::group::Group;
+use crate::group::{Entry, Group};
+use crate::held::HeldGroups;
 use crate::key_package::{self, KeyPackageInfo, KeyPackageOptions};
 use crate::limits::{
-    GROUP_ID_LENGTH, MAX_FORWARD_DISTANCE, MAX_IDENTITY_LENGTH, MAX_MEMBERS, MAX_MESSAGE_LENGTH,
-    MAX_PAST_EPOCHS, OUT_OF_ORDER_TOLERANCE, QUICK_KEY_PACKAGES, QUICK_WELCOME_LENGTH, RESUMPTION_SECRETS,
+    GROUP_ID_LENGTH, MAX_FORWARD_DISTANCE, MAX_IDENTITY_LENGTH, MAX_KEY_PACKAGES_PER_CALL, MAX_MEMBERS,
+    MAX_MESSAGE_LENGTH, MAX_PAST_EPOCHS, OUT_OF_ORDER_TOLERANCE, QUICK_KEY_PACKAGES, QUICK_WELCOME_LENGTH,
+    RESUMPTION_SECRETS,
 };
 use crate::provider::{EngineCrypto, Provider, Signer};
+use crate::restored;
 use crate::rows::Rows;
+use crate::succession::{self, Proof};
 use crate::suite::Suite;
 
 /// Where the device's own row stands.
@@ -64,6 +68,7 @@ pub(crate) struct Shared {
     p256: Arc<Signer>,
     crypto: EngineCrypto,
     store: Arc<dyn Store>,
+    held: HeldGroups,
 }
 
 /// Where the signature keys stand that the device uses in single groups only, each behind its public key.
@@ -111,6 +116,7 @@ impl Device {
             return Err(MlsError::InvalidArgument("the store already holds a device; open it instead"));
         }
         storage.put_row(Space::Device, DEVICE_ROW, &row)?;
+        restored::mark_device(&*store, storage)?;
         provider.commit()?;
         Ok(Self::with(options.identity, options.suite, ed25519, p256, crypto, store))
     }
@@ -124,7 +130,8 @@ impl Device {
         let provider = Provider::new(&crypto, &*store);
         let storage = provider.storage();
         let Some(row) = storage.row::<DeviceRow>(Space::Device, DEVICE_ROW)? else { return Ok(None) };
-        drop(provider);
+        restored::forget_what_may_be_used(&*store, storage)?;
+        provider.commit()?;
         let suite =
             Suite::from_name(&row.suite).map_err(|_| MlsError::Unsupported("the device's cipher suite"))?;
         let ed25519 = SigningKey::from_private_bytes(SignatureAlgorithm::Ed25519, &row.ed25519)?;
@@ -168,7 +175,8 @@ impl Device {
         store: Arc<dyn Store>,
     ) -> Self {
         let (ed25519, p256) = (Arc::new(Signer::new(ed25519)), Arc::new(Signer::new(p256)));
-        Self { shared: Arc::new(Shared { identity, suite, ed25519, p256, crypto, store }) }
+        let held = HeldGroups::default();
+        Self { shared: Arc::new(Shared { identity, suite, ed25519, p256, crypto, store, held }) }
     }
 
     /// Makes a key package for a directory. Its private keys are stored before it is returned.
@@ -182,13 +190,19 @@ impl Device {
     /// Makes `count` key packages in one step.
     ///
     /// # Errors
-    /// As [`Self::key_package`].
+    /// As [`Self::key_package`], and when they are more than [`MAX_KEY_PACKAGES_PER_CALL`].
     pub fn key_packages(
         &self,
         count: usize,
         options: KeyPackageOptions,
         now: Timestamp,
     ) -> Result<Vec<Vec<u8>>, MlsError> {
+        if count > MAX_KEY_PACKAGES_PER_CALL {
+            return Err(MlsError::TooLarge {
+                what: "the number of key packages",
+                limit: MAX_KEY_PACKAGES_PER_CALL,
+            });
+        }
         let shared = &*self.shared;
         let suite = options.suite.unwrap_or(shared.suite);
         let provider = shared.provider();
@@ -255,26 +269,12 @@ impl Device {
         now: Timestamp,
         beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Group, MlsError> {
-        let shared = &*self.shared;
-        let suite = options.suite.unwrap_or(shared.suite);
+        let suite = options.suite.unwrap_or(self.shared.suite);
         let id = match options.id {
             Some(id) => id.as_bytes().to_vec(),
-            None => shared.crypto.random_array::<GROUP_ID_LENGTH>()?.to_vec(),
+            None => self.shared.crypto.random_array::<GROUP_ID_LENGTH>()?.to_vec(),
         };
-        let provider = shared.provider();
-        let config = join_config();
-        let group = MlsGroup::builder()
-            .with_group_id(openmls::group::GroupId::from_slice(&id))
-            .ciphersuite(suite.ciphersuite())
-            .with_capabilities(key_package::capabilities())
-            .lifetime(key_package::lifetime(now, None))
-            .with_wire_format_policy(config.wire_format_policy())
-            .max_past_epochs(MAX_PAST_EPOCHS)
-            .number_of_resumption_psks(RESUMPTION_SECRETS)
-            .use_ratchet_tree_extension(true)
-            .sender_ratchet_configuration(*config.sender_ratchet_configuration())
-            .build(&provider, &**shared.signer(suite), shared.credential(suite))?;
-        Group::begin_with(Arc::clone(&self.shared), group, provider, beside)
+        found(&self.shared, &id, suite, None, now, beside)
     }
 
     /// Joins a group by the Welcome that somebody sent. The key package it was made for is used up, unless it is
@@ -302,16 +302,30 @@ impl Device {
         if length > MAX_MESSAGE_LENGTH {
             return Err(MlsError::TooLarge { what: "a Welcome", limit: MAX_MESSAGE_LENGTH });
         }
-        let message = MlsMessageIn::tls_deserialize_exact_bytes(welcome)
-            .map_err(|_| MlsError::Malformed("a Welcome"))?;
-        let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
-            return Err(MlsError::Malformed("a Welcome"));
-        };
-        let tree = ratchet_tree.map(external::decode_tree).transpose()?;
-        let provider = self.shared.provider();
-        match join(welcome, tree, &provider) {
-            Ok(group) => Group::begin_with(Arc::clone(&self.shared), group, provider, beside),
-            Err(error) => Err(provider.explain(error)),
+        let crypto = self.shared.crypto.noting_signatures();
+        let provider = Provider::new(&crypto, &*self.shared.store);
+        let joined = join(welcome, ratchet_tree, &provider);
+        if crypto.has_noted() && (joined.is_err() || !crypto.verify_noted()) {
+            // Once more, one by one: openmls says what is wrong first.
+            let provider = self.shared.provider();
+            let joined = join(welcome, ratchet_tree, &provider);
+            return self.begin_joined(joined, provider, beside);
+        }
+        self.begin_joined(joined, provider, beside)
+    }
+
+    fn begin_joined(
+        &self,
+        joined: Result<(MlsGroup, Option<Proof>), MlsError>,
+        provider: Provider<'_>,
+        beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<Group, MlsError> {
+        match joined {
+            Ok((group, proof)) => {
+                let entry = Entry::Welcomed(proof);
+                Group::begin_with(Arc::clone(&self.shared), group, entry, provider, beside)
+            }
+            Err(error) => Err(succession::explain(provider.explain(error), provider.storage())),
         }
     }
 
@@ -357,8 +371,16 @@ impl Shared {
         &self.crypto
     }
 
+    pub(crate) fn restorations(&self) -> u64 {
+        self.store.restorations()
+    }
+
     pub(crate) fn is_volatile(&self) -> bool {
         self.store.is_volatile()
+    }
+
+    pub(crate) fn held(&self) -> &HeldGroups {
+        &self.held
     }
 
     pub(crate) fn signer(&self, suite: Suite) -> &Arc<Signer> {
@@ -390,12 +412,40 @@ impl Shared {
     }
 }
 
+/// Begins a group with this device as its only member. `proof` is of the group that it succeeds.
+pub(crate) fn found(
+    shared: &Arc<Shared>,
+    id: &[u8],
+    suite: Suite,
+    proof: Option<Proof>,
+    now: Timestamp,
+    beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+) -> Result<Group, MlsError> {
+    let provider = shared.provider();
+    let config = join_config();
+    let group = MlsGroup::builder()
+        .with_group_id(openmls::group::GroupId::from_slice(id))
+        .ciphersuite(suite.ciphersuite())
+        .with_capabilities(key_package::capabilities())
+        .lifetime(key_package::lifetime(now, None))
+        .with_wire_format_policy(config.wire_format_policy())
+        .max_past_epochs(MAX_PAST_EPOCHS)
+        .number_of_resumption_psks(RESUMPTION_SECRETS)
+        .use_ratchet_tree_extension(true)
+        .sender_ratchet_configuration(*config.sender_ratchet_configuration())
+        .build(&provider, &**shared.signer(suite), shared.credential(suite))?;
+    Group::begin_with(Arc::clone(shared), group, Entry::Founded(proof), provider, beside)
+}
+
 fn join(
-    welcome: Welcome,
-    tree: Option<RatchetTreeIn>,
+    welcome: &[u8],
+    tree: Option<&[u8]>,
     provider: &Provider<'_>,
-) -> Result<MlsGroup, MlsError> {
+) -> Result<(MlsGroup, Option<Proof>), MlsError> {
+    let welcome = decode_welcome(welcome)?;
+    let tree = tree.map(external::decode_tree).transpose()?;
     let processed = ProcessedWelcome::new_from_welcome(provider, &join_config(), welcome)?;
+    let proof = succession::proof_in(&processed, provider.storage())?;
     // A member whose leaf has outlived its lifetime must not lock joiners out; the roster shows it instead.
     let mut builder = openmls::group::JoinBuilder::new(provider, processed).skip_lifetime_validation();
     if let Some(tree) = tree {
@@ -405,7 +455,16 @@ fn join(
     if staged.members().count() > MAX_MEMBERS {
         return Err(MlsError::TooLarge { what: "the group", limit: MAX_MEMBERS });
     }
-    Ok(staged.into_group(provider)?)
+    Ok((staged.into_group(provider)?, proof))
+}
+
+fn decode_welcome(bytes: &[u8]) -> Result<Welcome, MlsError> {
+    let message =
+        MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(|_| MlsError::Malformed("a Welcome"))?;
+    match message.extract() {
+        MlsMessageBodyIn::Welcome(welcome) => Ok(welcome),
+        _ => Err(MlsError::Malformed("a Welcome")),
+    }
 }
 
 pub(crate) fn check_identity(identity: &[u8]) -> Result<(), MlsError> {

@@ -2,7 +2,7 @@
 
 use coterie_crypto::{CryptoError, EntropyError};
 use coterie_store::StoreError;
-use coterie_types::{Code, Epoch, ErrorCode, LeafIndex};
+use coterie_types::{Code, Epoch, ErrorCode, GroupId, LeafIndex};
 
 /// Why a call failed. Nothing was changed by it, unless the variant says otherwise. Holds no key, payload or
 /// user input, so it is safe to log.
@@ -104,6 +104,30 @@ pub enum MlsError {
     /// A pre-shared key is unknown.
     #[error("a pre-shared key that the message refers to is not known")]
     PskNotFound,
+    /// An own commit that was discarded here comes back: the group accepted it, and went on without this member.
+    #[error("a commit that this member discarded was accepted by the group")]
+    Diverged,
+    /// The group has named its successor and takes nothing more.
+    #[error("the group has ended; another one succeeds it")]
+    Succeeded,
+    /// The group has not named a successor.
+    #[error("the group has not named a successor")]
+    NotSucceeded,
+    /// A Welcome to a group that succeeds one which this device is not in, or whose end it has not reached.
+    #[error("the group succeeds another one, whose {epoch} this device has not reached")]
+    DescentUnknown {
+        /// The group that it succeeds.
+        predecessor: GroupId,
+        /// The last epoch of that.
+        epoch: Epoch,
+    },
+    /// The application's rows could not be written, and a volatile group cannot undo a step: what the call does was
+    /// done, and its result is lost.
+    #[error("the step was done without the rows, which could not be written: {0}")]
+    NotUndone(#[source] StoreError),
+    /// The store is older than it once was; what this member would send now could repeat a key.
+    #[error("the group comes from a store that was put back to an earlier state")]
+    Restored,
     /// A subscriber of the group's events lags behind.
     #[error("a subscriber has not consumed the group's events")]
     FeedFull,
@@ -163,6 +187,12 @@ impl ErrorCode for MlsError {
             Self::ProposalsPending => Code::MLS_PROPOSALS_PENDING,
             Self::NothingToCommit => Code::MLS_NOTHING_TO_COMMIT,
             Self::PskNotFound => Code::MLS_PSK_NOT_FOUND,
+            Self::Diverged => Code::MLS_DIVERGED,
+            Self::Succeeded => Code::MLS_SUCCEEDED,
+            Self::NotSucceeded => Code::MLS_NOT_SUCCEEDED,
+            Self::DescentUnknown { .. } => Code::MLS_DESCENT_UNKNOWN,
+            Self::NotUndone(_) => Code::MLS_NOT_UNDONE,
+            Self::Restored => Code::MLS_RESTORED,
             Self::FeedFull => Code::FEED_FULL,
             Self::Store(error) => error.code(),
             Self::Entropy(error) => error.code(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use coterie_crypto::Entropy;
 use coterie_crypto::signature::SigningKey;
+use coterie_store::StoreError;
 use coterie_types::{Epoch, GroupId, LeafIndex, Timestamp};
 use openmls::group::ExternalCommitBuilder;
 use openmls::prelude::group_info::VerifiableGroupInfo;
@@ -14,15 +15,19 @@ use openmls::prelude::{
     MlsMessageBodyIn, MlsMessageIn, PreSharedKeyProposal, RatchetTreeIn, SenderExtensionIndex,
 };
 use openmls_traits::OpenMlsProvider;
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::device::{self, Device, Shared, join_config};
 use crate::error::MlsError;
 use crate::extension::{self, ExternalSenderInfo, GroupExtension};
-use crate::group::Group;
+use crate::group::{Entry, Group};
 use crate::key_package::{self, KeyPackageOptions};
 use crate::limits::{MAX_MEMBERS, MAX_MESSAGE_LENGTH, MAX_PSKS_PER_COMMIT};
 use crate::provider::{EngineCrypto, Provider, Signer, StepStorage};
 use crate::psk::PskId;
+use crate::rows::Rows;
+use crate::succession;
 use crate::suite::Suite;
 
 /// How a device joins by a commit of its own.
@@ -62,6 +67,20 @@ impl Device {
         group_info: &[u8],
         options: ExternalJoin<'_>,
     ) -> Result<(Group, Vec<u8>), MlsError> {
+        self.join_external_with(group_info, options, |_, _, _| Ok(()))
+    }
+
+    /// Joins by a commit of its own, and stores what `beside` writes in the same step; it is given the group's id and
+    /// the commit, for an outbox.
+    ///
+    /// # Errors
+    /// As [`Self::join_external`], and when `beside` fails.
+    pub fn join_external_with(
+        &self,
+        group_info: &[u8],
+        options: ExternalJoin<'_>,
+        beside: impl FnOnce(&GroupId, &[u8], &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<(Group, Vec<u8>), MlsError> {
         if options.psks.len() > MAX_PSKS_PER_COMMIT {
             return Err(MlsError::TooLarge {
                 what: "the list of pre-shared keys",
@@ -73,7 +92,12 @@ impl Device {
         let shared = self.shared();
         let provider = shared.provider();
         match commit_to_join(shared, info, tree, options, &provider) {
-            Ok((group, commit)) => Ok((Group::begin(Arc::clone(shared), group, provider)?, commit)),
+            Ok((group, commit)) => {
+                let beside = |id: &GroupId, rows: &mut Rows<'_, '_>| beside(id, &commit, rows);
+                let entry = if options.resync { Entry::Again } else { Entry::External };
+                let group = Group::begin_with(Arc::clone(shared), group, entry, provider, beside)?;
+                Ok((group, commit))
+            }
             Err(error) => Err(provider.explain(error)),
         }
     }
@@ -134,6 +158,9 @@ fn commit_to_join(
     provider: &Provider<'_>,
 ) -> Result<(MlsGroup, Vec<u8>), MlsError> {
     let suite = suite_of(&info)?;
+    if succession::named_in(info.group_context().extensions())?.is_some() {
+        return Err(MlsError::Succeeded);
+    }
     let group_id = info.group_id().clone();
     let held = MlsGroup::load(provider.storage(), &group_id)?;
     match held {
@@ -200,8 +227,17 @@ pub(crate) fn suite_of(info: &VerifiableGroupInfo) -> Result<Suite, MlsError> {
 /// A group admits it by [`GroupExtension::external_senders`].
 pub struct ExternalSigner {
     identity: Vec<u8>,
+    suite: Suite,
     signer: Signer,
     crypto: EngineCrypto,
+}
+
+/// A signer as its owner keeps it.
+#[derive(Deserialize, Serialize, Zeroize, ZeroizeOnDrop)]
+struct SignerRow {
+    identity: Vec<u8>,
+    suite: String,
+    private: Vec<u8>,
 }
 
 impl ExternalSigner {
@@ -213,7 +249,48 @@ impl ExternalSigner {
         device::check_identity(identity)?;
         let crypto = EngineCrypto::new(entropy);
         let key = SigningKey::generate(suite.signature_algorithm(), crypto.entropy())?;
-        Ok(Self { identity: identity.to_vec(), signer: Signer::new(key), crypto })
+        Ok(Self { identity: identity.to_vec(), suite, signer: Signer::new(key), crypto })
+    }
+
+    /// Everything that makes it up, the private key included: it has no store of its own, so its owner keeps it.
+    ///
+    /// # Errors
+    /// When the key cannot be read.
+    pub fn export(&self) -> Result<Zeroizing<Vec<u8>>, MlsError> {
+        let row = SignerRow {
+            identity: self.identity.clone(),
+            suite: self.suite.name().to_owned(),
+            private: self.signer.key().private_bytes()?.into_bytes(),
+        };
+        Ok(Zeroizing::new(postcard::to_stdvec(&row).map_err(MlsError::internal)?))
+    }
+
+    /// The signer that was exported.
+    ///
+    /// # Errors
+    /// When the bytes are no signer of a suite that is known.
+    pub fn import(bytes: &[u8], entropy: Arc<dyn Entropy>) -> Result<Self, MlsError> {
+        let malformed = || MlsError::Malformed("an external signer");
+        let (row, []) = postcard::take_from_bytes::<SignerRow>(bytes).map_err(|_| malformed())? else {
+            return Err(malformed());
+        };
+        device::check_identity(&row.identity)?;
+        let suite =
+            Suite::from_name(&row.suite).map_err(|_| MlsError::Unsupported("the signer's cipher suite"))?;
+        let key = SigningKey::from_private_bytes(suite.signature_algorithm(), &row.private)
+            .map_err(|_| malformed())?;
+        Ok(Self {
+            identity: row.identity.clone(),
+            suite,
+            signer: Signer::new(key),
+            crypto: EngineCrypto::new(entropy),
+        })
+    }
+
+    /// The suite that it was made for.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.suite
     }
 
     #[cfg(feature = "interop")]
@@ -313,4 +390,27 @@ fn address(
         group.epoch.number().into(),
         SenderExtensionIndex::new(index),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use coterie_crypto::entropy::OsEntropy;
+
+    use super::*;
+
+    #[test]
+    fn a_signer_that_was_exported_is_the_same_and_damaged_bytes_are_none() {
+        for suite in Suite::ALL {
+            let signer = ExternalSigner::generate(b"admin", suite, Arc::new(OsEntropy)).unwrap();
+            let bytes = signer.export().unwrap();
+            let again = ExternalSigner::import(&bytes, Arc::new(OsEntropy)).unwrap();
+            assert_eq!((again.info(), again.suite()), (signer.info(), suite));
+            for damaged in [&bytes[..bytes.len() - 1], &[&bytes[..], &[0]].concat(), &[]] {
+                assert!(matches!(
+                    ExternalSigner::import(damaged, Arc::new(OsEntropy)),
+                    Err(MlsError::Malformed(_))
+                ));
+            }
+        }
+    }
 }

@@ -16,27 +16,38 @@ mod events;
 mod extension;
 mod external;
 mod group;
+mod head;
+mod held;
 #[cfg(feature = "interop")]
 pub mod interop;
 mod inventory;
+mod invitation;
 mod key_package;
 pub mod limits;
 mod provider;
 mod psk;
 mod refusal;
+mod restored;
 mod roster;
 mod rows;
+mod succession;
 mod suite;
 
 pub use device::{Device, DeviceOptions, GroupOptions};
 pub use error::MlsError;
 pub use events::{Events, GroupEvent, Subscription};
-pub use extension::{ExternalSenderInfo, GroupExtension, PROFILE_EXTENSION};
+pub use extension::{ExternalSenderInfo, GroupExtension, PROFILE_EXTENSION, RequiredCapabilities};
 pub use external::{ExternalJoin, ExternalSigner, GroupInfoSummary, read_group_info};
-pub use group::{Changes, Committed, Encrypted, Framing, Group, HandshakeFraming, Received, TreePlacement};
+pub use group::{
+    Changes, Committed, Encrypted, Framing, Group, HandshakeFraming, Received, TreePlacement, UpdateReason,
+    Wish,
+};
+pub use head::{MessageContent, MessageHead, read_message_head};
 pub use inventory::KeyPackageStock;
+pub use invitation::SuiteChoice;
 pub use key_package::{KeyPackageInfo, KeyPackageOptions};
 pub use psk::PskId;
 pub use roster::{CommitSummary, Member, ProposalSummary, Sender};
 pub use rows::Rows;
+pub use succession::{Descent, SUCCESSION_EXTENSION, Succession};
 pub use suite::{Suite, UnknownSuite};

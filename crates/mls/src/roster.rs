@@ -1,11 +1,12 @@
 //! Who is in a group, and what a commit or proposal does to that.
 
 use coterie_types::{Epoch, LeafIndex, Timestamp};
-use openmls::group::{MlsGroup, StagedCommit};
+use openmls::group::{MlsGroup, QueuedProposal, StagedCommit};
 use openmls::prelude::{BasicCredential, Credential, LeafNode, LeafNodeIndex, Proposal};
 use openmls::treesync::LeafNodeSource;
 
 use crate::error::MlsError;
+use crate::succession::{self, Succession};
 
 /// One member of a group.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -69,6 +70,8 @@ pub struct CommitSummary {
     pub updated: Vec<Member>,
     /// Whether this device is among the removed.
     pub removes_self: bool,
+    /// The group that takes this one's place from here on, where it ends.
+    pub succession: Option<Succession>,
 }
 
 pub(crate) fn identity(credential: &Credential) -> Result<Vec<u8>, MlsError> {
@@ -109,8 +112,11 @@ pub(crate) fn sender(group: &MlsGroup, sender: &openmls::prelude::Sender) -> Res
     }
 }
 
-pub(crate) fn proposal(group: &MlsGroup, proposal: &Proposal) -> Result<ProposalSummary, MlsError> {
-    Ok(match proposal {
+pub(crate) fn proposal(group: &MlsGroup, queued: &QueuedProposal) -> Result<ProposalSummary, MlsError> {
+    if let Some(leaving) = self_removed(group, queued)? {
+        return Ok(ProposalSummary::Remove(leaving));
+    }
+    Ok(match queued.proposal() {
         Proposal::Add(add) => {
             let node = add.key_package().leaf_node();
             ProposalSummary::Add {
@@ -128,6 +134,14 @@ pub(crate) fn proposal(group: &MlsGroup, proposal: &Proposal) -> Result<Proposal
     })
 }
 
+/// Who leaves by a SelfRemove, which names nobody but its sender.
+fn self_removed(group: &MlsGroup, queued: &QueuedProposal) -> Result<Option<Member>, MlsError> {
+    match (queued.proposal(), sender(group, queued.sender())?) {
+        (Proposal::SelfRemove, Sender::Member(member)) => Ok(Some(member)),
+        _ => Ok(None),
+    }
+}
+
 /// What `staged` would do to `group`, which it has not been merged into yet.
 pub(crate) fn summary(
     group: &MlsGroup,
@@ -135,10 +149,13 @@ pub(crate) fn summary(
     committer: &openmls::prelude::Sender,
 ) -> Result<CommitSummary, MlsError> {
     let committer = sender(group, committer)?;
-    let removed = staged
+    let mut removed = staged
         .remove_proposals()
         .map(|remove| member_at(group, LeafIndex::new(remove.remove_proposal().removed().u32())))
         .collect::<Result<Vec<_>, _>>()?;
+    for queued in staged.queued_proposals() {
+        removed.extend(self_removed(group, queued)?);
+    }
     let mut updated = Vec::new();
     for update in staged.update_proposals() {
         if let Sender::Member(member) = sender(group, update.sender())? {
@@ -156,6 +173,7 @@ pub(crate) fn summary(
         removed,
         updated,
         removes_self: staged.self_removed(),
+        succession: succession::named_by(staged)?,
     })
 }
 

@@ -1,7 +1,8 @@
 //! The core's values in the shape in which they cross the boundary.
 
 use coterie_mls::{
-    CommitSummary, Committed, GroupEvent, KeyPackageInfo, Member, ProposalSummary, Received, Sender,
+    CommitSummary, Committed, Descent, GroupEvent, KeyPackageInfo, Member, ProposalSummary, Received, Sender,
+    Succession,
 };
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
@@ -78,46 +79,29 @@ pub struct NativeCommitSummary {
     pub updated: Vec<NativeMember>,
     /// Whether this device is among the removed.
     pub removes_self: bool,
+    /// The group that takes this one's place.
+    pub succession: Option<NativeSuccession>,
 }
 
-/// What a message turned out to be.
-#[napi(discriminant = "type", discriminant_case = "kebab-case", object_from_js = false)]
-pub enum NativeReceived {
-    /// An application message.
-    Message {
-        /// Who sent it.
-        sender: NativeMember,
-        /// The epoch it was sent in.
-        epoch: BigInt,
-        /// What was said.
-        plaintext: Uint8Array,
-        /// What travelled beside it.
-        associated_data: Uint8Array,
-    },
-    /// A proposal.
-    Proposal {
-        /// Who proposes it.
-        sender: NativeSender,
-        /// What is proposed.
-        proposal: NativeProposal,
-    },
-    /// A commit, merged.
-    Commit {
-        /// What it did.
-        commit: NativeCommitSummary,
-        /// Whether a pending commit of this member was dropped.
-        superseded_own: bool,
-    },
-    /// A commit, waiting.
-    Staged {
-        /// What it would do.
-        commit: NativeCommitSummary,
-    },
-    /// Something this member sent itself.
-    OwnEcho,
+/// Which group succeeds another.
+#[napi(object, object_from_js = false)]
+pub struct NativeSuccession {
+    /// The successor's name.
+    pub group_id: Uint8Array,
+    /// Its suite.
+    pub suite: String,
 }
 
-/// Something that happened in a group.
+/// Which group another one succeeds.
+#[napi(object, object_from_js = false)]
+pub struct NativeDescent {
+    /// The name of the old group.
+    pub group_id: Uint8Array,
+    /// Its last epoch.
+    pub epoch: BigInt,
+}
+
+/// Something that happened in a group, and what a message turned out to be.
 #[napi(discriminant = "type", discriminant_case = "kebab-case", object_from_js = false)]
 pub enum NativeGroupEvent {
     /// A member said something.
@@ -150,6 +134,15 @@ pub enum NativeGroupEvent {
         /// Whether a pending commit of this member was dropped.
         superseded_own: bool,
     },
+    /// The group has ended in favour of another.
+    Succeeded {
+        /// Which one.
+        succession: NativeSuccession,
+        /// The last epoch here.
+        epoch: BigInt,
+    },
+    /// Something this member sent itself came back; of no interest to subscribers.
+    OwnEcho,
 }
 
 /// A commit that waits for its acceptance.
@@ -159,8 +152,12 @@ pub struct NativeCommitted {
     pub commit: Uint8Array,
     /// For those it adds.
     pub welcome: Option<Uint8Array>,
+    /// The tree that the Welcome's readers need where it does not travel inside.
+    pub ratchet_tree: Option<Uint8Array>,
     /// What it does.
     pub summary: NativeCommitSummary,
+    /// Those it adds whose leaves expire soon.
+    pub expiring: Vec<NativeMember>,
 }
 
 /// What a key package says about its owner.
@@ -235,26 +232,35 @@ impl From<CommitSummary> for NativeCommitSummary {
             removed: members(summary.removed),
             updated: members(summary.updated),
             removes_self: summary.removes_self,
+            succession: summary.succession.map(NativeSuccession::from),
         }
     }
 }
 
-impl From<Received> for NativeReceived {
+impl From<Succession> for NativeSuccession {
+    fn from(succession: Succession) -> Self {
+        let Succession { group_id, suite } = succession;
+        Self { group_id: group_id.as_bytes().to_vec().into(), suite: suite.name().to_owned() }
+    }
+}
+
+impl From<Descent> for NativeDescent {
+    fn from(Descent { group_id, epoch }: Descent) -> Self {
+        Self { group_id: group_id.as_bytes().to_vec().into(), epoch: epoch.number().into() }
+    }
+}
+
+impl From<Received> for NativeGroupEvent {
     fn from(received: Received) -> Self {
         match received {
-            Received::Message { sender, epoch, plaintext, associated_data } => Self::Message {
-                sender: sender.into(),
-                epoch: epoch.number().into(),
-                plaintext: plaintext.into(),
-                associated_data: associated_data.into(),
-            },
-            Received::Proposal { sender, proposal } => {
-                Self::Proposal { sender: sender.into(), proposal: proposal.into() }
+            Received::Message { sender, epoch, plaintext, associated_data } => {
+                GroupEvent::Message { sender, epoch, plaintext, associated_data }.into()
             }
+            Received::Proposal { sender, proposal } => GroupEvent::Proposal { sender, proposal }.into(),
             Received::Commit { commit, superseded_own } => {
-                Self::Commit { commit: commit.into(), superseded_own }
+                GroupEvent::EpochChanged { commit, superseded_own }.into()
             }
-            Received::Staged(commit) => Self::Staged { commit: commit.into() },
+            Received::Staged(commit) => GroupEvent::CommitStaged { commit }.into(),
             Received::OwnEcho => Self::OwnEcho,
         }
     }
@@ -276,6 +282,9 @@ impl From<GroupEvent> for NativeGroupEvent {
             GroupEvent::EpochChanged { commit, superseded_own } => {
                 Self::EpochChanged { commit: commit.into(), superseded_own }
             }
+            GroupEvent::Succeeded { succession, epoch } => {
+                Self::Succeeded { succession: succession.into(), epoch: epoch.number().into() }
+            }
         }
     }
 }
@@ -285,7 +294,9 @@ impl From<Committed> for NativeCommitted {
         Self {
             commit: committed.commit.into(),
             welcome: committed.welcome.map(Uint8Array::from),
+            ratchet_tree: committed.ratchet_tree.map(Uint8Array::from),
             summary: committed.summary.into(),
+            expiring: members(committed.expiring),
         }
     }
 }

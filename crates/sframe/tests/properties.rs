@@ -1,5 +1,5 @@
 //! Round trips over every suite, key id and counter, and the other implementation's frames byte for byte.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+#![allow(clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 use coterie_crypto::Secret;
 use coterie_sframe::counters::CounterRecord;

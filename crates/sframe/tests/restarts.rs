@@ -2,7 +2,12 @@
 //!
 //! The whole count:
 //! `cargo test --release -p coterie-sframe --features nonce-ledger --test restarts -- --ignored --nocapture`
-#![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test may panic"
+)]
 
 mod support;
 

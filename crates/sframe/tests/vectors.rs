@@ -1,5 +1,11 @@
 //! Published vectors. What is checked of a case stands in `src/vectors.rs`.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
 
 use coterie_sframe::vectors::{Verdict, frame, header, malformed, recorded};
 use coterie_testkit::vectors;
@@ -13,7 +19,7 @@ fn family(file: &str, check: impl Fn(&Value) -> Verdict) {
     let cases = document.as_array().unwrap();
     assert_eq!(Some(cases.len() as u64), entry["cases"].as_u64(), "{file}");
     let failed: Vec<_> = cases.iter().filter_map(|case| check(case).err().map(|why| (case, why))).collect();
-    println!("{file}: {}/{}", cases.len() - failed.len(), cases.len());
+    println!("{file}: {}/{}", cases.len().saturating_sub(failed.len()), cases.len());
     assert!(failed.is_empty(), "{file}: {failed:#?}");
 }
 

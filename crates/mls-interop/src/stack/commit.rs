@@ -55,6 +55,7 @@ impl Stack {
             update: request.force_path || (references.is_empty() && request.by_value.is_empty()),
             identity: None,
             tree: if request.external_tree { TreePlacement::Beside } else { TreePlacement::Inside },
+            succession: None,
         };
         let committed = member.group.commit_exactly(changes, &references, now())?;
         Ok(proto::CommitResponse {

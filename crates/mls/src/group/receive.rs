@@ -9,13 +9,13 @@ use coterie_types::{Epoch, LeafIndex};
 use openmls::framing::ContentType;
 use openmls::prelude::tls_codec::DeserializeBytes;
 use openmls::prelude::{
-    MlsGroup, MlsMessageIn, ProcessedMessage, ProcessedMessageContent, ProtocolMessage, QueuedProposal,
-    Sender as MlsSender, StagedCommit,
+    MlsGroup, MlsMessageIn, ProcessedMessage, ProcessedMessageContent, Proposal, ProtocolMessage,
+    QueuedProposal, Sender as MlsSender, StagedCommit,
 };
 use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
 
-use super::{Group, Live, digest};
+use super::{Group, Live, digest, without_rows};
 use crate::device::Shared;
 use crate::error::MlsError;
 use crate::events::GroupEvent;
@@ -25,6 +25,7 @@ use crate::psk;
 use crate::refusal;
 use crate::roster::{self, CommitSummary, Member, ProposalSummary, Sender};
 use crate::rows::Rows;
+use crate::succession::{self, keep_proof};
 
 /// What a message turned out to be.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -160,16 +161,21 @@ impl Group {
         mut beside: impl FnMut(usize, Result<&Received, &MlsError>, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Vec<Result<Received, MlsError>>, MlsError> {
         self.events.check_room_for(messages.len())?;
-        let all = self.step(|live, provider, _| {
+        let all = self.step(|live, provider, shared| {
             let mut all = Vec::with_capacity(messages.len());
             for (index, message) in messages.iter().enumerate() {
                 let before = provider.storage().touches();
                 let received = live.receive(message.as_ref(), OnCommit::Merge, provider);
                 match received {
-                    // Refused after it had begun to change something: the whole step must be undone.
-                    Err(error) if provider.storage().touches() != before => return Err(error),
+                    // Not the message's fault, and not to be taken for a refusal of it.
+                    Err(error) if provider.storage().fault().is_some() => return Err(error),
+                    // Refused after it had begun to change something: the whole step must be undone, where it can be.
+                    Err(error) if provider.storage().touches() != before && !shared.is_volatile() => {
+                        return Err(error);
+                    }
                     received => {
-                        beside(index, received.as_ref(), &mut Rows::of(provider.storage()))?;
+                        let written = beside(index, received.as_ref(), &mut Rows::of(provider.storage()));
+                        written.map_err(|error| without_rows(error, provider, shared))?;
                         all.push(received);
                     }
                 }
@@ -183,7 +189,7 @@ impl Group {
                 }
                 Ok(all)
             }
-            Err(error @ (MlsError::Store(_) | MlsError::Removed)) => Err(error),
+            Err(error @ (MlsError::Store(_) | MlsError::NotUndone(_) | MlsError::Removed)) => Err(error),
             Err(_) => self.receive_each_with(messages, beside),
         }
     }
@@ -295,14 +301,17 @@ impl Group {
             Received::Proposal { sender, proposal } => {
                 self.publish(|| GroupEvent::Proposal { sender: sender.clone(), proposal: proposal.clone() });
             }
-            Received::Commit { commit, superseded_own } => {
-                self.publish(|| GroupEvent::EpochChanged {
-                    commit: commit.clone(),
-                    superseded_own: *superseded_own,
-                });
-            }
+            Received::Commit { commit, superseded_own } => self.publish_commit(commit, *superseded_own),
             Received::Staged(commit) => self.publish(|| GroupEvent::CommitStaged { commit: commit.clone() }),
             Received::OwnEcho => {}
+        }
+    }
+
+    pub(super) fn publish_commit(&mut self, commit: &CommitSummary, superseded_own: bool) {
+        self.publish(|| GroupEvent::EpochChanged { commit: commit.clone(), superseded_own });
+        if let (Some(succession), false) = (&commit.succession, commit.removes_self) {
+            let epoch = commit.epoch;
+            self.publish(|| GroupEvent::Succeeded { succession: succession.clone(), epoch });
         }
     }
 }
@@ -334,14 +343,15 @@ impl Live {
         self.accept(processed, on_commit, provider)
     }
 
-    /// A commit of our own that comes back was accepted; one that was merged before is an echo.
+    /// A commit of our own that comes back was accepted; one that was merged before is an echo; and one that was
+    /// discarded tells that the group went on without this member.
     fn receive_own_commit(
         &mut self,
         message: &[u8],
         provider: &Provider<'_>,
     ) -> Result<Option<Received>, MlsError> {
         let own = &self.own_commits;
-        if own.pending.is_none() && own.merged.is_none() {
+        if own.are_none() {
             return Ok(None);
         }
         let digest = Some(digest(message));
@@ -349,7 +359,13 @@ impl Live {
             let commit = self.merge_pending(provider)?;
             return Ok(Some(Received::Commit { commit, superseded_own: false }));
         }
-        Ok((own.merged == digest).then_some(Received::OwnEcho))
+        if own.merged == digest {
+            return Ok(Some(Received::OwnEcho));
+        }
+        match digest {
+            Some(digest) if own.discarded.contains(&digest) => Err(MlsError::Diverged),
+            _ => Ok(None),
+        }
     }
 
     fn decode(&self, message: &[u8]) -> Result<ProtocolMessage, MlsError> {
@@ -364,6 +380,9 @@ impl Live {
         let handshake = message.content_type() != ContentType::Application;
         if got > current || (handshake && got < current) {
             return Err(MlsError::WrongEpoch { current, got });
+        }
+        if got == current {
+            self.check_not_succeeded()?;
         }
         if message.content_type() == ContentType::Proposal {
             self.check_room_for_proposals()?;
@@ -393,6 +412,10 @@ impl Live {
             ProcessedMessageContent::ProposalMessage(proposal)
             | ProcessedMessageContent::ExternalJoinProposalMessage(proposal) => {
                 self.keep_proposal(*proposal, provider)
+            }
+            ProcessedMessageContent::StagedCommitMessage(_) if self.proof_due().is_some() => {
+                let reason = "the first commit of a group that succeeds another is its founder's".to_owned();
+                Err(MlsError::InvalidCommit { offender: None, reason })
             }
             ProcessedMessageContent::StagedCommitMessage(commit) => {
                 let staged = Staged::new(&self.mls, *commit, sender)?;
@@ -433,9 +456,18 @@ impl Live {
         proposal: QueuedProposal,
         provider: &Provider<'_>,
     ) -> Result<Received, MlsError> {
+        if let Proposal::Add(add) = proposal.proposal() {
+            self.check_suite(add.key_package())?;
+        }
+        if let Proposal::GroupContextExtensions(changed) = proposal.proposal() {
+            succession::check_unnamed(changed.extensions()).map_err(|_| MlsError::InvalidProposal {
+                offender: None,
+                reason: "a successor is named by a commit itself".to_owned(),
+            })?;
+        }
         let received = Received::Proposal {
             sender: roster::sender(&self.mls, proposal.sender())?,
-            proposal: roster::proposal(&self.mls, proposal.proposal())?,
+            proposal: roster::proposal(&self.mls, &proposal)?,
         };
         let reference = proposal.proposal_reference_ref();
         // One that comes again must not be kept twice: openmls would mix a pre-shared key in twice, too.
@@ -456,8 +488,10 @@ impl Live {
     fn merge(&mut self, staged: Staged, provider: &Provider<'_>) -> Result<(CommitSummary, bool), MlsError> {
         let superseded_own = self.mls.pending_commit().is_some();
         self.mls.merge_staged_commit(provider, staged.commit)?;
-        if superseded_own {
-            self.own_commits.pending = None;
+        if self.mls.is_active() {
+            keep_proof(&self.mls, provider)?;
+        }
+        if self.own_commits.forget_epoch() {
             self.store_own_commits(provider)?;
         }
         if !self.mls.is_active() {
