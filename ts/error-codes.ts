@@ -146,6 +146,16 @@ export const ERROR_CODES = {
   GTP_ATTACHMENT_INTEGRITY: { retryable: false },
   /** No answer to a request came in time. Ask again. */
   GTP_REQUEST_TIMEOUT: { retryable: true },
+  /** A text message names another sender than the member who sent it. Drop it; whoever sent it is faulty or hostile. */
+  GTP_WRONG_SENDER: { retryable: false },
+  /** A piece belongs to no attachment that is being received. Drop it, or ask its sender for the manifest. */
+  GTP_ATTACHMENT_UNKNOWN: { retryable: false },
+  /** There is no room for the piece or the attachment. Nothing was changed. Take pieces or whole attachments out, then hand it in again. */
+  GTP_ATTACHMENT_FULL: { retryable: true },
+  /** Pieces of the attachment are missing. Wait for them. */
+  GTP_ATTACHMENT_INCOMPLETE: { retryable: true },
+  /** The bytes are not a saved state of text, or not of this version. Begin with an empty state, then catch up from another member. */
+  GTP_STATE_INVALID: { retryable: false },
   /** A signal or its arguments are not of the form that its type asks for. Correct the arguments; on receipt, drop it. */
   GSP_BAD_SCHEMA: { retryable: false },
   /** The sender may not give this signal. Ask a member whose role allows it. */
@@ -158,6 +168,16 @@ export const ERROR_CODES = {
   GSP_STATE_CONFLICT: { retryable: true },
   /** Something that the signal depends on is missing. Establish it, then give the signal anew. */
   GSP_PRECONDITION_FAILED: { retryable: false },
+  /** A signal names another sender than the member who sent it. Drop it; whoever sent it is faulty or hostile. */
+  GSP_WRONG_SENDER: { retryable: false },
+  /** Not every member answered a signal in time. Look at who did not, then give the signal anew if it is still wanted. */
+  GSP_REQUEST_TIMEOUT: { retryable: true },
+  /** A member refused a signal. Read the reason that it gave. */
+  GSP_REFUSED: { retryable: false },
+  /** No role has this number. Define the role first. */
+  GSP_ROLE_UNKNOWN: { retryable: false },
+  /** The bytes are not a saved state of signals, or not of this version. Begin with an empty state. */
+  GSP_STATE_INVALID: { retryable: false },
   /** A media frame is shorter than its header and tag. Drop it. */
   SFRAME_MALFORMED: { retryable: false },
   /** A media frame is for an epoch whose keys are not held, or no longer. If a commit is under way, try again after it; drop the frame otherwise. */
@@ -264,12 +284,22 @@ export type ErrorCode =
   | 'GTP_POLICY_REJECTED'
   | 'GTP_ATTACHMENT_INTEGRITY'
   | 'GTP_REQUEST_TIMEOUT'
+  | 'GTP_WRONG_SENDER'
+  | 'GTP_ATTACHMENT_UNKNOWN'
+  | 'GTP_ATTACHMENT_FULL'
+  | 'GTP_ATTACHMENT_INCOMPLETE'
+  | 'GTP_STATE_INVALID'
   | 'GSP_BAD_SCHEMA'
   | 'GSP_UNAUTHORIZED'
   | 'GSP_UNKNOWN_SIGNAL'
   | 'GSP_DUPLICATE_REQUEST'
   | 'GSP_STATE_CONFLICT'
   | 'GSP_PRECONDITION_FAILED'
+  | 'GSP_WRONG_SENDER'
+  | 'GSP_REQUEST_TIMEOUT'
+  | 'GSP_REFUSED'
+  | 'GSP_ROLE_UNKNOWN'
+  | 'GSP_STATE_INVALID'
   | 'SFRAME_MALFORMED'
   | 'SFRAME_UNKNOWN_KEY_ID'
   | 'SFRAME_REPLAY'

@@ -120,6 +120,35 @@ pub fn digest(algorithm: HashAlgorithm, data: &[u8]) -> Digest {
     Digest(aws_digest::digest(algorithm.digest(), data))
 }
 
+/// The digest of public data that comes in pieces.
+#[derive(Clone)]
+pub struct Hasher(aws_digest::Context);
+
+impl Hasher {
+    /// A hasher that has seen nothing.
+    #[must_use]
+    pub fn new(algorithm: HashAlgorithm) -> Self {
+        Self(aws_digest::Context::new(algorithm.digest()))
+    }
+
+    /// Takes the next piece.
+    pub fn update(&mut self, data: &[u8]) {
+        self.0.update(data);
+    }
+
+    /// The digest of all pieces.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finish())
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hasher { .. }")
+    }
+}
+
 /// The HMAC of `message` under a key of any length.
 ///
 /// # Errors

@@ -258,6 +258,16 @@ codes! {
         "Ask its sender to send it again.";
     GTP_REQUEST_TIMEOUT, Later, "No answer to a request came in time.",
         "Ask again.";
+    GTP_WRONG_SENDER, Never, "A text message names another sender than the member who sent it.",
+        "Drop it; whoever sent it is faulty or hostile.";
+    GTP_ATTACHMENT_UNKNOWN, Never, "A piece belongs to no attachment that is being received.",
+        "Drop it, or ask its sender for the manifest.";
+    GTP_ATTACHMENT_FULL, Later, "There is no room for the piece or the attachment. Nothing was changed.",
+        "Take pieces or whole attachments out, then hand it in again.";
+    GTP_ATTACHMENT_INCOMPLETE, Later, "Pieces of the attachment are missing.",
+        "Wait for them.";
+    GTP_STATE_INVALID, Never, "The bytes are not a saved state of text, or not of this version.",
+        "Begin with an empty state, then catch up from another member.";
 
     // Group signals.
     GSP_BAD_SCHEMA, Never, "A signal or its arguments are not of the form that its type asks for.",
@@ -272,6 +282,16 @@ codes! {
         "Look at the state, then repeat the signal if it is still wanted.";
     GSP_PRECONDITION_FAILED, Never, "Something that the signal depends on is missing.",
         "Establish it, then give the signal anew.";
+    GSP_WRONG_SENDER, Never, "A signal names another sender than the member who sent it.",
+        "Drop it; whoever sent it is faulty or hostile.";
+    GSP_REQUEST_TIMEOUT, Later, "Not every member answered a signal in time.",
+        "Look at who did not, then give the signal anew if it is still wanted.";
+    GSP_REFUSED, Never, "A member refused a signal.",
+        "Read the reason that it gave.";
+    GSP_ROLE_UNKNOWN, Never, "No role has this number.",
+        "Define the role first.";
+    GSP_STATE_INVALID, Never, "The bytes are not a saved state of signals, or not of this version.",
+        "Begin with an empty state.";
 
     // SFrame.
     SFRAME_MALFORMED, Never, "A media frame is shorter than its header and tag.",

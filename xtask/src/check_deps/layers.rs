@@ -15,12 +15,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("mls", &["store", "crypto"]),
     ("gbp", &["mls", "wire", "crypto"]),
     ("sframe", &["crypto"]),
-    ("gtp", &["gbp"]),
+    // What is said and signalled, above frames and without keys: whoever holds a group drives them beside `gbp`.
+    ("seen", &["types"]),
+    ("gtp", &["wire", "crypto", "seen"]),
     ("gap", &["gbp"]),
-    ("gsp", &["gbp"]),
+    ("gsp", &["wire", "seen"]),
     ("transport", &["crypto"]),
     ("rpc", &["wire", "transport"]),
-    ("client", &["gtp", "gap", "gsp", "sframe", "transport", "rpc", "store"]),
+    ("client", &["gbp", "gtp", "gap", "gsp", "sframe", "transport", "rpc", "store"]),
     ("server", &["wire", "store", "transport", "rpc"]),
     ("node", &["client", "server"]),
 ];
@@ -48,7 +50,8 @@ const HOMES: &[(&str, &str)] = &[
 ];
 
 /// The protocol cores and what none of them may name in its manifest: sockets, clocks, runtimes.
-pub(super) const CORES: &[&str] = &["types", "wire", "crypto", "mls", "gbp", "gtp", "gap", "gsp", "sframe"];
+pub(super) const CORES: &[&str] =
+    &["types", "wire", "crypto", "mls", "gbp", "seen", "gtp", "gap", "gsp", "sframe"];
 const NOT_IN_CORES: &[&str] = &["tokio", "async-std", "smol", "mio", "socket2", "chrono", "time", "web-time"];
 
 /// Features that weaken a guarantee outside tests, and who may choose them all the same.
@@ -140,6 +143,14 @@ mod tests {
                 let earlier = LAYERS.iter().take(index).any(|(layer, _)| layer == other);
                 assert!(earlier, "{name} stands on {other}, which is not listed before it");
             }
+        }
+    }
+
+    #[test]
+    fn text_and_signals_hold_no_keys_and_know_no_frames() {
+        for name in ["seen", "gtp", "gsp"] {
+            let below = standing_on(name).unwrap();
+            assert!(["mls", "gbp", "store"].iter().all(|other| !below.contains(other)), "{name}");
         }
     }
 

@@ -1,0 +1,534 @@
+//! The text of one group, as one member knows it.
+
+use coterie_seen::{Origin, Seen};
+use coterie_types::{Epoch, MemberId, MessageId, RequestId, Timestamp};
+use coterie_wire::Codec;
+use coterie_wire::payload::{Chunk, ContentType, MessageFlags, Resync, TextMessage};
+
+use crate::attachment::{AttachmentKey, Attachments, TakenOut};
+use crate::catch_up::{Asked, Asking, CaughtUp, Replayed, page};
+use crate::cut::Cut;
+use crate::draft::{Draft, Outgoing};
+use crate::error::{ReceiveError, SendError};
+use crate::history::{History, HistoryLimits};
+use crate::receive::{Content, Fingerprint, Incoming, Meaning, Received, Verdict, fingerprint};
+use crate::row::{RowChange, RowKey};
+use crate::watermark::Watermark;
+
+/// How long numbers of messages stay what they are.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Scope {
+    /// For good: a number that was used is never used again. What our own members do.
+    #[default]
+    Group,
+    /// For an epoch, as the published stack has it: after a change of the epoch every message is new again.
+    Epoch,
+}
+
+/// What a group agreed on, and what this member keeps.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TextOptions {
+    /// How long numbers stay what they are.
+    pub scope: Scope,
+    /// What is kept of messages; nothing, if none.
+    pub history: Option<HistoryLimits>,
+    /// The largest attachment that is taken in; if none, manifests and pieces are messages like others.
+    pub attachments: Option<u64>,
+    /// Whether every member advertised that it can catch up ([`Resync::CAPABILITY`]).
+    pub resync: bool,
+    /// Types of content that the group takes; all, if none.
+    pub content_types: Option<Vec<ContentType>>,
+}
+
+/// The text of one group, as one member knows it.
+#[derive(Clone, Debug)]
+pub struct TextClient {
+    pub(crate) member: MemberId,
+    pub(crate) options: TextOptions,
+    pub(crate) epoch: Option<Epoch>,
+    /// The number of our next message; none once all are used.
+    pub(crate) next: Option<MessageId>,
+    pub(crate) seen: Seen<MessageId, Known>,
+    pub(crate) marks: Watermark,
+    pub(crate) history: Option<History>,
+    pub(crate) attachments: Attachments,
+    asking: Option<Asking>,
+}
+
+/// What is remembered of a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Known {
+    pub(crate) fingerprint: Fingerprint,
+    /// Whether only another member's word stands for it.
+    pub(crate) relayed: bool,
+}
+
+/// What ended because nothing came in time.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Expired {
+    /// A member did not answer. The protocol's `GTP_REQUEST_TIMEOUT`.
+    Asking(MemberId),
+    /// An attachment's pieces stayed away.
+    Attachment(AttachmentKey),
+}
+
+impl Default for TextOptions {
+    fn default() -> Self {
+        Self {
+            scope: Scope::Group,
+            history: Some(HistoryLimits::default()),
+            attachments: Some(crate::limits::DEFAULT_ATTACHMENT),
+            resync: false,
+            content_types: None,
+        }
+    }
+}
+
+impl TextOptions {
+    /// What members of the published stack do: nothing but to tell new from duplicate.
+    #[must_use]
+    pub const fn deployed() -> Self {
+        Self { scope: Scope::Epoch, history: None, attachments: None, resync: false, content_types: None }
+    }
+}
+
+impl TextClient {
+    /// Nothing known yet. None where the history's limits are out of range.
+    #[must_use]
+    pub fn new(member: MemberId, options: TextOptions) -> Option<Self> {
+        let history = match options.history {
+            None => None,
+            Some(limits) => Some(History::new(limits)?),
+        };
+        let attachments = Attachments::new(options.attachments.unwrap_or_default());
+        let (seen, marks, next) = (Seen::default(), Watermark::default(), Some(MessageId::new(1)));
+        Some(Self { member, options, epoch: None, next, seen, marks, history, attachments, asking: None })
+    }
+
+    /// Makes a message of a draft and takes note of it.
+    ///
+    /// # Errors
+    /// When it is too long, or numbers are used up.
+    pub fn send(&mut self, draft: Draft) -> Result<Outgoing, SendError> {
+        let keep = !draft.flags.contains(MessageFlags::EPHEMERAL);
+        self.send_as(draft, keep)
+    }
+
+    /// The message that announces an attachment.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_manifest(&mut self, cut: &Cut, now: Timestamp) -> Result<Outgoing, SendError> {
+        let content = cut.manifest().encode(Codec::Cbor)?;
+        self.send(Draft { sent_at: now, ..Draft::content(ContentType::Attachment, content) })
+    }
+
+    /// The message that carries a piece of an attachment. Histories do not keep it.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_piece(&mut self, piece: &Chunk, now: Timestamp) -> Result<Outgoing, SendError> {
+        let content = piece.encode(Codec::Cbor)?;
+        self.send_as(Draft { sent_at: now, ..Draft::content(ContentType::Binary, content) }, false)
+    }
+
+    /// Takes a payload in. Whatever is refused changes nothing.
+    ///
+    /// # Errors
+    /// When it is no text message, in somebody else's name, of a type that is not taken, an answer that was not asked
+    /// for, or about an attachment that it does not fit.
+    pub fn receive(&mut self, incoming: &Incoming<'_>) -> Result<Received, ReceiveError> {
+        let message = TextMessage::decode(incoming.format, incoming.payload)?;
+        self.admit(&message, incoming.origin)?;
+        let fingerprint = fingerprint(&message)?;
+        let forgets = self.forgets(incoming.epoch);
+        let verdict = if forgets { Verdict::New } else { self.judge(&message, fingerprint, false) };
+        let fresh = matches!(verdict, Verdict::New | Verdict::Corrected);
+        let meaning = if fresh { self.meaning(&message)? } else { Meaning::Message };
+        let keep = matches!(meaning, Meaning::Message | Meaning::Manifest(_));
+        let mut changes = Vec::new();
+        let content = self.take_in(&message, meaning, incoming.now, &mut changes)?;
+        self.enter(incoming.epoch, &mut changes);
+        let keep = keep && !message.flags.contains(MessageFlags::EPHEMERAL);
+        self.record(&message, Known { fingerprint, relayed: false }, verdict, keep, &mut changes);
+        let content = match content {
+            Taken::Content(content) => content,
+            Taken::Replay(replay) => {
+                Content::CaughtUp(self.replayed(&message, replay, incoming.now, &mut changes))
+            }
+        };
+        Ok(Received { message, verdict, content, changes })
+    }
+
+    /// Asks a member for what is missing here. `request` connects the answer with it: a random number.
+    ///
+    /// # Errors
+    /// When the group has not agreed on it, somebody is being asked already, or as [`Self::send`].
+    pub fn ask(
+        &mut self,
+        member: MemberId,
+        request: RequestId,
+        now: Timestamp,
+    ) -> Result<Outgoing, SendError> {
+        if !self.options.resync {
+            return Err(SendError::NotAgreed);
+        }
+        if let Some(asking) = &self.asking {
+            return Err(SendError::Asking(asking.member));
+        }
+        let asking = Asking::new(member, request, now);
+        let outgoing = self.send_request(&asking, now)?;
+        self.asking = Some(asking);
+        Ok(outgoing)
+    }
+
+    /// Asks for the next page, after one that said that more follow; nothing where nobody is being asked.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn ask_on(&mut self, now: Timestamp) -> Result<Option<Outgoing>, SendError> {
+        let Some(asking) = self.asking.clone() else { return Ok(None) };
+        self.send_request(&asking, now).map(Some)
+    }
+
+    /// One page of what a member is missing. `fetch` gives the messages at positions whose contents are not in memory;
+    /// what it does not have is left out.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn answer(
+        &mut self,
+        asked: &Asked,
+        now: Timestamp,
+        mut fetch: impl FnMut(u64) -> Option<TextMessage>,
+    ) -> Result<Outgoing, SendError> {
+        let (positions, more) =
+            self.history.as_ref().map_or((Vec::new(), false), |history| page(history, asked));
+        let history = self.history.as_ref();
+        let message = |position| {
+            let kept = history.and_then(|history| history.at(position));
+            kept.and_then(|kept| kept.message.cloned()).or_else(|| fetch(position))
+        };
+        let messages = positions.into_iter().filter_map(message).collect();
+        let content = Resync::Replay { messages, more }.encode()?;
+        self.send_exchange(content, asked.request, now)
+    }
+
+    /// Forgets what was received and in which epoch, as `reset` of the published clients does.
+    pub fn reset(&mut self) -> Vec<RowChange> {
+        self.seen.clear();
+        self.epoch = None;
+        vec![RowChange::RemoveAll(RowKey::ALL_SEEN.to_vec()), self.own_row()]
+    }
+
+    /// Empties the history.
+    pub fn clear_history(&mut self) -> Vec<RowChange> {
+        let Some(history) = self.history.as_mut() else { return Vec::new() };
+        history.clear();
+        vec![RowChange::RemoveAll(RowKey::ALL_KEPT.to_vec())]
+    }
+
+    /// Hands out a piece that is held, to be kept by the caller in the same step as the changes.
+    pub fn take_out(&mut self, key: AttachmentKey, index: u32) -> Option<TakenOut> {
+        self.attachments.take_out(key, index)
+    }
+
+    /// Hands out any piece that is held, of one sender or of anybody, to make room.
+    pub fn take_any_out(&mut self, sender: Option<MemberId>) -> Option<TakenOut> {
+        self.attachments.take_any_out(sender)
+    }
+
+    /// Ends an attachment, complete or not.
+    pub fn forget_attachment(&mut self, key: AttachmentKey) -> Vec<RowChange> {
+        let gone = self.attachments.forget(key);
+        gone.then(|| RowChange::Remove(RowKey::Attachment(key.0, key.1).bytes())).into_iter().collect()
+    }
+
+    /// When to call [`Self::handle_timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        let asking = self.asking.as_ref().map(|asking| asking.deadline);
+        asking.into_iter().chain(self.attachments.poll_timeout()).min()
+    }
+
+    /// Ends what has waited too long.
+    pub fn handle_timeout(&mut self, now: Timestamp) -> (Vec<Expired>, Vec<RowChange>) {
+        let late = self.asking.take_if(|asking| asking.deadline <= now);
+        let mut expired: Vec<Expired> =
+            late.map(|asking| Expired::Asking(asking.member)).into_iter().collect();
+        let gone = self.attachments.handle_timeout(now);
+        let rows = gone.iter().map(|key| RowChange::Remove(RowKey::Attachment(key.0, key.1).bytes()));
+        let rows = rows.collect();
+        expired.extend(gone.into_iter().map(Expired::Attachment));
+        (expired, rows)
+    }
+
+    /// Whose text this is.
+    #[must_use]
+    pub const fn member(&self) -> MemberId {
+        self.member
+    }
+
+    /// How far each sender's messages have been seen.
+    #[must_use]
+    pub const fn watermark(&self) -> &Watermark {
+        &self.marks
+    }
+
+    /// Messages that are kept.
+    #[must_use]
+    pub const fn history(&self) -> Option<&History> {
+        self.history.as_ref()
+    }
+
+    /// Attachments that are being received.
+    #[must_use]
+    pub const fn attachments(&self) -> &Attachments {
+        &self.attachments
+    }
+
+    /// Who is being asked for what is missing.
+    #[must_use]
+    pub fn asking(&self) -> Option<MemberId> {
+        self.asking.as_ref().map(|asking| asking.member)
+    }
+
+    /// Whether members catch up. It changes with the capabilities of the group's members.
+    pub fn set_resync(&mut self, agreed: bool) {
+        self.options.resync = agreed;
+    }
+}
+
+/// What is left to be done with a message's content.
+enum Taken {
+    Content(Content),
+    Replay(Replay),
+}
+
+struct Replay {
+    messages: Vec<TextMessage>,
+    more: bool,
+}
+
+impl TextClient {
+    fn send_as(&mut self, draft: Draft, keep: bool) -> Result<Outgoing, SendError> {
+        let codec = draft.codec;
+        let id = draft.id.or(self.next).ok_or(SendError::NoNumber)?;
+        let message = draft.message(self.member, id);
+        let payload = message.encode(codec)?;
+        let known = Known { fingerprint: fingerprint(&message)?, relayed: false };
+        let mut changes = Vec::new();
+        if self.next.is_some_and(|next| id >= next) {
+            self.next = id.number().checked_add(1).map(MessageId::new);
+            changes.push(self.own_row());
+        }
+        let verdict = self.judge(&message, known.fingerprint, false);
+        self.record(&message, known, verdict, keep, &mut changes);
+        Ok(Outgoing { message, payload, codec, changes })
+    }
+
+    fn send_request(&mut self, asking: &Asking, now: Timestamp) -> Result<Outgoing, SendError> {
+        let seen = asking.above(self.marks.missing_above());
+        self.send_exchange(Resync::Request { seen }.encode()?, asking.request, now)
+    }
+
+    fn send_exchange(
+        &mut self,
+        content: Vec<u8>,
+        request: RequestId,
+        now: Timestamp,
+    ) -> Result<Outgoing, SendError> {
+        let draft = Draft::content(ContentType::Binary, content);
+        self.send_as(Draft { request, sent_at: now, ..draft }, false)
+    }
+
+    fn admit(&self, message: &TextMessage, origin: Origin) -> Result<(), ReceiveError> {
+        let claimed = message.sender;
+        if let Some(sender) = origin.other_than(claimed) {
+            return Err(ReceiveError::WrongSender { claimed, sender });
+        }
+        let taken = self.options.content_types.as_ref();
+        if taken.is_some_and(|types| !types.contains(&message.content_type)) {
+            return Err(ReceiveError::ContentType(message.content_type.number()));
+        }
+        Ok(())
+    }
+
+    /// Whether this epoch is another than the last one, and that makes everything new.
+    fn forgets(&self, epoch: Epoch) -> bool {
+        self.options.scope == Scope::Epoch && self.epoch != Some(epoch)
+    }
+
+    fn enter(&mut self, epoch: Epoch, changes: &mut Vec<RowChange>) {
+        if self.forgets(epoch) {
+            self.seen.clear();
+            changes.push(RowChange::RemoveAll(RowKey::ALL_SEEN.to_vec()));
+        }
+        if self.epoch != Some(epoch) {
+            self.epoch = Some(epoch);
+            changes.push(self.own_row());
+        }
+    }
+
+    fn judge(&self, message: &TextMessage, fingerprint: Fingerprint, relayed: bool) -> Verdict {
+        let Some(known) = self.seen.get(message.sender, message.id) else {
+            let history = self.history.as_ref().filter(|_| self.options.scope == Scope::Group);
+            let kept = history.is_some_and(|history| history.contains(message.sender, message.id));
+            return if kept { Verdict::Duplicate } else { Verdict::New };
+        };
+        match known.fingerprint == fingerprint {
+            true => Verdict::Duplicate,
+            false if known.relayed && !relayed => Verdict::Corrected,
+            false => Verdict::Conflicting,
+        }
+    }
+
+    /// What a fresh message's content is, if it may be.
+    fn meaning(&self, message: &TextMessage) -> Result<Meaning, ReceiveError> {
+        let meaning = Meaning::of(message, self.options.attachments.is_some(), self.options.resync);
+        match &meaning {
+            Meaning::Resync(Resync::Replay { .. }) if !self.is_asked_for(message) => {
+                Err(ReceiveError::NotAsked(message.sender))
+            }
+            // Binary content may look like a piece by chance; it is one where its manifest came before.
+            Meaning::Piece(piece) if message.content_type == ContentType::Binary => {
+                let known = self.attachments.manifest((message.sender, piece.id())).is_some();
+                Ok(if known { meaning } else { Meaning::Message })
+            }
+            _ => Ok(meaning),
+        }
+    }
+
+    fn is_asked_for(&self, message: &TextMessage) -> bool {
+        let asking = self.asking.as_ref();
+        asking.is_some_and(|asking| asking.member == message.sender && asking.request == message.request)
+    }
+
+    /// The last thing that can be refused.
+    fn take_in(
+        &mut self,
+        message: &TextMessage,
+        meaning: Meaning,
+        now: Timestamp,
+        changes: &mut Vec<RowChange>,
+    ) -> Result<Taken, ReceiveError> {
+        let sender = message.sender;
+        let progress = match meaning {
+            Meaning::Message => return Ok(Taken::Content(Content::Message)),
+            Meaning::Resync(Resync::Replay { messages, more }) => {
+                return Ok(Taken::Replay(Replay { messages, more }));
+            }
+            Meaning::Resync(Resync::Request { seen }) => {
+                let asked = Asked { from: sender, request: message.request, seen };
+                return Ok(Taken::Content(Content::Asked(asked)));
+            }
+            Meaning::Manifest(manifest) => self.attachments.offer(sender, manifest, now)?,
+            Meaning::Piece(piece) => self.attachments.take(sender, &piece, now)?,
+        };
+        if let Some(incoming) = self.attachments.entry(progress.key).filter(|_| progress.fresh) {
+            changes.push(crate::state::attachment_row(progress.key, incoming));
+        }
+        Ok(Taken::Content(Content::Attachment(progress)))
+    }
+
+    /// Takes note of a message that was judged. Nothing is left to refuse.
+    fn record(
+        &mut self,
+        message: &TextMessage,
+        known: Known,
+        verdict: Verdict,
+        keep: bool,
+        changes: &mut Vec<RowChange>,
+    ) {
+        let (sender, id) = (message.sender, message.id);
+        match verdict {
+            Verdict::New => self.remember(sender, id, known, changes),
+            Verdict::Conflicting => return,
+            Verdict::Duplicate | Verdict::Corrected => self.confirm(sender, id, known, changes),
+        }
+        if verdict == Verdict::Corrected {
+            self.drop_kept(sender, id, changes);
+        }
+        if keep && verdict != Verdict::Duplicate {
+            self.keep(message, known.relayed, changes);
+        }
+        let (seen, marks) = (&self.seen, &mut self.marks);
+        let observed = !known.relayed && marks.observe(sender, id);
+        let closed = marks.close(sender, |id| seen.contains(sender, id));
+        if observed || closed {
+            changes.extend(crate::state::mark_row(sender, marks));
+        }
+    }
+
+    fn remember(&mut self, sender: MemberId, id: MessageId, known: Known, changes: &mut Vec<RowChange>) {
+        if let Some((sender, id)) = self.seen.insert(sender, id, known) {
+            changes.push(RowChange::Remove(RowKey::Seen(sender, id).bytes()));
+        }
+        changes.extend(crate::state::seen_row(sender, id, &self.seen));
+    }
+
+    /// The sender's own word for what another member had passed on.
+    fn confirm(&mut self, sender: MemberId, id: MessageId, known: Known, changes: &mut Vec<RowChange>) {
+        let better = self.seen.get_mut(sender, id).filter(|before| before.relayed && !known.relayed);
+        if let Some(before) = better {
+            *before = known;
+            changes.extend(crate::state::seen_row(sender, id, &self.seen));
+        }
+    }
+
+    fn drop_kept(&mut self, sender: MemberId, id: MessageId, changes: &mut Vec<RowChange>) {
+        let Some(history) = self.history.as_mut() else { return };
+        if let Some(position) = history.position(sender, id) {
+            history.remove(position);
+            changes.push(RowChange::Remove(RowKey::Kept(position).bytes()));
+        }
+    }
+
+    fn keep(&mut self, message: &TextMessage, relayed: bool, changes: &mut Vec<RowChange>) {
+        let Some(pushed) = self.history.as_mut().and_then(|history| history.push_as(message, relayed)) else {
+            return;
+        };
+        changes.extend(crate::state::kept_row(pushed.position, message, relayed));
+        let gone =
+            pushed.dropped.into_iter().map(|position| RowChange::Remove(RowKey::Kept(position).bytes()));
+        changes.extend(gone);
+    }
+
+    fn replayed(
+        &mut self,
+        page: &TextMessage,
+        replay: Replay,
+        now: Timestamp,
+        changes: &mut Vec<RowChange>,
+    ) -> CaughtUp {
+        let more = self.asking.as_mut().is_some_and(|asking| asking.turn(&replay.messages, replay.more, now));
+        let (from, member) = (page.sender, self.member);
+        let others = replay.messages.into_iter().filter(|message| message.sender != member);
+        let messages = others.filter_map(|message| self.pass_on(from, message, changes)).collect();
+        if !more {
+            self.asking = None;
+            for sender in self.marks.give_up_gaps() {
+                changes.extend(crate::state::mark_row(sender, &self.marks));
+            }
+        }
+        CaughtUp { from, messages, more }
+    }
+
+    /// A message in a replay. Whoever replays his own gives his own word.
+    fn pass_on(
+        &mut self,
+        from: MemberId,
+        message: TextMessage,
+        changes: &mut Vec<RowChange>,
+    ) -> Option<Replayed> {
+        let known = Known { fingerprint: fingerprint(&message).ok()?, relayed: message.sender != from };
+        let verdict = self.judge(&message, known.fingerprint, known.relayed);
+        let keep = !message.flags.contains(MessageFlags::EPHEMERAL);
+        self.record(&message, known, verdict, keep, changes);
+        Some(Replayed { message, verdict })
+    }
+
+    pub(crate) fn own_row(&self) -> RowChange {
+        crate::state::own_row(self.next, self.epoch)
+    }
+}

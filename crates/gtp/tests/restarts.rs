@@ -1,0 +1,145 @@
+//! Ended in the middle and begun again, from a saved state or from rows, everything goes on as if nothing had been.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use coterie_gtp::{
+    Content, Cut, Draft, HistoryLimits, Label, RowChange, Scope, StateError, TextClient, TextOptions,
+    Verdict, kept_key, kept_message,
+};
+use coterie_testkit::{Seed, T0};
+use coterie_types::{Code, Epoch, ErrorCode as _, MessageId};
+use coterie_wire::payload::AttachmentId;
+use proptest::prelude::*;
+use support::{ALICE, BOB, client, from, options};
+
+/// A store that takes rows.
+#[derive(Default)]
+struct Rows(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Rows {
+    fn write(&mut self, changes: Vec<RowChange>) {
+        for change in changes {
+            match change {
+                RowChange::Put(key, value) => drop(self.0.insert(key, value)),
+                RowChange::Remove(key) => assert!(self.0.remove(&key).is_some(), "{key:?} is not there"),
+                RowChange::RemoveAll(prefix) => self.0.retain(|key, _| !key.starts_with(&prefix)),
+            }
+        }
+    }
+
+    fn rows(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.0.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
+
+#[test]
+fn an_attachment_goes_on_after_a_restart_in_the_middle_of_it() {
+    let [mut alice, mut bob] = [ALICE, BOB].map(client);
+    let data: Vec<u8> = (0..=255).cycle().take(1_000).collect();
+    let cut = Cut::of(AttachmentId::new(4), Label { filename: "f", mime_type: "m" }, &data, 100).unwrap();
+    bob.receive(&from(&alice.send_manifest(&cut, T0).unwrap())).unwrap();
+    for index in 0..10 {
+        let range = cut.range(index).unwrap();
+        let piece = cut.piece(index, data[range.start as usize..range.end as usize].to_vec()).unwrap();
+        let sent = alice.send_piece(&piece, T0).unwrap();
+        bob.receive(&from(&sent)).unwrap();
+        alice = TextClient::import(ALICE, options(), &alice.export()).unwrap();
+        bob = TextClient::import(BOB, options(), &bob.export()).unwrap();
+        let again = bob.receive(&from(&sent)).unwrap();
+        assert_eq!((again.verdict, again.content), (Verdict::Duplicate, Content::Message));
+    }
+    assert_eq!(bob.attachments().assemble((ALICE, AttachmentId::new(4))).unwrap(), data);
+    assert_eq!(bob.forget_attachment((ALICE, AttachmentId::new(4))).len(), 1);
+    assert_eq!(bob.attachments().held(), 0);
+}
+
+#[test]
+fn numbers_go_on_after_a_restart_and_are_never_given_twice() {
+    let mut alice = client(ALICE);
+    let mut rows = Rows::default();
+    let mut last = MessageId::new(0);
+    for round in 0..20 {
+        let sent = alice.send(Draft::text("x")).unwrap();
+        assert!(sent.message.id > last);
+        last = sent.message.id;
+        rows.write(sent.changes);
+        if round % 3 == 0 {
+            alice = TextClient::restore(ALICE, options(), rows.rows()).unwrap().0;
+        }
+    }
+    let own = Draft { id: Some(MessageId::new(u64::MAX)), ..Draft::text("the last") };
+    alice.send(own).unwrap();
+    assert_eq!(alice.send(Draft::text("no more")).unwrap_err().code(), Code::INVALID_ARGUMENT);
+    assert_eq!(TextClient::import(ALICE, options(), &alice.export()).unwrap().export(), alice.export());
+}
+
+#[test]
+fn a_row_of_the_history_holds_its_message_and_smaller_limits_drop_the_oldest() {
+    let mut alice = client(ALICE);
+    let mut rows = Rows::default();
+    for text in ["one", "two", "three"] {
+        rows.write(alice.send(Draft::text(text)).unwrap().changes);
+    }
+    assert_eq!(kept_message(&rows.0[&kept_key(1)]).unwrap().content, b"two");
+    let small = HistoryLimits { messages: 1, ..Default::default() };
+    let options = TextOptions { history: Some(small), ..options() };
+    let (smaller, changes) = TextClient::restore(ALICE, options, rows.rows()).unwrap();
+    assert_eq!((smaller.history().unwrap().len(), changes.len()), (1, 2));
+    rows.write(changes);
+    assert!(rows.0.contains_key(&kept_key(2)) && !rows.0.contains_key(&kept_key(0)));
+}
+
+#[test]
+fn states_of_other_versions_and_rows_out_of_order_are_refused() {
+    let mut state = client(ALICE).export();
+    state[1] = 2;
+    let refused = TextClient::import(ALICE, options(), &state).unwrap_err();
+    assert_eq!((refused, refused.code()), (StateError::Version(2), Code::GTP_STATE_INVALID));
+    let mut alice = client(ALICE);
+    alice.send(Draft::text("x")).unwrap();
+    let mut rows = alice.rows();
+    rows.reverse();
+    assert_eq!(TextClient::restore(ALICE, options(), rows).unwrap_err(), StateError::Contradiction);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Random life: texts, attachments, repetitions, changes of the epoch. After each step the rows that were handed out
+    /// are the whole state, and from time to time everything begins again from them.
+    #[test]
+    fn the_rows_of_all_steps_together_are_the_state(seed in any::<u64>(), by_epoch in any::<bool>()) {
+        let mut rng = Seed::quiet(seed).rng(0);
+        let scope = if by_epoch { Scope::Epoch } else { Scope::Group };
+        let history = Some(HistoryLimits { messages: 7, bytes: 2_000, in_memory: true });
+        let options = || TextOptions { scope, history, ..options() };
+        let (mut alice, mut bob) = (client(ALICE), TextClient::new(BOB, options()).unwrap());
+        let mut rows = Rows::default();
+        rows.write(bob.reset());
+        let (mut epoch, mut sent) = (1, Vec::new());
+        for step in 0..60_u64 {
+            let cut = Cut::of(AttachmentId::new(step), Label { filename: "f", mime_type: "" }, &[1; 30], 10).unwrap();
+            match rng.random_range(0..6) {
+                0 => epoch = u64::saturating_add(epoch, 1),
+                1 => sent.push(alice.send_manifest(&cut, T0).unwrap()),
+                2 => rows.write(bob.send(Draft::text("mine")).unwrap().changes),
+                _ => sent.push(alice.send(Draft::text("said")).unwrap()),
+            }
+            if let Some(message) = sent.get(rng.random_range(0..sent.len().max(1))) {
+                let mut it = from(message);
+                it.epoch = Epoch::new(epoch);
+                if let Ok(received) = bob.receive(&it) {
+                    rows.write(received.changes);
+                }
+            }
+            prop_assert_eq!(rows.rows(), bob.rows());
+            if rng.random_ratio(1, 8) {
+                bob = TextClient::restore(BOB, options(), rows.rows()).unwrap().0;
+                prop_assert_eq!(rows.rows(), bob.rows());
+            }
+        }
+    }
+}
