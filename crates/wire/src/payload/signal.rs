@@ -119,7 +119,11 @@ impl Signal {
         writer.finish()
     }
 
-    fn decode(number: u32, arguments: &[u8]) -> Result<Self, PayloadError> {
+    /// The signal with this number and these arguments, whatever else they hold.
+    ///
+    /// # Errors
+    /// When there is no such signal, or the arguments are not of its form.
+    pub fn from_parts(number: u32, arguments: &[u8]) -> Result<Self, PayloadError> {
         match number {
             // Deployed receivers take any arguments here and look at none.
             100 => return Ok(Self::Join),
@@ -207,7 +211,21 @@ impl SignalMessage {
     /// # Errors
     /// None that a signal can have today; the limit is the payload's.
     pub fn encode(&self, codec: Codec) -> Result<Vec<u8>, PayloadError> {
-        let args = self.signal.arguments();
+        self.fields(codec, self.signal.arguments())
+    }
+
+    /// The payload with arguments as they are given, which may hold more than the signal knows.
+    ///
+    /// # Errors
+    /// When they are not arguments of this signal, or the payload is above the limit.
+    pub fn encode_with(&self, codec: Codec, arguments: Vec<u8>) -> Result<Vec<u8>, PayloadError> {
+        if Signal::from_parts(self.signal.number().into(), &arguments)? != self.signal {
+            return Err(PayloadError::Arguments(Malformed::OutOfRange));
+        }
+        self.fields(codec, arguments)
+    }
+
+    fn fields(&self, codec: Codec, args: Vec<u8>) -> Result<Vec<u8>, PayloadError> {
         let fields = fields::Signal {
             signal_type: self.signal.number().into(),
             request_id: self.request.number(),
@@ -224,16 +242,25 @@ impl SignalMessage {
     /// # Errors
     /// When it is none, or its arguments are not of its form.
     pub fn decode(format: PayloadFormat, payload: &[u8]) -> Result<Self, PayloadError> {
+        Self::decode_with(format, payload).map(|(message, _)| message)
+    }
+
+    /// The signal in a payload, and its arguments as they stand there.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn decode_with(format: PayloadFormat, payload: &[u8]) -> Result<(Self, Vec<u8>), PayloadError> {
         let fields: fields::Signal = decode(format, payload)?;
         if length(&fields.args) != fields.args_length {
             return Err(PayloadError::ArgumentsLength);
         }
-        Ok(Self {
-            signal: Signal::decode(fields.signal_type, &fields.args)?,
+        let message = Self {
+            signal: Signal::from_parts(fields.signal_type, &fields.args)?,
             request: RequestId::new(fields.request_id),
             sender: MemberId::new(fields.sender_id),
             role_claim: Role(fields.role_claim),
-        })
+        };
+        Ok((message, fields.args))
     }
 }
 
