@@ -3,13 +3,13 @@
 use coterie_seen::{Origin, Seen};
 use coterie_types::{Epoch, MemberId, MessageId, RequestId, Timestamp};
 use coterie_wire::Codec;
-use coterie_wire::payload::{Chunk, ContentType, MessageFlags, Resync, TextMessage};
+use coterie_wire::payload::{Chunk, ContentType, Manifest, MessageFlags, Resync, TextMessage};
 
-use crate::attachment::{AttachmentKey, Attachments, TakenOut};
+use crate::attachment::{AttachmentKey, Attachments, Progress, TakenOut};
 use crate::catch_up::{Asked, Asking, CaughtUp, Replayed, page};
 use crate::cut::Cut;
 use crate::draft::{Draft, Outgoing};
-use crate::error::{ReceiveError, SendError};
+use crate::error::{AttachmentError, ReceiveError, SendError};
 use crate::history::{History, HistoryLimits};
 use crate::receive::{Content, Fingerprint, Incoming, Meaning, Received, Verdict, fingerprint};
 use crate::row::{RowChange, RowKey};
@@ -226,6 +226,23 @@ impl TextClient {
         let Some(history) = self.history.as_mut() else { return Vec::new() };
         history.clear();
         vec![RowChange::RemoveAll(RowKey::ALL_KEPT.to_vec())]
+    }
+
+    /// Expects an attachment whose manifest did not come from its sender here: one that was replayed, or that ended and
+    /// is wanted again.
+    ///
+    /// # Errors
+    /// As [`Attachments::offer`].
+    pub fn expect_attachment(
+        &mut self,
+        sender: MemberId,
+        manifest: Manifest,
+        now: Timestamp,
+    ) -> Result<(Progress, Vec<RowChange>), AttachmentError> {
+        let progress = self.attachments.offer(sender, manifest, now)?;
+        let entry = self.attachments.entry(progress.key).filter(|_| progress.fresh);
+        let row = entry.map(|incoming| crate::state::attachment_row(progress.key, incoming));
+        Ok((progress, row.into_iter().collect()))
     }
 
     /// Hands out a piece that is held, to be kept by the caller in the same step as the changes.

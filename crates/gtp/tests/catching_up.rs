@@ -3,10 +3,13 @@
 
 mod support;
 
-use coterie_gtp::{CaughtUp, Content, Draft, Expired, Outgoing, Received, SendError, TextClient, Verdict};
+use coterie_gtp::{
+    CaughtUp, Content, Cut, Draft, Expired, Label, Outgoing, Received, SendError, TextClient, Verdict,
+};
 use coterie_testkit::T0;
 use coterie_types::{Duration, MessageId, RequestId};
-use coterie_wire::payload::{ContentType, Resync};
+use coterie_wire::Codec;
+use coterie_wire::payload::{AttachmentId, ContentType, Manifest, Resync};
 use support::{ALICE, BOB, CAROL, client, from};
 
 const REQUEST: RequestId = RequestId::new(77);
@@ -119,6 +122,22 @@ fn answers_that_were_not_asked_for_change_nothing() {
     assert!(carol.receive(&from(&other)).is_err(), "another request was made");
     let hollow = alice.send(draft(REQUEST)).unwrap();
     assert!(!caught_up(carol.receive(&from(&hollow)).unwrap()).more, "an empty page ends it");
+}
+
+#[test]
+fn an_attachment_whose_manifest_was_replayed_can_be_expected_and_received() {
+    let [mut alice, mut bob, mut carol] = [ALICE, BOB, CAROL].map(client);
+    let cut = Cut::of(AttachmentId::new(1), Label { filename: "f", mime_type: "" }, b"data", 4).unwrap();
+    bob.receive(&from(&alice.send_manifest(&cut, T0).unwrap())).unwrap();
+    let pages = catch_up(&mut carol, &mut bob);
+    let replayed = &pages[0].messages[0].message;
+    let manifest = Manifest::decode(Codec::Cbor.into(), &replayed.content).unwrap();
+    let (progress, rows) = carol.expect_attachment(ALICE, manifest.clone(), T0).unwrap();
+    assert_eq!((progress.fresh, rows.len()), (true, 1));
+    assert!(carol.expect_attachment(ALICE, manifest, T0).unwrap().1.is_empty());
+    let piece = alice.send_piece(&cut.piece(0, b"data".to_vec()).unwrap(), T0).unwrap();
+    carol.receive(&from(&piece)).unwrap();
+    assert_eq!(carol.attachments().assemble(progress.key).unwrap(), b"data");
 }
 
 #[test]
