@@ -14,11 +14,13 @@ pub mod limits;
 mod request;
 mod roles;
 mod state;
+mod view;
 
 pub use coterie_seen::Origin;
 
 pub use capabilities::{ConformanceClass, Negotiator};
-pub use client::{Authority, Incoming, Order, Outgoing, Received, SignalClient, Verdict, View};
+pub use client::{Authority, Incoming, Order, Outgoing, Received, SignalClient, Verdict};
 pub use error::{GiveError, Refusal, Refused, RoleError, StateError};
 pub use request::{ANSWERS, Answer, Finished};
 pub use roles::{Permissions, RoleSpec, Roles};
+pub use view::View;

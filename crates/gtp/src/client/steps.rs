@@ -1,0 +1,246 @@
+//! What the steps of a [`TextClient`] are made of: refusing first, then taking note.
+
+use coterie_seen::Origin;
+use coterie_types::{Epoch, MemberId, MessageId, RequestId, Timestamp};
+use coterie_wire::payload::{ContentType, MessageFlags, Resync, TextMessage};
+
+use super::{Known, Scope, TextClient};
+use crate::catch_up::{Asked, Asking, CaughtUp, Replayed};
+use crate::draft::{Draft, Outgoing};
+use crate::error::{ReceiveError, SendError};
+use crate::receive::{Content, Fingerprint, Meaning, Verdict, fingerprint};
+use crate::row::{RowChange, RowKey};
+
+/// What is left to be done with a message's content.
+pub(super) enum Taken {
+    Content(Content),
+    Replay(Replay),
+}
+
+pub(super) struct Replay {
+    messages: Vec<TextMessage>,
+    more: bool,
+}
+
+impl TextClient {
+    pub(super) fn send_as(&mut self, draft: Draft, keep: bool) -> Result<Outgoing, SendError> {
+        let codec = draft.codec;
+        let id = draft.id.or(self.next).ok_or(SendError::NoNumber)?;
+        let message = draft.message(self.member, id);
+        let payload = message.encode(codec)?;
+        let known = Known { fingerprint: fingerprint(&message)?, relayed: false };
+        let mut changes = Vec::new();
+        if self.next.is_some_and(|next| id >= next) {
+            self.next = id.number().checked_add(1).map(MessageId::new);
+            changes.push(self.own_row());
+        }
+        let verdict = self.judge(&message, known.fingerprint, false);
+        self.record(&message, known, verdict, keep, &mut changes);
+        Ok(Outgoing { message, payload, codec, changes })
+    }
+
+    pub(super) fn send_request(&mut self, asking: &Asking, now: Timestamp) -> Result<Outgoing, SendError> {
+        let seen = asking.above(self.marks.missing_above());
+        self.send_exchange(Resync::Request { seen }.encode()?, asking.request, now)
+    }
+
+    pub(super) fn send_exchange(
+        &mut self,
+        content: Vec<u8>,
+        request: RequestId,
+        now: Timestamp,
+    ) -> Result<Outgoing, SendError> {
+        let draft = Draft::content(ContentType::Binary, content);
+        self.send_as(Draft { request, sent_at: now, ..draft }, false)
+    }
+
+    pub(super) fn admit(&self, message: &TextMessage, origin: Origin) -> Result<(), ReceiveError> {
+        let claimed = message.sender;
+        if let Some(sender) = origin.other_than(claimed) {
+            return Err(ReceiveError::WrongSender { claimed, sender });
+        }
+        let taken = self.options.content_types.as_ref();
+        if taken.is_some_and(|types| !types.contains(&message.content_type)) {
+            return Err(ReceiveError::ContentType(message.content_type.number()));
+        }
+        Ok(())
+    }
+
+    /// Whether this epoch is another than the last one, and that makes everything new.
+    pub(super) fn forgets(&self, epoch: Epoch) -> bool {
+        self.options.scope == Scope::Epoch && self.epoch != Some(epoch)
+    }
+
+    pub(super) fn enter(&mut self, epoch: Epoch, changes: &mut Vec<RowChange>) {
+        if self.forgets(epoch) {
+            self.seen.clear();
+            changes.push(RowChange::RemoveAll(RowKey::ALL_SEEN.to_vec()));
+        }
+        if self.epoch != Some(epoch) {
+            self.epoch = Some(epoch);
+            changes.push(self.own_row());
+        }
+    }
+
+    pub(super) fn judge(&self, message: &TextMessage, fingerprint: Fingerprint, relayed: bool) -> Verdict {
+        let Some(known) = self.seen.get(message.sender, message.id) else {
+            let history = self.history.as_ref().filter(|_| self.options.scope == Scope::Group);
+            let kept = history.is_some_and(|history| history.contains(message.sender, message.id));
+            return if kept { Verdict::Duplicate } else { Verdict::New };
+        };
+        match known.fingerprint == fingerprint {
+            true => Verdict::Duplicate,
+            false if known.relayed && !relayed => Verdict::Corrected,
+            false => Verdict::Conflicting,
+        }
+    }
+
+    /// What a fresh message's content is, if it may be.
+    pub(super) fn meaning(&self, message: &TextMessage) -> Result<Meaning, ReceiveError> {
+        let meaning = Meaning::of(message, self.options.attachments.is_some(), self.options.resync);
+        match &meaning {
+            Meaning::Resync(Resync::Replay { .. }) if !self.is_asked_for(message) => {
+                Err(ReceiveError::NotAsked(message.sender))
+            }
+            // Binary content may look like a piece by chance; it is one where its manifest came before.
+            Meaning::Piece(piece) if message.content_type == ContentType::Binary => {
+                let known = self.attachments.manifest((message.sender, piece.id())).is_some();
+                Ok(if known { meaning } else { Meaning::Message })
+            }
+            _ => Ok(meaning),
+        }
+    }
+
+    fn is_asked_for(&self, message: &TextMessage) -> bool {
+        let asking = self.asking.as_ref();
+        asking.is_some_and(|asking| asking.member == message.sender && asking.request == message.request)
+    }
+
+    /// The last thing that can be refused.
+    pub(super) fn take_in(
+        &mut self,
+        message: &TextMessage,
+        meaning: Meaning,
+        now: Timestamp,
+        changes: &mut Vec<RowChange>,
+    ) -> Result<Taken, ReceiveError> {
+        let sender = message.sender;
+        let progress = match meaning {
+            Meaning::Message => return Ok(Taken::Content(Content::Message)),
+            Meaning::Resync(Resync::Replay { messages, more }) => {
+                return Ok(Taken::Replay(Replay { messages, more }));
+            }
+            Meaning::Resync(Resync::Request { seen }) => {
+                let asked = Asked { from: sender, request: message.request, seen };
+                return Ok(Taken::Content(Content::Asked(asked)));
+            }
+            Meaning::Manifest(manifest) => self.attachments.offer(sender, manifest, now)?,
+            Meaning::Piece(piece) => self.attachments.take(sender, &piece, now)?,
+        };
+        if let Some(incoming) = self.attachments.entry(progress.key).filter(|_| progress.fresh) {
+            changes.push(crate::state::attachment_row(progress.key, incoming));
+        }
+        Ok(Taken::Content(Content::Attachment(progress)))
+    }
+
+    /// Takes note of a message that was judged. Nothing is left to refuse.
+    pub(super) fn record(
+        &mut self,
+        message: &TextMessage,
+        known: Known,
+        verdict: Verdict,
+        keep: bool,
+        changes: &mut Vec<RowChange>,
+    ) {
+        let (sender, id) = (message.sender, message.id);
+        match verdict {
+            Verdict::New => self.remember(sender, id, known, changes),
+            Verdict::Conflicting => return,
+            Verdict::Duplicate | Verdict::Corrected => self.confirm(sender, id, known, changes),
+        }
+        if verdict == Verdict::Corrected {
+            self.drop_kept(sender, id, changes);
+        }
+        if keep && verdict != Verdict::Duplicate {
+            self.keep(message, known.relayed, changes);
+        }
+        let (seen, marks) = (&self.seen, &mut self.marks);
+        let observed = !known.relayed && marks.observe(sender, id);
+        let closed = marks.close(sender, |id| seen.contains(sender, id));
+        if observed || closed {
+            changes.extend(crate::state::mark_row(sender, marks));
+        }
+    }
+
+    fn remember(&mut self, sender: MemberId, id: MessageId, known: Known, changes: &mut Vec<RowChange>) {
+        if let Some((sender, id)) = self.seen.insert(sender, id, known) {
+            changes.push(RowChange::Remove(RowKey::Seen(sender, id).bytes()));
+        }
+        changes.extend(crate::state::seen_row(sender, id, &self.seen));
+    }
+
+    /// The sender's own word for what another member had passed on.
+    fn confirm(&mut self, sender: MemberId, id: MessageId, known: Known, changes: &mut Vec<RowChange>) {
+        let better = self.seen.get_mut(sender, id).filter(|before| before.relayed && !known.relayed);
+        if let Some(before) = better {
+            *before = known;
+            changes.extend(crate::state::seen_row(sender, id, &self.seen));
+        }
+    }
+
+    fn drop_kept(&mut self, sender: MemberId, id: MessageId, changes: &mut Vec<RowChange>) {
+        let Some(history) = self.history.as_mut() else { return };
+        if let Some(position) = history.position(sender, id) {
+            history.remove(position);
+            changes.push(RowChange::Remove(RowKey::Kept(position).bytes()));
+        }
+    }
+
+    fn keep(&mut self, message: &TextMessage, relayed: bool, changes: &mut Vec<RowChange>) {
+        let Some(pushed) = self.history.as_mut().and_then(|history| history.push_as(message, relayed)) else {
+            return;
+        };
+        changes.extend(crate::state::kept_row(pushed.position, message, relayed));
+        let gone =
+            pushed.dropped.into_iter().map(|position| RowChange::Remove(RowKey::Kept(position).bytes()));
+        changes.extend(gone);
+    }
+
+    pub(super) fn replayed(
+        &mut self,
+        page: &TextMessage,
+        replay: Replay,
+        now: Timestamp,
+        changes: &mut Vec<RowChange>,
+    ) -> CaughtUp {
+        let more = self.asking.as_mut().is_some_and(|asking| asking.turn(&replay.messages, replay.more, now));
+        let (from, member) = (page.sender, self.member);
+        let others = replay.messages.into_iter().filter(|message| message.sender != member);
+        let messages = others.filter_map(|message| self.pass_on(from, message, changes)).collect();
+        if !more {
+            self.asking = None;
+            for sender in self.marks.give_up_gaps() {
+                changes.extend(crate::state::mark_row(sender, &self.marks));
+            }
+        }
+        CaughtUp { from, messages, more }
+    }
+
+    /// A message in a replay. Whoever replays his own gives his own word.
+    fn pass_on(
+        &mut self,
+        from: MemberId,
+        message: TextMessage,
+        changes: &mut Vec<RowChange>,
+    ) -> Option<Replayed> {
+        let known = Known { fingerprint: fingerprint(&message).ok()?, relayed: message.sender != from };
+        let verdict = self.judge(&message, known.fingerprint, known.relayed);
+        let keep = !message.flags.contains(MessageFlags::EPHEMERAL);
+        self.record(&message, known, verdict, keep, changes);
+        Some(Replayed { message, verdict })
+    }
+
+    pub(crate) fn own_row(&self) -> RowChange {
+        crate::state::own_row(self.next, self.epoch)
+    }
+}
