@@ -230,7 +230,10 @@ fn a_signal_is_carried_out_when_everybody_has_answered() {
     assert_eq!((answer.to, answer.arguments()), (ALICE, Arguments::Ack(request)));
     assert_eq!(alice.handle_answer(BOB, request, None), None);
     assert_eq!(alice.handle_answer(BOB, request, None), None, "twice is not for another");
-    assert_eq!(alice.handle_answer(MemberId::new(9), request, None), None);
+    let refused = ErrorObject::registered(ErrorNumber::GSP_UNAUTHORIZED);
+    for late_or_foreign in [BOB, MemberId::new(9)] {
+        assert_eq!(alice.handle_answer(late_or_foreign, request, Some(refused.clone())), None);
+    }
     let finished = alice.handle_answer(CAROL, request, None).unwrap();
     assert!(finished.is_carried_out() && finished.request == request);
     assert_eq!(alice.handle_answer(CAROL, request, None), None);

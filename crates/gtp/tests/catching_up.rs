@@ -86,6 +86,17 @@ fn a_gap_that_nobody_can_fill_is_given_up_after_a_complete_answer() {
 }
 
 #[test]
+fn a_helper_who_got_messages_out_of_order_passes_all_of_them_on() {
+    let [mut alice, mut bob, mut carol] = [ALICE, BOB, CAROL].map(client);
+    let sent: Vec<Outgoing> = (0..600).map(|_| alice.send(Draft::text("x")).unwrap()).collect();
+    for message in sent.iter().rev() {
+        bob.receive(&from(message)).unwrap();
+    }
+    let came = new_ones(&catch_up(&mut carol, &mut bob));
+    assert_eq!(came, (1..=600).collect::<Vec<u64>>());
+}
+
+#[test]
 fn large_messages_make_small_pages() {
     let [mut alice, mut bob, mut carol] = [ALICE, BOB, CAROL].map(client);
     let large = "x".repeat(400_000);

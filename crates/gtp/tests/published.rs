@@ -230,3 +230,17 @@ fn pieces_that_were_taken_out_are_asked_for_by_their_places() {
     }
     assert_eq!(check.finish(), Ok(()));
 }
+
+#[test]
+fn data_of_another_length_or_digest_than_announced_are_not_whole() {
+    let label = Label { filename: "a.txt", mime_type: "text/plain" };
+    let digest = coterie_gtp::digest_of(b"hello world");
+    let cut = Cut::new(AttachmentId::new(8), label, (12, digest), 6).unwrap();
+    let mut attachments = Attachments::default();
+    attachments.offer(ALICE, cut.manifest().clone(), T0).unwrap();
+    for data in [&b"hello world"[..], b"hello world!"] {
+        let mut check = attachments.check((ALICE, AttachmentId::new(8))).unwrap();
+        check.update(data);
+        assert_eq!(check.finish(), Err(AttachmentError::Integrity));
+    }
+}
