@@ -74,6 +74,10 @@ export const ERROR_CODES = {
   MLS_PSK_NOT_FOUND: { retryable: false },
   /** The GroupInfo or its tree is damaged, forged, incomplete, or does not fit together. Ask a member for a newer one. */
   MLS_GROUP_INFO_INVALID: { retryable: false },
+  /** A credential does not count: its certificates lead to nobody trusted here, do not fit its key or break a rule, or credentials of its kind are not accepted. Read the message for the rule; trust the right anchors, or have the member get a proper certificate. */
+  MLS_INVALID_CREDENTIAL: { retryable: false },
+  /** A certificate of somebody who would come in, or of this device, has expired. Have its owner renew the certificate, then try again. */
+  MLS_CERTIFICATE_EXPIRED: { retryable: false },
   /** The application's policy refused a member of this commit. Nothing was changed. Resolve the refusal, then process or discard the commit. */
   MLS_REFUSED_BY_POLICY: { retryable: false },
   /** Another process or handle has this store open. Close the other one; a store has one owner at a time. */
@@ -130,6 +134,8 @@ export type ErrorCode =
   | 'MLS_TOO_LARGE'
   | 'MLS_PSK_NOT_FOUND'
   | 'MLS_GROUP_INFO_INVALID'
+  | 'MLS_INVALID_CREDENTIAL'
+  | 'MLS_CERTIFICATE_EXPIRED'
   | 'MLS_REFUSED_BY_POLICY'
   | 'STORE_LOCKED'
   | 'STORE_WRONG_KEY'
