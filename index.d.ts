@@ -20,9 +20,9 @@ export declare class NativeCancellation {
 /** One installation of one user. */
 export declare class NativeDevice {
   /** Makes a new device in memory. */
-  static create(identity: Uint8Array, suiteName: string): NativeDevice | NativeFailure
+  static create(identity: Uint8Array | undefined | null, suiteName: string, certified: NativeCertified | undefined | null, trust: NativeTrust | undefined | null, now: number): NativeDevice | NativeFailure
   /** Opens the device that a file holds, or makes one there. */
-  static open(store: NativeStoreOptions, identity: Uint8Array | undefined | null, suiteName: string, cancellation?: NativeCancellation | undefined | null): NativeDevice | NativeFailure | Promise<NativeDevice | NativeFailure>
+  static open(store: NativeStoreOptions, identity: Uint8Array | undefined | null, suiteName: string, certified: NativeCertified | undefined | null, trust: NativeTrust | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): NativeDevice | NativeFailure | Promise<NativeDevice | NativeFailure>
   /** Makes another key the one that opens the store. */
   rekey(order: NativeRekey, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
   /** Closes the store, if there is one, once what is under way is done. */
@@ -42,7 +42,9 @@ export declare class NativeDevice {
   /** Begins a group. */
   createGroup(id: Uint8Array | undefined | null, suiteName: string | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): NativeGroup | NativeFailure | Promise<NativeGroup | NativeFailure>
   /** Joins a group. */
-  join(welcome: Uint8Array, ratchetTree?: Uint8Array | undefined | null, cancellation?: NativeCancellation | undefined | null): NativeGroup | NativeFailure | Promise<NativeGroup | NativeFailure>
+  join(welcome: Uint8Array, ratchetTree: Uint8Array | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): NativeGroup | NativeFailure | Promise<NativeGroup | NativeFailure>
+  /** Who is in the group that a Welcome is for. */
+  welcomedBy(welcome: Uint8Array, ratchetTree: Uint8Array | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
 }
 
 /** One subscriber's events. */
@@ -100,11 +102,15 @@ export declare class NativeGroup {
   /** Seals several messages in one step. */
   encryptAll(plaintexts: Array<Uint8Array>, associatedData: Uint8Array, cancellation?: NativeCancellation | undefined | null): Uint8Array[] | NativeFailure | Promise<Uint8Array[] | NativeFailure>
   /** Takes in one message; a commit is merged. */
-  receive(message: Uint8Array, cancellation?: NativeCancellation | undefined | null): NativeReceived | NativeFailure | Promise<NativeReceived | NativeFailure>
+  receive(message: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): NativeReceived | NativeFailure | Promise<NativeReceived | NativeFailure>
   /** Takes in one message; a commit waits. */
-  stage(message: Uint8Array, cancellation?: NativeCancellation | undefined | null): NativeReceived | NativeFailure | Promise<NativeReceived | NativeFailure>
+  stage(message: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): NativeReceived | NativeFailure | Promise<NativeReceived | NativeFailure>
+  /** Whom a commit of key packages, and of what waits, would bring in. */
+  candidates(keyPackages: Array<Uint8Array>, now: number, cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
+  /** Whom the staged commit would bring in. */
+  stagedCandidates(cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
   /** Takes in several messages in one step. */
-  receiveAll(messages: Array<Uint8Array>, cancellation?: NativeCancellation | undefined | null): (NativeReceived | NativeFailure)[] | NativeFailure | Promise<(NativeReceived | NativeFailure)[] | NativeFailure>
+  receiveAll(messages: Array<Uint8Array>, now: number, cancellation?: NativeCancellation | undefined | null): (NativeReceived | NativeFailure)[] | NativeFailure | Promise<(NativeReceived | NativeFailure)[] | NativeFailure>
   /** Everything that happens from now on. `wake` is called when something waits to be taken. */
   subscribe(wake: () => void): NativeFeed
   /** Lets go of the group once the work under way is done. */
@@ -117,6 +123,42 @@ export interface NativeBatch {
   events: Array<NativeGroupEvent>
   /** Whether no more will come. */
   ended: boolean
+}
+
+/** Somebody whom a policy is asked about. */
+export interface NativeCandidate {
+  /** The group's id. */
+  group: Uint8Array
+  /** Whom its credential names. */
+  identity: Uint8Array
+  /** The key that its messages would be verified with. */
+  signatureKey: Uint8Array
+  /** What its certificates say. */
+  certificate?: NativeCertificateInfo
+  /** How it comes in. */
+  entry: 'add' | 'external-join' | 'update' | 'present'
+  /** Who brings it in. */
+  by?: NativeSender
+  /** As whom the same member was known so far. */
+  replaces?: NativeMember
+}
+
+/** What a member's certificates say beside its name. */
+export interface NativeCertificateInfo {
+  /** From when they are valid, in milliseconds since 1970. */
+  validFrom: number
+  /** Until when. */
+  expires: number
+  /** SHA-256 of its own certificate. */
+  fingerprint: Uint8Array
+}
+
+/** A device's certificate with its key. */
+export interface NativeCertified {
+  /** The certificate in DER, then those of its issuers. */
+  chain: Array<Uint8Array>
+  /** PKCS#8 in DER. */
+  privateKey: Uint8Array
 }
 
 /** What a commit shall change. */
@@ -189,6 +231,8 @@ export type NativeGroupEvent =
 export interface NativeKeyPackageInfo {
   /** Whom its credential names. */
   identity: Uint8Array
+  /** What its certificates say; none for a Basic credential. */
+  certificate?: NativeCertificateInfo
   /** The key its owner's messages are verified with. */
   signatureKey: Uint8Array
   /** The suite it is for. */
@@ -223,6 +267,8 @@ export interface NativeMember {
   signatureKey: Uint8Array
   /** Until when its leaf is valid, in milliseconds since 1970. */
   expires?: number
+  /** What its certificates say; none for a Basic credential. */
+  certificate?: NativeCertificateInfo
 }
 
 /** One proposal, in words. */
@@ -281,6 +327,14 @@ export interface NativeStoreOptions {
   key?: Uint8Array
   /** Whether a store that is not there is made. */
   create: boolean
+}
+
+/** Which credentials a device believes. */
+export interface NativeTrust {
+  /** Certificates of authorities in DER. */
+  anchors: Array<Uint8Array>
+  /** Whether Basic credentials are believed as well. */
+  basic: boolean
 }
 
 /** Does nothing: what crossing the boundary costs by itself. */

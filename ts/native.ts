@@ -9,7 +9,9 @@ import { CoterieError } from './errors.js'
 
 export type {
   NativeBatch,
+  NativeCandidate,
   NativeCancellation,
+  NativeCertificateInfo,
   NativeChanges,
   NativeCommitSummary,
   NativeCommitted,

@@ -3,13 +3,41 @@ import { abortable, type AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
 import { native, type NativeDevice } from '../native.js'
 import type { Directory } from './directory.js'
+import { toCertificateInfo, type CertificateInfo } from './events.js'
 import { Group } from './group.js'
+import { consult, type Policy } from './policy.js'
 import { CIPHER_SUITES, DEFAULT_CIPHER_SUITE, type CipherSuite } from './suites.js'
 
+/** A certificate with its private key. */
+export interface Certified {
+  /** The device's certificate in DER, then those of its issuers, each certifying the one before it. */
+  readonly chain: readonly Uint8Array[]
+  /** The certificate's private key: PKCS#8 in DER. */
+  readonly privateKey: Uint8Array
+}
+
+/** Which credentials a device believes, and who is wanted. Not stored: it is said each time. */
+export interface Authentication {
+  /**
+   * Authorities whose certificates are believed, in DER. With them Basic credentials are not, unless `acceptBasic`
+   * says so; without them nothing else is.
+   */
+  readonly trustAnchors?: readonly Uint8Array[]
+  /** Whether Basic credentials are believed beside certificates: everybody can call itself by any name then. */
+  readonly acceptBasic?: boolean
+  /** Asked about everybody who comes in. */
+  readonly policy?: Policy
+}
+
 /** Who a device is. */
-export interface DeviceOptions {
-  /** Whom its credential names: a user, usually the same on all of the user's devices. Text is taken as UTF-8. */
-  readonly identity: string | Uint8Array
+export interface DeviceOptions extends Authentication {
+  /**
+   * Whom its credential names: a user, usually the same on all of the user's devices. Text is taken as UTF-8. With a
+   * certificate, the name that it must have.
+   */
+  readonly identity?: string | Uint8Array
+  /** A certificate for the device, in place of a Basic credential; it takes `trustAnchors`. */
+  readonly certificate?: Certified
   /** The suite of its key packages and groups where a call does not name another. */
   readonly suite?: CipherSuite
   /** The time in milliseconds since 1970; the system's where none is given. */
@@ -23,7 +51,10 @@ export type StoreKey =
 
 /** Which device is opened, and what opens it. */
 export type OpenDeviceOptions = StoreKey &
-  AbortOptions & {
+  AbortOptions &
+  Authentication & {
+    /** A certificate for a new device, in place of a Basic credential; it takes `trustAnchors`. */
+    readonly certificate?: Certified
     /** The path of the encrypted database. Files beside it begin with the same name. */
     readonly store: string
     /** Whom a new device's credential names; where the store holds a device, it must be this one's. */
@@ -72,6 +103,8 @@ export interface JoinOptions extends AbortOptions {
 
 /** What a key package says about its owner. Its signatures were checked. */
 export interface KeyPackageInfo {
+  /** What its certificates say; undefined for a Basic credential. */
+  readonly certificate: CertificateInfo | undefined
   /** Whom its credential names. */
   readonly identity: Uint8Array
   /** The key its owner's messages are verified with. */
@@ -92,6 +125,27 @@ function storeKey({ passphrase, key }: StoreKey): { passphrase: Uint8Array } | {
   }
   if (key === undefined) return { passphrase: check.bytesOrText(passphrase, 'passphrase') }
   return { key: check.bytes(key, 'key') }
+}
+
+function certifiedOf(certificate: Certified | undefined) {
+  if (certificate === undefined) return undefined
+  const { chain, privateKey } = check.options(certificate, 'certificate')
+  return {
+    chain: check.bytesList(chain, 'certificate.chain'),
+    privateKey: check.bytes(privateKey, 'certificate.privateKey'),
+  }
+}
+
+function trustOf({ trustAnchors, acceptBasic }: Authentication) {
+  if (trustAnchors === undefined) return undefined
+  return { anchors: check.bytesList(trustAnchors, 'trustAnchors'), basic: acceptBasic === true }
+}
+
+function policyOf({ policy }: Authentication): Policy | undefined {
+  if (policy !== undefined && typeof policy !== 'function') {
+    throw new CoterieError('INVALID_ARGUMENT', 'policy must be a function')
+  }
+  return policy
 }
 
 /** What one call may be asked to make: each is two key pairs and a signature. */
@@ -118,9 +172,12 @@ export class Device implements Disposable, AsyncDisposable {
   #native: NativeDevice | undefined
   readonly #clock: () => number
 
-  private constructor(device: NativeDevice, clock: () => number) {
+  readonly #policy: Policy | undefined
+
+  private constructor(device: NativeDevice, clock: () => number, policy: Policy | undefined) {
     this.#native = device
     this.#clock = clock
+    this.#policy = policy
   }
 
   /**
@@ -142,10 +199,12 @@ export class Device implements Disposable, AsyncDisposable {
     const bytes = identity === undefined ? undefined : check.bytesOrText(identity, 'identity')
     const name = suiteOrDefault(suite) ?? DEFAULT_CIPHER_SUITE
     if (typeof clock !== 'function') throw new CoterieError('INVALID_ARGUMENT', 'clock must be a function')
+    const policy = policyOf(options)
+    const [certified, trust] = [certifiedOf(options.certificate), trustOf(options)]
     const device = await abortable(signal, (cancellation) =>
-      native.NativeDevice.open(file, bytes, name, cancellation),
+      native.NativeDevice.open(file, bytes, name, certified, trust, check.time(clock), cancellation),
     )
-    return new Device(device, clock)
+    return new Device(device, clock, policy)
   }
 
   /**
@@ -155,12 +214,14 @@ export class Device implements Disposable, AsyncDisposable {
    */
   static async create(options: DeviceOptions): Promise<Device> {
     const { identity, suite, clock = Date.now } = check.options(options)
-    const bytes = check.bytesOrText(identity, 'identity')
+    const certified = certifiedOf(options.certificate)
+    const bytes =
+      identity === undefined && certified !== undefined ? undefined : check.bytesOrText(identity, 'identity')
     if (typeof clock !== 'function') throw new CoterieError('INVALID_ARGUMENT', 'clock must be a function')
-    return new Device(
-      unwrap(native.NativeDevice.create(bytes, suiteOrDefault(suite) ?? DEFAULT_CIPHER_SUITE)),
-      clock,
-    )
+    const policy = policyOf(options)
+    const name = suiteOrDefault(suite) ?? DEFAULT_CIPHER_SUITE
+    const made = native.NativeDevice.create(bytes, name, certified, trustOf(options), check.time(clock))
+    return new Device(unwrap(made), clock, policy)
   }
 
   /** @internal Whether `value` is one, and not only looks like one. */
@@ -227,7 +288,12 @@ export class Device implements Disposable, AsyncDisposable {
    */
   inspectKeyPackage(keyPackage: Uint8Array): KeyPackageInfo {
     const info = unwrap(this.#device.inspectKeyPackage(check.bytes(keyPackage, 'keyPackage'), this.#now()))
-    return { ...info, suite: info.suite as CipherSuite, expires: new Date(info.expires) }
+    return {
+      ...info,
+      certificate: toCertificateInfo(info.certificate),
+      suite: info.suite as CipherSuite,
+      expires: new Date(info.expires),
+    }
   }
 
   /**
@@ -244,7 +310,7 @@ export class Device implements Disposable, AsyncDisposable {
     const group = await abortable(signal, (cancellation) =>
       device.createGroup(bytes, name, this.#now(), cancellation),
     )
-    return new Group(group, this.#clock)
+    return new Group(group, this.#clock, this.#policy)
   }
 
   /**
@@ -261,8 +327,15 @@ export class Device implements Disposable, AsyncDisposable {
     const signal = check.signal(options)
     const bytes = check.bytes(welcome, 'welcome')
     const tree = ratchetTree === undefined ? undefined : check.bytes(ratchetTree, 'ratchetTree')
-    const group = await abortable(signal, (cancellation) => device.join(bytes, tree, cancellation))
-    return new Group(group, this.#clock)
+    const now = this.#now()
+    if (this.#policy !== undefined) {
+      const present = await abortable(signal, (cancellation) =>
+        device.welcomedBy(bytes, tree, now, cancellation),
+      )
+      await consult(this.#policy, present)
+    }
+    const group = await abortable(signal, (cancellation) => device.join(bytes, tree, now, cancellation))
+    return new Group(group, this.#clock, this.#policy)
   }
 
   /**
@@ -275,7 +348,7 @@ export class Device implements Disposable, AsyncDisposable {
     const signal = check.signal(options)
     const bytes = check.bytes(id, 'id')
     const group = await abortable(signal, (cancellation) => device.openGroup(bytes, cancellation))
-    return group === null ? undefined : new Group(group, this.#clock)
+    return group === null ? undefined : new Group(group, this.#clock, this.#policy)
   }
 
   /**

@@ -1,8 +1,8 @@
-import { toError, type CoterieError } from '../errors.js'
+import { CoterieError, toError } from '../errors.js'
 import { abortable, type AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
 import { drain } from '../internal/feed.js'
-import type { NativeGroup } from '../native.js'
+import type { NativeCandidate, NativeGroup } from '../native.js'
 import {
   toCommitSummary,
   toGroupEvent,
@@ -15,7 +15,10 @@ import {
   type Proposal,
   type Received,
 } from './events.js'
+import { consult, Turns, type Policy } from './policy.js'
 import type { CipherSuite } from './suites.js'
+
+type NativeCall<Value> = Parameters<typeof abortable<Value>>[1]
 
 /** What a commit shall change, beside the proposals that wait for one. */
 export interface Changes {
@@ -65,11 +68,14 @@ export class Group implements Disposable, AsyncDisposable {
   readonly #native: NativeGroup
   readonly #clock: () => number
   readonly #id: Uint8Array
+  readonly #policy: Policy | undefined
+  readonly #turns = new Turns()
 
   /** @internal */
-  constructor(group: NativeGroup, clock: () => number) {
+  constructor(group: NativeGroup, clock: () => number, policy?: Policy) {
     this.#native = group
     this.#clock = clock
+    this.#policy = policy
     this.#id = group.id
   }
 
@@ -178,8 +184,10 @@ export class Group implements Disposable, AsyncDisposable {
       remove: check.list(remove, 'remove', check.u32),
       update: update === true,
     }
-    const { commit, welcome, summary } = await this.#call(options, (cancellation) =>
-      this.#native.commit(wanted, this.#now(), cancellation),
+    const { commit, welcome, summary } = await this.#judged(
+      options,
+      () => this.#invited(wanted.add, options),
+      (cancellation) => this.#native.commit(wanted, this.#now(), cancellation),
     )
     return { commit, welcome, summary: toCommitSummary(summary) }
   }
@@ -192,7 +200,12 @@ export class Group implements Disposable, AsyncDisposable {
    */
   async proposeAdd(keyPackage: Uint8Array, options?: AbortOptions): Promise<Uint8Array> {
     const bytes = check.bytes(keyPackage, 'keyPackage')
-    return this.#call(options, (cancellation) => this.#native.proposeAdd(bytes, this.#now(), cancellation))
+    return this.#judged(
+      options,
+      // The first is the one proposed here; the others wait already.
+      async () => (await this.#invited([bytes], options)).slice(0, 1),
+      (cancellation) => this.#native.proposeAdd(bytes, this.#now(), cancellation),
+    )
   }
 
   /**
@@ -255,7 +268,11 @@ export class Group implements Disposable, AsyncDisposable {
    */
   async receive(message: Uint8Array, options?: AbortOptions): Promise<Received> {
     const bytes = check.bytes(message, 'message')
-    return toReceived(await this.#call(options, (cancellation) => this.#native.receive(bytes, cancellation)))
+    const policy = this.#policy
+    if (policy !== undefined) return this.#turns.take(() => this.#receiveJudged(bytes, policy, options))
+    return toReceived(
+      await this.#call(options, (cancellation) => this.#native.receive(bytes, this.#now(), cancellation)),
+    )
   }
 
   /**
@@ -266,7 +283,9 @@ export class Group implements Disposable, AsyncDisposable {
    */
   async stage(message: Uint8Array, options?: AbortOptions): Promise<Received> {
     const bytes = check.bytes(message, 'message')
-    return toReceived(await this.#call(options, (cancellation) => this.#native.stage(bytes, cancellation)))
+    return toReceived(
+      await this.#call(options, (cancellation) => this.#native.stage(bytes, this.#now(), cancellation)),
+    )
   }
 
   /**
@@ -279,7 +298,11 @@ export class Group implements Disposable, AsyncDisposable {
     options?: AbortOptions,
   ): Promise<(Received | CoterieError)[]> {
     const list = check.bytesList(messages, 'messages')
-    const all = await this.#call(options, (cancellation) => this.#native.receiveAll(list, cancellation))
+    const policy = this.#policy
+    if (policy !== undefined) return this.#turns.take(() => this.#receiveEachJudged(list, policy, options))
+    const all = await this.#call(options, (cancellation) =>
+      this.#native.receiveAll(list, this.#now(), cancellation),
+    )
     return all.map((received) => ('failed' in received ? toError(received) : toReceived(received)))
   }
 
@@ -290,7 +313,11 @@ export class Group implements Disposable, AsyncDisposable {
    */
   async mergeStaged(options?: AbortOptions): Promise<CommitSummary> {
     return toCommitSummary(
-      await this.#call(options, (cancellation) => this.#native.mergeStaged(cancellation)),
+      await this.#judged(
+        options,
+        () => this.#step(options, (cancellation) => this.#native.stagedCandidates(cancellation)),
+        (cancellation) => this.#native.mergeStaged(cancellation),
+      ),
     )
   }
 
@@ -360,11 +387,76 @@ export class Group implements Disposable, AsyncDisposable {
     this.close()
   }
 
-  #call<Value>(
-    options: AbortOptions | undefined,
-    call: Parameters<typeof abortable<Value>>[1],
-  ): Promise<Value> {
+  /** In its turn: the binding keeps the order, but knows nothing of a policy that is being asked. */
+  #call<Value>(options: AbortOptions | undefined, call: NativeCall<Value>): Promise<Value> {
+    const signal = check.signal(options)
+    if (this.#policy === undefined) return abortable(signal, call)
+    return this.#turns.take(() => abortable(signal, call))
+  }
+
+  /** Within a turn. */
+  #step<Value>(options: AbortOptions | undefined, call: NativeCall<Value>): Promise<Value> {
     return abortable(check.signal(options), call)
+  }
+
+  /** Asks the policy, if there is one, and then does the work, both in one turn. */
+  #judged<Value>(
+    options: AbortOptions | undefined,
+    candidates: () => Promise<NativeCandidate[]>,
+    call: NativeCall<Value>,
+  ): Promise<Value> {
+    const policy = this.#policy
+    if (policy === undefined) return this.#step(options, call)
+    return this.#turns.take(async () => {
+      await consult(policy, await candidates())
+      return this.#step(options, call)
+    })
+  }
+
+  #invited(keyPackages: Uint8Array[], options: AbortOptions | undefined): Promise<NativeCandidate[]> {
+    return this.#step(options, (cancellation) =>
+      this.#native.candidates(keyPackages, this.#now(), cancellation),
+    )
+  }
+
+  async #receiveJudged(
+    message: Uint8Array,
+    policy: Policy,
+    options: AbortOptions | undefined,
+  ): Promise<Received> {
+    const received = await this.#step(options, (cancellation) =>
+      this.#native.stage(message, this.#now(), cancellation),
+    )
+    if (received.type !== 'staged') return toReceived(received)
+    // What was staged is merged or dropped, whether or not the caller still waits for it.
+    const candidates = await this.#step(undefined, () => this.#native.stagedCandidates())
+    try {
+      await consult(policy, candidates)
+    } catch (error) {
+      await this.#step(undefined, () => this.#native.discardStaged())
+      throw error
+    }
+    const supersededOwn = (await this.#step(undefined, () => this.#native.pendingCommit())) !== null
+    const commit = await this.#step(undefined, () => this.#native.mergeStaged())
+    return toReceived({ type: 'commit', commit, supersededOwn })
+  }
+
+  async #receiveEachJudged(
+    messages: readonly Uint8Array[],
+    policy: Policy,
+    options: AbortOptions | undefined,
+  ): Promise<(Received | CoterieError)[]> {
+    const all: (Received | CoterieError)[] = []
+    for (const message of messages) {
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- one after the other is what the order means
+        all.push(await this.#receiveJudged(message, policy, options))
+      } catch (error) {
+        if (!CoterieError.is(error)) throw error
+        all.push(error)
+      }
+    }
+    return all
   }
 
   #now(): number {

@@ -13,6 +13,8 @@ export { MemoryChannel } from './channel.js'
 export type { Delivery, GroupChannel, MemoryChannelOptions } from './channel.js'
 export { Device } from './device.js'
 export type {
+  Authentication,
+  Certified,
   CreateGroupOptions,
   DeviceOptions,
   JoinOptions,
@@ -25,6 +27,7 @@ export type {
 export { MemoryDirectory } from './directory.js'
 export type { Directory } from './directory.js'
 export type {
+  CertificateInfo,
   CommitStagedEvent,
   CommitSummary,
   EpochChangedEvent,
@@ -42,3 +45,4 @@ export { GroupSession } from './session.js'
 export type { ConnectOptions, Invitation, RefusedEvent, SessionEvent } from './session.js'
 export { CIPHER_SUITES } from './suites.js'
 export type { CipherSuite } from './suites.js'
+export type { Candidate, Policy, Verdict } from './policy.js'

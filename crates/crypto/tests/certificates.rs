@@ -16,8 +16,8 @@ use coterie_testkit::{Seed, T0};
 use coterie_types::{Code, Duration, ErrorCode, Timestamp};
 use rand::Rng;
 
-/// 2025-01-02 and 2022-12-31: after and before the members' certificates of the kit.
-const AFTER: Timestamp = Timestamp::from_secs(1_735_776_000);
+/// 2035-01-02 and 2022-12-31: after and before the members' certificates of the kit.
+const AFTER: Timestamp = Timestamp::from_secs(2_051_308_800);
 const BEFORE: Timestamp = Timestamp::from_secs(1_672_444_800);
 
 type Judged = Result<ValidatedCertificate, CertificateError>;

@@ -61,6 +61,7 @@ impl Device {
         &self,
         group_info: &[u8],
         options: ExternalJoin<'_>,
+        now: Timestamp,
     ) -> Result<(Group, Vec<u8>), MlsError> {
         if options.psks.len() > MAX_PSKS_PER_COMMIT {
             return Err(MlsError::TooLarge {
@@ -72,7 +73,7 @@ impl Device {
         let tree = options.ratchet_tree.map(decode_tree).transpose()?;
         let shared = self.shared();
         let provider = shared.provider();
-        match commit_to_join(shared, info, tree, options, &provider) {
+        match commit_to_join(shared, info, tree, options, &provider, now) {
             Ok((group, commit)) => Ok((Group::begin(Arc::clone(shared), group, provider)?, commit)),
             Err(error) => Err(provider.explain(error)),
         }
@@ -132,8 +133,10 @@ fn commit_to_join(
     tree: Option<RatchetTreeIn>,
     options: ExternalJoin<'_>,
     provider: &Provider<'_>,
+    now: Timestamp,
 ) -> Result<(MlsGroup, Vec<u8>), MlsError> {
     let suite = suite_of(&info)?;
+    let credential = shared.credential_at(suite, now)?;
     let group_id = info.group_id().clone();
     let held = MlsGroup::load(provider.storage(), &group_id)?;
     match held {
@@ -156,9 +159,11 @@ fn commit_to_join(
     if let Some(tree) = tree {
         builder = builder.with_ratchet_tree(tree);
     }
-    let leaf = LeafNodeParameters::builder().with_capabilities(key_package::capabilities()).build();
+    let leaf = LeafNodeParameters::builder()
+        .with_capabilities(key_package::capabilities(shared.authentication()))
+        .build();
     let (group, messages) = builder
-        .build_group(provider, info, shared.credential(suite))?
+        .build_group(provider, info, credential)?
         .leaf_node_parameters(leaf)
         .add_psk_proposals(psks)
         .load_psks(provider.storage())?
@@ -168,6 +173,8 @@ fn commit_to_join(
     if group.members().count() > MAX_MEMBERS {
         return Err(MlsError::TooLarge { what: "the group", limit: MAX_MEMBERS });
     }
+    let members = group.members();
+    shared.judge_present(members, group.own_leaf_index(), &group_id, now)?;
     let (commit, ..) = messages.into_messages();
     Ok((group, commit.tls_serialize_detached().map_err(MlsError::internal)?))
 }

@@ -10,6 +10,8 @@
 //!
 //! The only crate that names openmls. Delivery, ordering and retries are left to the layers above.
 
+mod authentication;
+mod credential;
 mod device;
 mod error;
 mod events;
@@ -28,12 +30,17 @@ mod roster;
 mod rows;
 mod suite;
 
-pub use device::{Device, DeviceOptions, GroupOptions};
-pub use error::MlsError;
+pub use authentication::{Authentication, Candidate, Entry, Policy, Refusal};
+pub use coterie_crypto::certificate;
+pub use credential::CertificateInfo;
+pub use device::{CertifiedOptions, Device, DeviceOptions, GroupOptions};
+pub use error::{CredentialError, MlsError};
 pub use events::{Events, GroupEvent, Subscription};
 pub use extension::{ExternalSenderInfo, GroupExtension, PROFILE_EXTENSION};
 pub use external::{ExternalJoin, ExternalSigner, GroupInfoSummary, read_group_info};
-pub use group::{Changes, Committed, Encrypted, Framing, Group, HandshakeFraming, Received, TreePlacement};
+pub use group::{
+    CertifiedKey, Changes, Committed, Encrypted, Framing, Group, HandshakeFraming, Received, TreePlacement,
+};
 pub use inventory::KeyPackageStock;
 pub use key_package::{KeyPackageInfo, KeyPackageOptions};
 pub use psk::PskId;

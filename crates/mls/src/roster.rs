@@ -2,9 +2,10 @@
 
 use coterie_types::{Epoch, LeafIndex, Timestamp};
 use openmls::group::{MlsGroup, StagedCommit};
-use openmls::prelude::{BasicCredential, Credential, LeafNode, LeafNodeIndex, Proposal};
+use openmls::prelude::{LeafNode, LeafNodeIndex, Proposal};
 use openmls::treesync::LeafNodeSource;
 
+use crate::credential::{self, CertificateInfo};
 use crate::error::MlsError;
 
 /// One member of a group.
@@ -12,12 +13,15 @@ use crate::error::MlsError;
 pub struct Member {
     /// Its place in the tree.
     pub leaf: LeafIndex,
-    /// Whom its credential names. Several devices of one user share it.
+    /// Whom its credential names. Several devices of one user share it. For a certified member it is the name in
+    /// its certificate; for others it is their own word.
     pub identity: Vec<u8>,
     /// The key that its messages are verified with: what an application pins.
     pub signature_key: Vec<u8>,
     /// Until when its leaf is valid; none once it has updated its leaf.
     pub expires: Option<Timestamp>,
+    /// What its certificates say; none for a Basic credential.
+    pub certificate: Option<CertificateInfo>,
 }
 
 /// Who sent a proposal or commit.
@@ -71,22 +75,18 @@ pub struct CommitSummary {
     pub removes_self: bool,
 }
 
-pub(crate) fn identity(credential: &Credential) -> Result<Vec<u8>, MlsError> {
-    BasicCredential::try_from(credential.clone())
-        .map(|basic| basic.identity().to_vec())
-        .map_err(|_| MlsError::Unsupported("this type of credential"))
-}
-
 pub(crate) fn member(leaf: LeafIndex, node: &LeafNode) -> Result<Member, MlsError> {
     let expires = match node.leaf_node_source() {
         LeafNodeSource::KeyPackage(lifetime) => Some(Timestamp::from_secs(lifetime.not_after())),
         LeafNodeSource::Update | LeafNodeSource::Commit(_) => None,
     };
+    let shown = credential::presented(node.credential())?;
     Ok(Member {
         leaf,
-        identity: identity(node.credential())?,
+        identity: shown.identity,
         signature_key: node.signature_key().as_slice().to_vec(),
         expires,
+        certificate: shown.certificate,
     })
 }
 
@@ -114,7 +114,7 @@ pub(crate) fn proposal(group: &MlsGroup, proposal: &Proposal) -> Result<Proposal
         Proposal::Add(add) => {
             let node = add.key_package().leaf_node();
             ProposalSummary::Add {
-                identity: identity(node.credential())?,
+                identity: credential::presented(node.credential())?.identity,
                 signature_key: node.signature_key().as_slice().to_vec(),
             }
         }

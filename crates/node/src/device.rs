@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use coterie_crypto::entropy::OsEntropy;
-use coterie_mls::{Device, DeviceOptions, GroupOptions, KeyPackageOptions, Suite};
+use coterie_mls::{Device, GroupOptions, KeyPackageOptions, Suite};
 use coterie_store::sql::Options;
 use coterie_store::{Key, MemoryStore, Rekey, SqlStore};
 use coterie_types::{Code, Duration, GroupId, Timestamp};
@@ -16,6 +16,7 @@ use crate::arguments::copied;
 use crate::bytes::Uint8Array;
 use crate::failure::{NativeFailure, Outcome, outcome};
 use crate::group::NativeGroup;
+use crate::identity::{Identity, NativeCandidate, NativeCertified, NativeTrust, candidates};
 use crate::values::NativeKeyPackageInfo;
 
 /// One installation of one user.
@@ -97,11 +98,17 @@ fn duration(milliseconds: f64) -> Duration {
 impl NativeDevice {
     /// Makes a new device in memory.
     #[napi(catch_unwind, ts_return_type = "NativeDevice | NativeFailure")]
-    pub fn create(identity: &[u8], suite_name: String) -> napi::Result<Outcome<NativeDevice>> {
-        let identity = copied(identity)?;
+    pub fn create(
+        identity: Option<&[u8]>,
+        suite_name: String,
+        certified: Option<NativeCertified>,
+        trust: Option<NativeTrust>,
+        now: f64,
+    ) -> napi::Result<Outcome<NativeDevice>> {
+        let identity = identity.map(copied).transpose()?;
         let create = || -> Result<Self, NativeFailure> {
-            let options = DeviceOptions { identity, suite: Suite::from_name(&suite_name)? };
-            let device = Device::create(options, Arc::new(MemoryStore::default()), Arc::new(OsEntropy))?;
+            let identity = Identity::parse(identity, &suite_name, certified, trust)?;
+            let device = identity.open_or_create(Arc::new(MemoryStore::default()), timestamp(now))?;
             Ok(Self { device, file: None })
         };
         Ok(outcome(guarded(create)))
@@ -117,19 +124,24 @@ impl NativeDevice {
         store: NativeStoreOptions,
         identity: Option<&[u8]>,
         suite_name: String,
+        certified: Option<NativeCertified>,
+        trust: Option<NativeTrust>,
+        now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeDevice>> {
-        let parse = || Ok((store_key(store.passphrase, store.key)?, Suite::from_name(&suite_name)?));
-        let (key, suite) = match parse() {
+        let identity = identity.map(copied).transpose()?;
+        let parse = || {
+            let key = store_key(store.passphrase, store.key)?;
+            Ok((key, Identity::parse(identity, &suite_name, certified, trust)?))
+        };
+        let (key, identity) = match parse() {
             Ok(parsed) => parsed,
             Err(failure) => return Ok(Either::A(Either::B(failure))),
         };
-        let identity = identity.map(copied).transpose()?;
         let work = move || -> Result<Self, NativeFailure> {
             let options = Options { create: store.create, ..Options::default() };
-            let entropy = Arc::new(OsEntropy);
-            let file = Arc::new(SqlStore::open(store.path, &key, &*entropy, &options)?);
-            let device = Device::open_or_create(identity, suite, Arc::clone(&file) as _, entropy)?;
+            let file = Arc::new(SqlStore::open(store.path, &key, &OsEntropy, &options)?);
+            let device = identity.open_or_create(Arc::clone(&file) as _, timestamp(now))?;
             Ok(Self { device, file: Some(file) })
         };
         elsewhere(env, Cancelled::by(cancellation), work, |device| device)
@@ -275,16 +287,36 @@ impl NativeDevice {
         env: &'env Env,
         welcome: &[u8],
         ratchet_tree: Option<&[u8]>,
+        now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeGroup>> {
         let (welcome, tree) = (copied(welcome)?, ratchet_tree.map(copied).transpose()?);
         let device = self.device.clone();
         let quick = tree.is_none() && device.joins_quickly(&welcome);
-        let work = move || Ok(device.join(&welcome, tree.as_deref())?);
+        let work = move || Ok(device.join(&welcome, tree.as_deref(), timestamp(now))?);
         if quick {
             return Ok(at_once(|| work().map(NativeGroup::new)));
         }
         elsewhere(env, Cancelled::by(cancellation), work, NativeGroup::new)
+    }
+
+    /// Who is in the group that a Welcome is for.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>"
+    )]
+    pub fn welcomed_by<'env>(
+        &self,
+        env: &'env Env,
+        welcome: &[u8],
+        ratchet_tree: Option<&[u8]>,
+        now: f64,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Vec<NativeCandidate>>> {
+        let (welcome, tree) = (copied(welcome)?, ratchet_tree.map(copied).transpose()?);
+        let device = self.device.clone();
+        let work = move || Ok(device.welcomed_by(&welcome, tree.as_deref(), timestamp(now))?);
+        elsewhere(env, Cancelled::by(cancellation), work, candidates)
     }
 }
 

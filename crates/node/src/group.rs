@@ -16,6 +16,7 @@ use crate::bytes::Uint8Array;
 use crate::device::{arrays, timestamp};
 use crate::failure::{NativeFailure, Outcome, outcome};
 use crate::feed::{FeedAlarm, NativeFeed};
+use crate::identity::{NativeCandidate, candidates};
 use crate::serial::Serial;
 use crate::values::{
     NativeCommitSummary, NativeCommitted, NativeMember, NativeProposal, NativeReceived, members,
@@ -388,12 +389,13 @@ impl NativeGroup {
         &self,
         env: &'env Env,
         message: &[u8],
+        now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeReceived>> {
         let small = self.view.small.load(Ordering::Acquire) && message.len() <= QUICK_LENGTH;
         let quick = small || Group::receives_quickly(message);
         let message = copied(message)?;
-        let work = move |group: &mut Group| Ok(group.receive(&message)?);
+        let work = move |group: &mut Group| Ok(group.receive(&message, timestamp(now))?);
         self.quickly(env, quick, cancellation, work, NativeReceived::from)
     }
 
@@ -406,11 +408,42 @@ impl NativeGroup {
         &self,
         env: &'env Env,
         message: &[u8],
+        now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeReceived>> {
         let message = copied(message)?;
-        let work = move |group: &mut Group| Ok(group.stage(&message)?);
+        let work = move |group: &mut Group| Ok(group.stage(&message, timestamp(now))?);
         self.by_size(env, cancellation, work, NativeReceived::from)
+    }
+
+    /// Whom a commit of key packages, and of what waits, would bring in.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>"
+    )]
+    pub fn candidates<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "Array<Uint8Array>")] key_packages: Array<'_>,
+        now: f64,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Vec<NativeCandidate>>> {
+        let packages = byte_arrays(&key_packages)?;
+        let work = move |group: &mut Group| Ok(group.candidates(&packages, timestamp(now))?);
+        self.by_size(env, cancellation, work, candidates)
+    }
+
+    /// Whom the staged commit would bring in.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>"
+    )]
+    pub fn staged_candidates<'env>(
+        &self,
+        env: &'env Env,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Vec<NativeCandidate>>> {
+        self.by_size(env, cancellation, |group| Ok(group.staged_candidates()?), candidates)
     }
 
     /// Takes in several messages in one step.
@@ -422,10 +455,11 @@ impl NativeGroup {
         &self,
         env: &'env Env,
         #[napi(ts_arg_type = "Array<Uint8Array>")] messages: Array<'_>,
+        now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, Vec<Outcome<NativeReceived>>>> {
         let messages = byte_arrays(&messages)?;
-        let work = move |group: &mut Group| Ok(group.receive_all(&messages)?);
+        let work = move |group: &mut Group| Ok(group.receive_all(&messages, timestamp(now))?);
         self.quickly(env, false, cancellation, work, |all| all.into_iter().map(received).collect())
     }
 

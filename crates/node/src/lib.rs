@@ -17,6 +17,7 @@ mod failure;
 mod fault;
 mod feed;
 mod group;
+mod identity;
 mod serial;
 mod values;
 

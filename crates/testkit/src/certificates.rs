@@ -27,17 +27,17 @@ pub struct Certified {
     pub key: Vec<u8>,
 }
 
-/// A self-signed authority's parameters: valid from 2020 to 2040, any number of authorities below it.
+/// A self-signed authority's parameters: valid from 2020 to 2045, any number of authorities below it.
 #[must_use]
 pub fn authority_params(name: &str) -> CertificateParams {
     let mut params = params(name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2040, 1, 1));
+    (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2045, 1, 1));
     params
 }
 
-/// A member's parameters: valid from 2023 to 2025, named by `email`.
+/// A member's parameters: valid from 2023 to 2035, named by `email`.
 #[must_use]
 pub fn member_params(email: &str) -> CertificateParams {
     let mut params = params("a member");
@@ -51,7 +51,7 @@ fn params(name: &str) -> CertificateParams {
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     params.serial_number = Some(SerialNumber::from_slice(&[1]));
-    (params.not_before, params.not_after) = (date_time_ymd(2023, 1, 1), date_time_ymd(2025, 1, 1));
+    (params.not_before, params.not_after) = (date_time_ymd(2023, 1, 1), date_time_ymd(2035, 1, 1));
     params
 }
 
@@ -91,7 +91,7 @@ impl Authority {
         Certified { der: self.sign(params, &key).der().to_vec(), key: key.serialize_der() }
     }
 
-    /// An Ed25519 certificate for `email`, valid from 2023 to 2025.
+    /// An Ed25519 certificate for `email`, valid from 2023 to 2035.
     #[must_use]
     pub fn member(&self, email: &str) -> Certified {
         self.certify(&member_params(email), false)

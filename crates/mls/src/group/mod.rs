@@ -8,6 +8,7 @@
 //! The order of commits is not decided here. A commit of this member is only pending until whoever orders
 //! commits has accepted it.
 
+mod admission;
 mod commit;
 mod info;
 #[cfg(feature = "interop")]
@@ -23,7 +24,7 @@ use coterie_types::{Epoch, GroupId, LeafIndex};
 use openmls::prelude::MlsGroup;
 use openmls_traits::OpenMlsProvider;
 
-pub use commit::{Changes, Committed, TreePlacement};
+pub use commit::{CertifiedKey, Changes, Committed, TreePlacement};
 pub use info::{Framing, HandshakeFraming};
 pub use message::Encrypted;
 pub use receive::Received;
@@ -38,7 +39,7 @@ use crate::rows::Rows;
 use crate::suite::Suite;
 
 use commit::OwnCommits;
-use receive::{Staged, StagedRow};
+use receive::{Refused, Staged, StagedRow};
 
 /// One member's view of one group.
 pub struct Group {
@@ -63,6 +64,11 @@ struct Live {
     mls: MlsGroup,
     own_commits: OwnCommits,
     staged: Option<Staged>,
+    /// A commit that was refused for a cause that may pass. Its key is used up in memory, and a volatile group has
+    /// nothing to go back to.
+    refused: Option<Refused>,
+    /// Whether a message that authenticated was refused in this step, before anything but its key was used up.
+    key_spent: bool,
     /// What the store holds of the message secrets.
     stored_secrets: StoredSecrets,
 }
@@ -88,6 +94,8 @@ impl Group {
             mls,
             own_commits: OwnCommits::default(),
             staged: None,
+            refused: None,
+            key_spent: false,
             stored_secrets: StoredSecrets::default(),
         };
         live.write_message_secrets(&provider)?;
@@ -240,6 +248,7 @@ impl Group {
         let shared = Arc::clone(&self.shared);
         let live = self.live()?;
         let before = live.epoch();
+        live.key_spent = false;
         let provider = shared.provider();
         provider.storage().touch_epoch(before.number());
         let outcome = work(live, &provider, &shared).and_then(|value| {
@@ -256,7 +265,7 @@ impl Group {
                 Ok(value)
             }
             Err(error) => {
-                if touched {
+                if live.must_undo(touched, &shared) {
                     self.state = State::Torn(before);
                 }
                 Err(error)
@@ -312,7 +321,13 @@ impl Live {
         let staged = storage.group_row::<StagedRow>(&id, GroupRow::StagedCommit)?;
         let staged = staged.map(|row| Staged::from_row(&mls, row)).transpose()?;
         let stored_secrets = storage.take_stored_secrets();
-        Ok(Some(Self { mls, own_commits, staged, stored_secrets }))
+        Ok(Some(Self { mls, own_commits, staged, refused: None, key_spent: false, stored_secrets }))
+    }
+
+    /// Whether a step that failed must be undone: it changed something, or used up a message's key, which a volatile
+    /// group cannot have back and does without.
+    fn must_undo(&self, touched: bool, shared: &Shared) -> bool {
+        if shared.is_volatile() { touched && !self.key_spent } else { touched || self.key_spent }
     }
 
     fn epoch(&self) -> Epoch {

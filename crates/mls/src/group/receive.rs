@@ -5,7 +5,7 @@
 //! word where it was only staged.
 
 use coterie_store::StoreError;
-use coterie_types::{Epoch, LeafIndex};
+use coterie_types::{Epoch, LeafIndex, Timestamp};
 use openmls::framing::ContentType;
 use openmls::prelude::tls_codec::DeserializeBytes;
 use openmls::prelude::{
@@ -16,6 +16,8 @@ use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
 
 use super::{Group, Live, digest};
+use crate::authentication::Authentication;
+use crate::credential::{self, Presented};
 use crate::device::Shared;
 use crate::error::MlsError;
 use crate::events::GroupEvent;
@@ -67,6 +69,12 @@ pub(super) struct Staged {
     summary: CommitSummary,
 }
 
+/// A commit that authenticated and was refused by the caller's side, found again by a digest of its bytes.
+pub(super) struct Refused {
+    digest: Vec<u8>,
+    staged: Staged,
+}
+
 /// The same as it is stored. A commit's bytes can be processed only once, so what came of it is durable.
 #[derive(Deserialize)]
 pub(super) struct StagedRow {
@@ -80,6 +88,14 @@ struct StagedRowRef<'a> {
     sender: &'a MlsSender,
 }
 
+/// How what comes in is judged.
+#[derive(Clone, Copy)]
+struct Judge<'a> {
+    authentication: &'a Authentication,
+    on_commit: OnCommit,
+    now: Timestamp,
+}
+
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum OnCommit {
     Merge,
@@ -91,8 +107,8 @@ impl Group {
     ///
     /// # Errors
     /// When the message is refused; then nothing was changed. [`MlsError::AlreadyProcessed`] is harmless.
-    pub fn receive(&mut self, message: &[u8]) -> Result<Received, MlsError> {
-        self.take_in(message, OnCommit::Merge, |_, _| Ok(()))
+    pub fn receive(&mut self, message: &[u8], now: Timestamp) -> Result<Received, MlsError> {
+        self.take_in(message, OnCommit::Merge, now, |_, _| Ok(()))
     }
 
     /// Takes in one message, and stores what `beside` writes in the same step: the plaintext in a history and the
@@ -103,9 +119,10 @@ impl Group {
     pub fn receive_with(
         &mut self,
         message: &[u8],
+        now: Timestamp,
         beside: impl FnOnce(&Received, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Received, MlsError> {
-        self.take_in(message, OnCommit::Merge, beside)
+        self.take_in(message, OnCommit::Merge, now, beside)
     }
 
     /// Whether [`Self::receive`] takes so little time, in a volatile group, that another thread is not worth it:
@@ -119,8 +136,8 @@ impl Group {
     ///
     /// # Errors
     /// As [`Self::receive`].
-    pub fn stage(&mut self, message: &[u8]) -> Result<Received, MlsError> {
-        self.take_in(message, OnCommit::Stage, |_, _| Ok(()))
+    pub fn stage(&mut self, message: &[u8], now: Timestamp) -> Result<Received, MlsError> {
+        self.take_in(message, OnCommit::Stage, now, |_, _| Ok(()))
     }
 
     /// Takes in one message but lets a commit wait, and stores what `beside` writes in the same step.
@@ -130,9 +147,10 @@ impl Group {
     pub fn stage_with(
         &mut self,
         message: &[u8],
+        now: Timestamp,
         beside: impl FnOnce(&Received, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Received, MlsError> {
-        self.take_in(message, OnCommit::Stage, beside)
+        self.take_in(message, OnCommit::Stage, now, beside)
     }
 
     /// Takes in several messages in one step, which is one write for all of them. Each is accepted or refused by
@@ -143,8 +161,9 @@ impl Group {
     pub fn receive_all<M: AsRef<[u8]>>(
         &mut self,
         messages: &[M],
+        now: Timestamp,
     ) -> Result<Vec<Result<Received, MlsError>>, MlsError> {
-        self.receive_all_with(messages, |_, _, _| Ok(()))
+        self.receive_all_with(messages, now, |_, _, _| Ok(()))
     }
 
     /// Takes in several messages in one step, and stores in it what `beside` writes for each: it is given the
@@ -157,17 +176,21 @@ impl Group {
     pub fn receive_all_with<M: AsRef<[u8]>>(
         &mut self,
         messages: &[M],
+        now: Timestamp,
         mut beside: impl FnMut(usize, Result<&Received, &MlsError>, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Vec<Result<Received, MlsError>>, MlsError> {
         self.events.check_room_for(messages.len())?;
-        let all = self.step(|live, provider, _| {
+        let all = self.step(|live, provider, shared| {
+            let judge = Judge { authentication: shared.authentication(), on_commit: OnCommit::Merge, now };
             let mut all = Vec::with_capacity(messages.len());
             for (index, message) in messages.iter().enumerate() {
                 let before = provider.storage().touches();
-                let received = live.receive(message.as_ref(), OnCommit::Merge, provider);
+                let received = live.receive(message.as_ref(), judge, provider);
                 match received {
                     // Refused after it had begun to change something: the whole step must be undone.
-                    Err(error) if provider.storage().touches() != before => return Err(error),
+                    Err(error) if live.must_undo(provider.storage().touches() != before, shared) => {
+                        return Err(error);
+                    }
                     received => {
                         beside(index, received.as_ref(), &mut Rows::of(provider.storage()))?;
                         all.push(received);
@@ -184,7 +207,7 @@ impl Group {
                 Ok(all)
             }
             Err(error @ (MlsError::Store(_) | MlsError::Removed)) => Err(error),
-            Err(_) => self.receive_each_with(messages, beside),
+            Err(_) => self.receive_each_with(messages, now, beside),
         }
     }
 
@@ -192,12 +215,13 @@ impl Group {
     fn receive_each_with<M: AsRef<[u8]>>(
         &mut self,
         messages: &[M],
+        now: Timestamp,
         mut beside: impl FnMut(usize, Result<&Received, &MlsError>, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Vec<Result<Received, MlsError>>, MlsError> {
         let mut all = Vec::with_capacity(messages.len());
         for (index, message) in messages.iter().enumerate() {
             let received =
-                self.receive_with(message.as_ref(), |received, rows| beside(index, Ok(received), rows));
+                self.receive_with(message.as_ref(), now, |received, rows| beside(index, Ok(received), rows));
             if let Err(MlsError::Store(error)) = received {
                 return Err(error.into());
             }
@@ -228,7 +252,9 @@ impl Group {
         beside: impl FnOnce(&CommitSummary, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<CommitSummary, MlsError> {
         self.events.check_room()?;
-        let merge = |live: &mut Live, provider: &Provider<'_>, _: &Shared| {
+        let merge = |live: &mut Live, provider: &Provider<'_>, shared: &Shared| {
+            let waiting = live.staged.as_ref().ok_or(MlsError::NoPendingCommit)?;
+            live.consult_committed(&waiting.commit, &waiting.sender, shared.authentication())?;
             let staged = live.staged.take().ok_or(MlsError::NoPendingCommit)?;
             provider.storage().delete_group_row(live.mls.group_id(), GroupRow::StagedCommit)?;
             live.merge(staged, provider)
@@ -273,11 +299,15 @@ impl Group {
         &mut self,
         message: &[u8],
         on_commit: OnCommit,
+        now: Timestamp,
         beside: impl FnOnce(&Received, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Received, MlsError> {
         self.events.check_room()?;
-        let received =
-            self.step_with(|live, provider, _| live.receive(message, on_commit, provider), beside)?;
+        let work = |live: &mut Live, provider: &Provider<'_>, shared: &Shared| {
+            let judge = Judge { authentication: shared.authentication(), on_commit, now };
+            live.receive(message, judge, provider)
+        };
+        let received = self.step_with(work, beside)?;
         self.publish_received(&received);
         Ok(received)
     }
@@ -311,9 +341,10 @@ impl Live {
     fn receive(
         &mut self,
         message: &[u8],
-        on_commit: OnCommit,
+        judge: Judge<'_>,
         provider: &Provider<'_>,
     ) -> Result<Received, MlsError> {
+        self.key_spent = false;
         if !self.mls.is_active() {
             // An earlier message of the same step removed this member.
             return Err(MlsError::Removed);
@@ -324,14 +355,29 @@ impl Live {
         if let Some(received) = self.receive_own_commit(message, provider)? {
             return Ok(received);
         }
-        let message = self.decode(message)?;
+        if let Some(refused) = self.take_refused(message) {
+            return self.accept_commit(refused.staged, message, judge, provider);
+        }
+        let bytes = message;
+        let message = self.decode(bytes)?;
         let epoch = Epoch::new(message.epoch().as_u64());
         provider.storage().touch_epoch(epoch.number());
         let processed = self
             .mls
             .process_message(provider, message)
             .map_err(|error| refusal::of_message(error, self.epoch(), epoch))?;
-        self.accept(processed, on_commit, provider)
+        let received = self.accept(processed, bytes, judge, provider);
+        let failed = |error: &MlsError| matches!(error, MlsError::Store(_) | MlsError::Internal(_));
+        self.key_spent = received.as_ref().is_err_and(|error| !failed(error));
+        received
+    }
+
+    /// The commit that was refused before, if these are its bytes.
+    fn take_refused(&mut self, message: &[u8]) -> Option<Refused> {
+        if self.staged.is_some() || self.refused.as_ref()?.digest != digest(message) {
+            return None;
+        }
+        self.refused.take()
     }
 
     /// A commit of our own that comes back was accepted; one that was merged before is an echo.
@@ -377,7 +423,8 @@ impl Live {
     fn accept(
         &mut self,
         processed: ProcessedMessage,
-        on_commit: OnCommit,
+        message: &[u8],
+        judge: Judge<'_>,
         provider: &Provider<'_>,
     ) -> Result<Received, MlsError> {
         let epoch = Epoch::new(processed.epoch().as_u64());
@@ -385,24 +432,19 @@ impl Live {
         let associated_data = processed.aad().to_vec();
         let credential = processed.credential().clone();
         match processed.into_content() {
-            ProcessedMessageContent::ApplicationMessage(message) => {
+            ProcessedMessageContent::ApplicationMessage(plaintext) => {
                 let MlsSender::Member(leaf) = sender else { return Err(MlsError::NotAuthentic) };
                 let sender = self.sender_then(LeafIndex::new(leaf.u32()), &credential)?;
-                Ok(Received::Message { sender, epoch, plaintext: message.into_bytes(), associated_data })
+                Ok(Received::Message { sender, epoch, plaintext: plaintext.into_bytes(), associated_data })
             }
             ProcessedMessageContent::ProposalMessage(proposal)
             | ProcessedMessageContent::ExternalJoinProposalMessage(proposal) => {
+                self.admit_proposed(&proposal, judge.authentication, judge.now)?;
                 self.keep_proposal(*proposal, provider)
             }
             ProcessedMessageContent::StagedCommitMessage(commit) => {
                 let staged = Staged::new(&self.mls, *commit, sender)?;
-                match on_commit {
-                    OnCommit::Merge => {
-                        let (commit, superseded_own) = self.merge(staged, provider)?;
-                        Ok(Received::Commit { commit, superseded_own })
-                    }
-                    OnCommit::Stage => self.keep_staged(staged, provider),
-                }
+                self.accept_commit(staged, message, judge, provider)
             }
             ProcessedMessageContent::OwnPendingCommit => {
                 let commit = self.merge_pending(provider)?;
@@ -415,16 +457,47 @@ impl Live {
         }
     }
 
+    /// Merges or keeps a commit, unless somebody whom it brings in is refused.
+    fn accept_commit(
+        &mut self,
+        staged: Staged,
+        message: &[u8],
+        judge: Judge<'_>,
+        provider: &Provider<'_>,
+    ) -> Result<Received, MlsError> {
+        if let Err(error) = self.judge_commit(&staged, judge) {
+            self.refused = Some(Refused { digest: digest(message), staged });
+            return Err(error);
+        }
+        match judge.on_commit {
+            OnCommit::Merge => {
+                let (commit, superseded_own) = self.merge(staged, provider)?;
+                Ok(Received::Commit { commit, superseded_own })
+            }
+            OnCommit::Stage => self.keep_staged(staged, provider),
+        }
+    }
+
+    /// A staged commit is for the application to look at: its policy is asked when it wants to merge.
+    fn judge_commit(&self, staged: &Staged, judge: Judge<'_>) -> Result<(), MlsError> {
+        let Judge { authentication, on_commit, now } = judge;
+        self.admit_committed(&staged.commit, &staged.sender, authentication, now)?;
+        match on_commit {
+            OnCommit::Merge => self.consult_committed(&staged.commit, &staged.sender, authentication),
+            OnCommit::Stage => Ok(()),
+        }
+    }
+
     /// The sender as it was when it sent: its leaf may be another's by now, so the credential that verified counts.
     fn sender_then(
         &self,
         leaf: LeafIndex,
         credential: &openmls::prelude::Credential,
     ) -> Result<Member, MlsError> {
-        let identity = roster::identity(credential)?;
+        let Presented { identity, certificate } = credential::presented(credential)?;
         match roster::member_at(&self.mls, leaf) {
-            Ok(member) if member.identity == identity => Ok(member),
-            _ => Ok(Member { leaf, identity, signature_key: Vec::new(), expires: None }),
+            Ok(member) if member.identity == identity && member.certificate == certificate => Ok(member),
+            _ => Ok(Member { leaf, identity, signature_key: Vec::new(), expires: None, certificate }),
         }
     }
 
@@ -454,6 +527,7 @@ impl Live {
     }
 
     fn merge(&mut self, staged: Staged, provider: &Provider<'_>) -> Result<(CommitSummary, bool), MlsError> {
+        self.refused = None;
         let superseded_own = self.mls.pending_commit().is_some();
         self.mls.merge_staged_commit(provider, staged.commit)?;
         if superseded_own {
@@ -473,6 +547,14 @@ impl Staged {
         let summary = roster::summary(group, &commit, &sender)?;
         psk::check(group, &commit)?;
         Ok(Self { commit, sender, summary })
+    }
+
+    pub(super) fn commit(&self) -> &StagedCommit {
+        &self.commit
+    }
+
+    pub(super) fn sender(&self) -> &MlsSender {
+        &self.sender
     }
 
     pub(super) fn from_row(group: &MlsGroup, row: StagedRow) -> Result<Self, MlsError> {

@@ -18,6 +18,7 @@ use tls_codec::SecretVLBytes;
 use crate::suite::Suite;
 
 /// The engine's cryptography with its source of randomness.
+#[derive(Clone)]
 pub(crate) struct EngineCrypto {
     entropy: Arc<dyn Entropy>,
 }

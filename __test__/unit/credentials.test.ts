@@ -1,0 +1,121 @@
+/** Certificates in place of names, and an application that has a say in who comes in. */
+import { readFileSync } from 'node:fs'
+
+import { expect, test } from 'vitest'
+
+import {
+  Device,
+  GroupSession,
+  MemoryChannel,
+  type Candidate,
+  type DeviceOptions,
+  type Policy,
+} from '../../dist/mls/index.js'
+import { ANY_SUITE, code, names, next } from './members.js'
+
+/** Printed by `cargo run -p coterie-testkit --example certificates`; valid from 2023 to 2035. */
+const KIT = JSON.parse(readFileSync(new URL('certificates.json', import.meta.url), 'utf8')) as Kit
+type Name = 'alice' | 'bob' | 'carol' | 'dave' | 'mallory'
+type Kit = { root: string } & Record<Name, { certificate: string; key: string }>
+
+const hex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'))
+const DURING = Date.UTC(2024, 0, 1)
+/** Beyond this machine's clock, which openmls asks as well. */
+const LONG = { lifetime: 20 * 365 * 86_400_000 }
+const AFTER = Date.UTC(2036, 0, 1)
+
+function certified(name: Name, options: Partial<DeviceOptions> = {}): Promise<Device> {
+  const { certificate, key } = KIT[name]
+  return Device.create({
+    suite: name === 'carol' || name === 'dave' ? 'p256-aes128gcm-sha256-p256' : ANY_SUITE,
+    certificate: { chain: [hex(certificate)], privateKey: hex(key) },
+    trustAnchors: [hex(KIT.root)],
+    clock: () => DURING,
+    ...options,
+  })
+}
+
+const plain = (identity: string, policy?: Policy) =>
+  Device.create({ identity, suite: ANY_SUITE, ...(policy === undefined ? {} : { policy }) })
+
+test.for([['alice', 'bob'] as const, ['carol', 'dave'] as const])(
+  'certified members %s are known by the names in their certificates',
+  async ([first, second]) => {
+    const [a, b] = [await certified(first), await certified(second)]
+    const info = a.inspectKeyPackage(await b.keyPackage(LONG))
+    expect(info.certificate?.expires).toEqual(new Date('2035-01-01'))
+    const group = await a.createGroup()
+    const { welcome } = await group.commit({ add: [await b.keyPackage(LONG)] })
+    await group.mergePending()
+    const joined = await b.join(welcome!)
+    expect(await names(joined)).toEqual([`${first}@example.org`, `${second}@example.org`])
+    const received = await joined.receive(await group.encrypt('hello'))
+    expect(received).toMatchObject({ sender: { name: `${first}@example.org`, certificate: expect.anything() } })
+  },
+)
+
+test('a certificate that does not fit is refused by name', async () => {
+  const { certificate, key } = KIT.bob
+  const chain = [hex(certificate)]
+  await expect(certified('bob', { identity: 'eve@example.org' })).rejects.toEqual(code('MLS_INVALID_CREDENTIAL'))
+  await expect(certified('bob', { clock: () => AFTER })).rejects.toEqual(code('MLS_CERTIFICATE_EXPIRED'))
+  await expect(certified('mallory')).rejects.toEqual(code('MLS_INVALID_CREDENTIAL'))
+  const privateKey = hex(KIT.alice.key)
+  await expect(certified('bob', { certificate: { chain, privateKey } })).rejects.toEqual(
+    code('MLS_INVALID_CREDENTIAL'),
+  )
+  await expect(Device.create({ certificate: { chain, privateKey: hex(key) } })).rejects.toEqual(
+    code('INVALID_ARGUMENT'),
+  )
+  const alice = await certified('alice')
+  const bob = await (await plain('bob')).keyPackage()
+  expect(() => alice.inspectKeyPackage(bob)).toThrow(code('MLS_INVALID_KEY_PACKAGE'))
+})
+
+test('a policy is asked about everybody who comes in, and its reason is the error', async () => {
+  const asked: string[] = []
+  const policy: Policy = async ({ name, entry }: Candidate) => {
+    await new Promise(setImmediate)
+    asked.push(`${entry} ${name}`)
+    return name === 'mallory' ? 'not mallory' : true
+  }
+  const [a, b, m] = [await plain('alice'), await plain('bob', policy), await plain('mallory')]
+  const group = await a.createGroup()
+  const { welcome } = await group.commit({ add: [await b.keyPackage()] })
+  await group.mergePending()
+  const bobs = await b.join(welcome!)
+  const refusal = expect.objectContaining({ code: 'MLS_REFUSED_BY_POLICY', message: 'not mallory' })
+  await expect(bobs.commit({ add: [await m.keyPackage()] })).rejects.toEqual(refusal)
+  await expect(bobs.proposeAdd(await m.keyPackage())).rejects.toEqual(refusal)
+
+  const { commit } = await group.commit({ add: [await m.keyPackage()] })
+  // In the order of the calls, although the first waits for an answer.
+  const [refused, heard] = await Promise.allSettled([
+    bobs.receive(commit),
+    group.encrypt('still here').then((sealed) => bobs.receive(sealed)),
+  ])
+  expect(refused).toEqual({ status: 'rejected', reason: refusal })
+  expect(heard).toMatchObject({ status: 'fulfilled', value: { type: 'message' } })
+  expect((await bobs.members()).length).toBe(2)
+  expect(asked).toEqual(['present alice', 'add mallory', 'add mallory', 'add mallory'])
+})
+
+test('a policy that admits merges in order, and holds in a session too', async () => {
+  const policy: Policy = async ({ name }) => {
+    await new Promise(setImmediate)
+    return name !== 'mallory'
+  }
+  const [a, b, c, m] = await Promise.all([plain('alice'), plain('bob', policy), plain('carol'), plain('mallory')])
+  const channel = new MemoryChannel()
+  const team = await GroupSession.connect(await a.createGroup(), channel)
+  const bobs = await GroupSession.join(b, await team.add([await b.keyPackage()]), channel)
+  const events = bobs.events()
+  await team.add([await c.keyPackage()])
+  await team.send('welcome')
+  expect(await next(events, 'epoch-changed')).toMatchObject({ commit: { added: [{ name: 'carol' }] } })
+  expect(await next(events, 'message')).toMatchObject({ sender: { name: 'alice' } })
+  await team.add([await m.keyPackage()])
+  expect(await next(events, 'refused')).toMatchObject({ error: { code: 'MLS_REFUSED_BY_POLICY' } })
+  expect(await names(bobs)).toEqual(['alice', 'bob', 'carol'])
+  await Promise.all([bobs.close(), team.close()])
+})
