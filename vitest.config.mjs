@@ -8,6 +8,9 @@ export default defineConfig({
     // The addon is a native library: a process of its own for each file, as users load it.
     pool: 'forks',
     // Both are CommonJS and are loaded by Node itself, so that there is one instance of the addon.
+    // Against hanging only: how long a test takes depends on what else the machine does.
+    testTimeout: 2 * MINUTE,
+    hookTimeout: 5 * MINUTE,
     server: { deps: { external: [/\.node$/, /\/index\.js$/] } },
     projects: [
       { extends: true, test: { name: 'unit', include: ['__test__/unit/**/*.test.ts'] } },
@@ -31,8 +34,6 @@ export default defineConfig({
         test: {
           name: 'package',
           include: ['__test__/package/**/*.test.ts'],
-          testTimeout: 2 * MINUTE,
-          hookTimeout: 5 * MINUTE,
         },
       },
     ],

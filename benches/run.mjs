@@ -14,10 +14,13 @@ import { suite as boundary } from './suites/boundary.mjs'
 import { suite as eventLoop } from './suites/event-loop.mjs'
 import { suite as footprint } from './suites/footprint.mjs'
 import { suite as groups } from './suites/groups.mjs'
+import { suite as memory } from './suites/memory.mjs'
 import { suite as messages } from './suites/messages.mjs'
+import { suite as scale } from './suites/scale.mjs'
+import { suite as table } from './suites/table.mjs'
 import { manifest } from '../scripts/lib/workspace.mjs'
 
-const SUITES = [messages, groups, eventLoop, footprint, boundary]
+const SUITES = [messages, groups, scale, memory, eventLoop, footprint, boundary, table]
 const ROUNDS = 5
 const QUICK_ROUNDS = 2
 
@@ -37,7 +40,7 @@ else await bench()
 
 function list() {
   for (const { name, title, goals } of SUITES)
-    console.log(`${name.padEnd(12)}${goals.join(', ').padEnd(10)}${title}`)
+    console.log(`${name.padEnd(12)}${goals.join(', ').padEnd(22)}${title}`)
 }
 
 async function bench() {

@@ -20,6 +20,12 @@ const steps = [
   { name: 'workflows', groups: ['lint', 'check'], run: actionlint },
   { name: 'generated', groups: ['check'], run: checkGenerated, repair: 'npm run generate' },
   { name: 'check-deps', groups: ['check'], run: () => xtask('check-deps') },
+  {
+    name: 'vendor',
+    groups: ['check'],
+    run: () => xtask('vendor', '--check'),
+    repair: 'cargo xtask vendor',
+  },
   { name: 'types', groups: ['check', 'node'], run: checkTypes },
   { name: 'clippy', groups: ['lint', 'check', 'rust'], run: clippy },
   { name: 'cargo-test', groups: ['rust'], run: cargoTest },

@@ -78,6 +78,8 @@ export const ERROR_CODES = {
   MLS_INVALID_CREDENTIAL: { retryable: false },
   /** A certificate of somebody who would come in, or of this device, has expired. Have its owner renew the certificate, then try again. */
   MLS_CERTIFICATE_EXPIRED: { retryable: false },
+  /** The store was put back to an earlier state, so this group's keys may have been used already. Reading goes on. To send again, join anew: by an external commit with resync, or by a new invitation. */
+  MLS_RESTORED: { retryable: false },
   /** The application's policy refused a member of this commit. Nothing was changed. Resolve the refusal, then process or discard the commit. */
   MLS_REFUSED_BY_POLICY: { retryable: false },
   /** Another process or handle has this store open. Close the other one; a store has one owner at a time. */
@@ -136,6 +138,7 @@ export type ErrorCode =
   | 'MLS_GROUP_INFO_INVALID'
   | 'MLS_INVALID_CREDENTIAL'
   | 'MLS_CERTIFICATE_EXPIRED'
+  | 'MLS_RESTORED'
   | 'MLS_REFUSED_BY_POLICY'
   | 'STORE_LOCKED'
   | 'STORE_WRONG_KEY'

@@ -12,10 +12,14 @@ export type {
   NativeCandidate,
   NativeCancellation,
   NativeCertificateInfo,
+  NativeCertified,
   NativeChanges,
   NativeCommitSummary,
   NativeCommitted,
   NativeDevice,
+  NativeExtension,
+  NativeExternalSender,
+  NativeExternalSigner,
   NativeFailure,
   NativeFeed,
   NativeGroup,
@@ -23,7 +27,7 @@ export type {
   NativeKeyPackageInfo,
   NativeMember,
   NativeProposal,
-  NativeReceived,
+  NativePskId,
   NativeSender,
 } from '../index.js'
 

@@ -56,13 +56,14 @@ export function answerOf<Answer>({ code, signal, stdout, stderr }: Ended): Answe
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Answer
 }
 
-/**
- * How much memory was gained over a series of equal passes, in bytes: the least that was held in its last third beyond the
- * least in its first, after passes that only warm caches up. What is kept for good raises the floor; what the allocator and
- * the collector have not given back yet does not.
- */
-export function growth(resident: readonly number[], warmUp: number): number {
-  const passes = resident.slice(warmUp)
-  const third = Math.max(1, Math.floor(passes.length / 3))
-  return Math.min(...passes.slice(-third)) - Math.min(...passes.slice(0, third))
+/** What `settle` of memory.mjs says. */
+export interface Memory {
+  readonly floors: readonly number[]
+  readonly passes: number
+  readonly settled: boolean
+}
+
+/** The floors of the windows, for people. */
+export function inMebibytes({ floors, passes }: Memory): string {
+  return `${floors.map((floor) => (floor / 2 ** 20).toFixed(2)).join(', ')} MiB held, ${passes} passes`
 }

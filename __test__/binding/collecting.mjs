@@ -4,6 +4,8 @@
  */
 import { createRequire } from 'node:module'
 
+import { settle } from './memory.mjs'
+
 const require = createRequire(import.meta.url)
 const { CoterieError, Device, GroupSession, MemoryChannel } = require('../../dist/mls/index.js')
 
@@ -12,7 +14,8 @@ setInterval(() => {}, 2 ** 30)
 
 const FULL = 1_024
 const ATTEMPTS = 200
-const PASSES = Number(process.argv[3] ?? 48)
+/** A window makes and drops several hundred groups: less than 700 bytes for each. */
+const MEMORY = { warmUp: 8, window: 10, limit: 2 ** 18 }
 
 async function pair() {
   const [alice, bob] = await Promise.all(['alice', 'bob'].map((identity) => Device.create({ identity })))
@@ -20,12 +23,6 @@ async function pair() {
   const { welcome } = await a.commit({ add: [await bob.keyPackage()] })
   await a.mergePending()
   return { alice: a, bob: await bob.join(welcome) }
-}
-
-/** What is resident, less what V8 has set aside for JavaScript. */
-function nativeMemory() {
-  const { rss, heapTotal } = process.memoryUsage()
-  return rss - heapTotal
 }
 
 async function collect() {
@@ -159,23 +156,18 @@ const cases = {
     return { released, heard }
   },
   async 'groups-and-devices'() {
-    const resident = []
-    for (let pass = 0; pass < PASSES; pass += 1) {
+    return settle(async () => {
       for (let index = 0; index < 40; index += 1) {
         const { alice, bob } = await pair()
         bob.events()
         await bob.receive(await alice.encrypt(new Uint8Array(1 << 12)))
         // Neither is closed: that is for the collector.
       }
-      for (let attempt = 0; attempt < 10; attempt += 1) await collect()
-      resident.push(nativeMemory())
-    }
-    return { resident }
+    }, MEMORY)
   },
   async 'opened-and-closed'() {
     const device = await Device.create({ identity: 'alice' })
-    const resident = []
-    for (let pass = 0; pass < PASSES; pass += 1) {
+    return settle(async () => {
       for (let index = 0; index < 100; index += 1) {
         const group = await device.createGroup()
         const events = group.events()
@@ -184,10 +176,7 @@ const cases = {
         await events.next()
         group.close()
       }
-      for (let attempt = 0; attempt < 10; attempt += 1) await collect()
-      resident.push(nativeMemory())
-    }
-    return { resident }
+    }, MEMORY)
   },
 }
 

@@ -50,7 +50,7 @@ describe(`in a group of ${MEMBERS}`, () => {
       console.log('turns of the event loop:', turns)
       // Work on this thread would leave the loop no turn at all. The others may be done within one.
       for (const name of ['adding', 'joining', 'committing', 'receiving'])
-        expect(turns[name]).toBeGreaterThan(3)
+        expect(turns[name]).toBeGreaterThan(0)
       for (const device of devices) await device.close()
     },
     3 * MINUTES,

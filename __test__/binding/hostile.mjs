@@ -1,5 +1,6 @@
 /**
- * Calls everything that is exported with everything that is wrong: `node --expose-gc hostile.mjs LAYER SEED CALLS PASSES`.
+ * Calls everything that is exported with everything that is wrong: `node --expose-gc hostile.mjs LAYER MODE SEED CALLS`.
+ * MODE is `once`, or `memory`: again and again until memory settles.
  *
  * `raw` calls the native layer itself, where a failure is an object with a code or, for what is not of the declared type,
  * a thrown error. `facade` calls what users import, where every failure must be a CoterieError with a known code.
@@ -8,14 +9,15 @@
  */
 import { createRequire } from 'node:module'
 
+import { settle } from './memory.mjs'
+
 const require = createRequire(import.meta.url)
 const { ERROR_CODES, CoterieError } = require('../../dist/index.js')
 const native = require('../../index.js')
 const mls = require('../../dist/mls/index.js')
 
-const [layer, seed, calls, passes] = process.argv
-  .slice(2)
-  .map((word, index) => (index === 0 ? word : Number(word)))
+const [layer, mode] = process.argv.slice(2)
+const [seed, calls] = process.argv.slice(4).map(Number)
 
 /** Calls of one world; then everything is closed and begins anew. */
 const WORLD = 250
@@ -30,7 +32,7 @@ const report = {
   failures: {},
   thrown: {},
   violations: [],
-  memory: [],
+  memory: undefined,
 }
 
 /** mulberry32: small, and the same everywhere. */
@@ -83,6 +85,11 @@ function throwing() {
     'welcome',
     'identity',
     'store',
+    'psks',
+    'extensions',
+    'type',
+    'groupInfo',
+    'passphrase',
   ]) {
     Object.defineProperty(object, name, {
       get() {
@@ -169,6 +176,24 @@ const HOSTILE = [
   () => reentrant(world.cancellation),
   () => trappedList(),
   () => ({ add: trappedList(), remove: [], update: false }),
+  () => reentrant({ path: 'x', passphrase: world.victim, key: world.victim, create: false }),
+  () => reentrant({ passphrase: world.victim, reencrypt: false }),
+  () => reentrant({ groupId: world.victim, epoch: 1n, index: 0, extensions: [] }),
+  () =>
+    reentrant({
+      resync: true,
+      ratchetTree: world.victim,
+      psks: [reentrant({ type: 'external', id: world.victim })],
+    }),
+  () => [
+    reentrant({ type: 'external-senders', senders: [{ identity: world.victim, signatureKey: bytes() }] }),
+  ],
+  () => [
+    { type: 'required-capabilities', extensions: [2 ** 16], proposals: trappedList(), credentials: [NaN] },
+  ],
+  () => [{ type: 'resumption', epoch: 2n ** 64n }],
+  () => ({ type: 'resumption', epoch: -1n }),
+  () => ({ add: [], remove: [], update: false, psks: unprinted(new Array(2 ** 32 - 1)) }),
   () => ({ add: [], remove: Array.from({ length: 200_000 }, () => 0), update: true }),
   () => ({ length: 2 ** 32 - 1 }),
   () => ({ length: -1, 0: bytes() }),
@@ -199,6 +224,18 @@ const HOSTILE = [
   () => one(world.closed),
 ]
 
+const psk = () =>
+  one([
+    { type: 'external', id: bytes() },
+    { type: 'resumption', epoch: BigInt(random(3)) },
+  ])
+const extension = () =>
+  one([
+    { type: 'other', number: 0xf0c0, data: bytes() },
+    { type: 'required-capabilities', extensions: [0xf0c0], proposals: [], credentials: [1] },
+    { type: 'external-senders', senders: [{ identity: bytes(), signatureKey: bytes() }, ...world.senders] },
+  ])
+
 /** What might be right, so that calls get past the first check. */
 const PLAUSIBLE = [
   () => bytes(),
@@ -217,6 +254,17 @@ const PLAUSIBLE = [
   () => [random(4)],
   () => ({ add: [one(world.keyPackages)], remove: [], update: true }),
   () => ({ add: [], remove: [random(4)], update: false }),
+  () => ({ add: [], remove: [], update: false, psks: [psk()], extensions: [extension()], identity: bytes() }),
+  () => ({ add: [], remove: [], update: true, treeBeside: true, tree: 'beside' }),
+  () => psk(),
+  () => [extension(), extension()],
+  () => world.groupInfo,
+  () => world.groupInfo,
+  () => ({ groupInfo: world.groupInfo, position: 0n }),
+  () => ({ resync: random(2) === 0, psks: [] }),
+  () => ({ publicHandshake: true, handshake: 'public', padding: random(300) }),
+  () => ({ groupId: bytes(), epoch: 1n, index: 0, suite: SUITE, extensions: [extension()] }),
+  () => world.signerBytes,
   () => ({ count: random(3) }),
   () => ({ identity: 'bob', suite: SUITE }),
   () => ({ welcome: one(world.messages), position: 0n }),
@@ -260,7 +308,16 @@ function targetsOf(module, classes) {
   return targets
 }
 
-const FACADE = ['Device', 'Group', 'GroupSession', 'MemoryChannel', 'MemoryDirectory']
+const FACADE = [
+  'Device',
+  'ExternalSigner',
+  'Group',
+  'GroupSession',
+  'MemoryChannel',
+  'MemoryDirectory',
+  'readGroupInfo',
+  'readMessageHead',
+]
 const TARGETS = layer === 'raw' ? targetsOf(native) : targetsOf(mls, FACADE)
 const called = Object.fromEntries(TARGETS.map(({ name }) => [name, 0]))
 
@@ -361,20 +418,26 @@ async function rawWorld() {
   const closedFeed = group.subscribe(() => {})
   closedFeed.close()
   const cancellation = new native.NativeCancellation()
+  const signer = native.NativeExternalSigner.create(new TextEncoder().encode('admin'), SUITE)
   return {
+    groupInfo: await group.groupInfo(false),
+    signerBytes: signer.export(),
+    senders: [{ identity: signer.identity, signatureKey: signer.signatureKey }],
     of: {
+      NativeExternalSigner: [signer],
       NativeDevice: [alice, bob],
       NativeGroup: [group, joined],
       NativeFeed: [feed],
       NativeCancellation: [cancellation],
     },
     closedOf: {
+      NativeExternalSigner: [signer],
       NativeDevice: [alice],
       NativeGroup: [closedGroup],
       NativeFeed: [closedFeed],
       NativeCancellation: [cancellation],
     },
-    things: [alice, bob, group, joined, feed, cancellation],
+    things: [alice, bob, group, joined, feed, cancellation, signer],
     closed: [closedGroup, closedFeed],
     messages,
     keyPackages,
@@ -406,8 +469,15 @@ async function facadeWorld() {
   ]
   await group.mergePending()
   await gone.close()
+  const signer = await mls.ExternalSigner.create({ identity: 'admin' })
+  const closedSigner = mls.ExternalSigner.fromBytes(signer.toBytes())
+  closedSigner.close()
   return {
+    groupInfo: await group.groupInfo(),
+    signerBytes: signer.toBytes(),
+    senders: [signer.sender],
     of: {
+      ExternalSigner: [signer],
       Device: [alice, bob],
       Group: [group],
       GroupSession: [session, joined],
@@ -415,14 +485,15 @@ async function facadeWorld() {
       MemoryDirectory: [directory],
     },
     closedOf: {
+      ExternalSigner: [closedSigner],
       Device: [gone],
       Group: [closedGroup],
       GroupSession: [closedSession],
       MemoryChannel: [closedChannel],
       MemoryDirectory: [directory],
     },
-    things: [alice, bob, channel, directory, session, joined, group],
-    closed: [closedGroup, closedSession, closedChannel, gone],
+    things: [alice, bob, channel, directory, session, joined, group, signer],
+    closed: [closedGroup, closedSession, closedChannel, closedSigner, gone],
     messages,
     keyPackages,
     cancellation: new native.NativeCancellation(),
@@ -459,16 +530,13 @@ async function pass(count) {
   }
 }
 
-for (let index = 0; index < passes; index += 1) {
+const again = async () => {
   random = randomFrom(seed)
   await pass(calls)
-  for (let turn = 0; turn < 4; turn += 1) {
-    gc()
-    await new Promise(setImmediate)
-  }
-  const { rss, heapTotal, heapUsed, external } = process.memoryUsage()
-  report.memory.push({ rss, heapTotal, heapUsed, external })
 }
+
+if (mode === 'memory') report.memory = await settle(again, { warmUp: 3, window: 3, limit: 2 ** 19 })
+else await again()
 
 finished = true
 const never = Object.keys(called).filter((name) => called[name] === 0)

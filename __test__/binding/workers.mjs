@@ -1,10 +1,12 @@
 /**
- * Workers that load the addon, use it and are terminated with work under way: `node --expose-gc workers.mjs ROUNDS PER_ROUND`.
- * Prints the memory after each round and what the workers had reached.
+ * Workers that load the addon, use it and are terminated with work under way: `node --expose-gc workers.mjs`, in rounds of
+ * twenty until memory settles, two hundred at least. Prints what was held and what the workers had reached.
  */
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
+
+import { settle } from './memory.mjs'
 
 const require = createRequire(import.meta.url)
 
@@ -43,21 +45,19 @@ async function cycle() {
   return { hello: heard.includes('hello'), code }
 }
 
+const PER_ROUND = 20
+const LIMIT = 2 ** 19
+
 if (isMainThread) {
-  const [rounds, perRound] = process.argv.slice(2).map(Number)
-  const report = { cycles: 0, wrong: [], memory: [] }
-  for (let round = 0; round < rounds; round += 1) {
-    for (let index = 0; index < perRound; index += 1) {
+  const report = { cycles: 0, wrong: [] }
+  const round = async () => {
+    for (let index = 0; index < PER_ROUND; index += 1) {
       const { hello, code } = await cycle()
       report.cycles += 1
       if (!hello || code !== 1) report.wrong.push(code)
     }
-    for (let turn = 0; turn < 4; turn += 1) {
-      gc()
-      await new Promise(setImmediate)
-    }
-    report.memory.push(process.memoryUsage.rss())
   }
+  report.memory = await settle(round, { warmUp: 1, window: 3, limit: LIMIT })
   // The addon of the main thread still works when all of them are gone.
   const { Device } = require('../../dist/mls/index.js')
   const device = await Device.create({ identity: 'last' })

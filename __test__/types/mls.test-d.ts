@@ -4,6 +4,19 @@ import type { ERROR_CODES } from '../../ts/index.js'
 import {
   CoterieError,
   Device,
+  type ExternalSigner,
+  type readGroupInfo,
+  type Accepted,
+  type Committed,
+  type Entrance,
+  type ExternalSender,
+  type Framing,
+  type GroupExtension,
+  type GroupInfoSummary,
+  type JoinedExternally,
+  type KeyPackageStock,
+  type MessageHead,
+  type PskId,
   type GroupSession,
   type MemoryChannel,
   type MemoryDirectory,
@@ -98,6 +111,29 @@ describe('events', () => {
     expectTypeOf<Sender['type']>().toEqualTypeOf<'member' | 'outsider'>()
   })
 
+  it('that are unions narrow by their type: extensions and pre-shared keys', () => {
+    const seeExtension = (extension: GroupExtension): string => {
+      switch (extension.type) {
+        case 'required-capabilities':
+          expectTypeOf(extension.proposals).toEqualTypeOf<readonly number[]>()
+          return extension.type
+        case 'external-senders':
+          expectTypeOf(extension.senders).toEqualTypeOf<readonly ExternalSender[]>()
+          return extension.type
+        case 'other':
+          expectTypeOf(extension.data).toEqualTypeOf<Uint8Array>()
+          return extension.type
+      }
+    }
+    expectTypeOf(seeExtension).returns.toEqualTypeOf<string>()
+    expectTypeOf<PskId['type']>().toEqualTypeOf<'external' | 'resumption'>()
+    expectTypeOf<{ type: 'resumption'; epoch: bigint }>().toExtend<PskId>()
+    expectTypeOf<{ type: 'resumption'; epoch: number }>().not.toExtend<PskId>()
+    expectTypeOf<{ type: 'external'; id: string }>().toExtend<PskId>()
+    expectTypeOf<MessageHead['content']>().toEqualTypeOf<'application' | 'proposal' | 'commit'>()
+    expectTypeOf<Framing['handshake']>().toEqualTypeOf<'encrypted' | 'public'>()
+  })
+
   it('do not offer what belongs to another type', () => {
     const see = (event: GroupEvent) => {
       // @ts-expect-error -- only messages have one
@@ -111,6 +147,9 @@ describe('events', () => {
   it('cannot be written to', () => {
     expectTypeOf<Each<GroupEvent | SessionEvent | Received | Proposal | Sender>>().toEqualTypeOf<never>()
     expectTypeOf<Each<CommitSummary | Member | Delivery | Invitation>>().toEqualTypeOf<never>()
+    expectTypeOf<Each<GroupExtension | ExternalSender | PskId | Framing>>().toEqualTypeOf<never>()
+    expectTypeOf<Each<GroupInfoSummary | MessageHead | KeyPackageStock>>().toEqualTypeOf<never>()
+    expectTypeOf<Each<Accepted | Committed | Entrance | JoinedExternally>>().toEqualTypeOf<never>()
     expectTypeOf<CommitSummary['added']>().toEqualTypeOf<readonly Member[]>()
   })
 
@@ -158,6 +197,10 @@ describe('options', () => {
     void (() => Device.create({}))
     // @ts-expect-error -- not a suite
     void (() => Device.create({ identity: 'alice', suite: 'rot13' }))
+    // @ts-expect-error -- nowhere else
+    expectTypeOf<Changes>().toEqualTypeOf({ tree: 'elsewhere' })
+    // @ts-expect-error -- both are needed: an absent one would mean to keep or to reset
+    void ((group: Group) => group.setFraming({ padding: 1 }))
     // @ts-expect-error -- leaves are numbers
     expectTypeOf<Changes>().toEqualTypeOf({ remove: ['bob'] })
     expectTypeOf<Changes['add']>().toEqualTypeOf<readonly Uint8Array[] | undefined>()
@@ -174,6 +217,9 @@ describe('classes', () => {
   it('hide no any', () => {
     expectTypeOf<AnyKeys<Group> | AnyKeys<GroupSession> | AnyKeys<Device>>().toEqualTypeOf<never>()
     expectTypeOf<AnyMethods<Group> | AnyMethods<GroupSession> | AnyMethods<Device>>().toEqualTypeOf<never>()
+    expectTypeOf<AnyKeys<ExternalSigner> | AnyMethods<ExternalSigner>>().toEqualTypeOf<never>()
+    expectTypeOf<AnyMethods<{ readGroupInfo: typeof readGroupInfo }>>().toEqualTypeOf<never>()
+    expectTypeOf<AnyKeys<GroupExtension> | AnyKeys<GroupInfoSummary>>().toEqualTypeOf<never>()
     expectTypeOf<AnyMethods<MemoryChannel> | AnyMethods<MemoryDirectory>>().toEqualTypeOf<never>()
     expectTypeOf<AnyKeys<GroupEvent> | AnyKeys<CommitSummary> | AnyKeys<Member>>().toEqualTypeOf<never>()
   })
@@ -181,6 +227,7 @@ describe('classes', () => {
   it('that hold native memory can be held by a block', () => {
     expectTypeOf<Group>().toExtend<Disposable & AsyncDisposable>()
     expectTypeOf<Device>().toExtend<Disposable & AsyncDisposable>()
+    expectTypeOf<ExternalSigner>().toExtend<Disposable>()
     expectTypeOf<GroupSession>().toExtend<AsyncDisposable>()
     expectTypeOf<MemoryChannel>().toExtend<Disposable & AsyncDisposable>()
   })
@@ -193,6 +240,7 @@ describe('classes', () => {
   it('are only made by their makers', () => {
     // A private constructor is none that this could be asked of.
     expectTypeOf<typeof Device>().not.toExtend<new (...args: never[]) => unknown>()
+    expectTypeOf<typeof ExternalSigner>().not.toExtend<new (...args: never[]) => unknown>()
     expectTypeOf<typeof GroupSession>().not.toExtend<new (...args: never[]) => unknown>()
   })
 })

@@ -22,10 +22,10 @@ export async function prepare({ reuse }) {
   warnOfOtherVersions()
   const here = at('benches')
   return {
-    ours: script('ours.mjs', INSTALLED),
+    ours: script('ours.mjs', INSTALLED, { COTERIE_BENCHES: rust }),
     gaps: script('gaps.mjs', INSTALLED),
     boundary: script('boundary.mjs', INSTALLED),
-    tsMls: script('ts-mls.mjs', here),
+    tsMls: script('ts-mls.mjs', here, { COTERIE_BENCHES: rust }),
     davey: script('davey.mjs', here, { COTERIE_BENCHES: rust }),
     libsignal: script('libsignal.mjs', here),
     oursFromRust: program(rust, 'ours'),
@@ -40,7 +40,11 @@ export async function prepare({ reuse }) {
 /** What runs a program of `peers/` in the folder where its packages are; options are JSON, or arguments as they are. */
 const script = (file, cwd, env) => (options) => ({
   command: process.execPath,
-  args: [join(cwd, 'peers', file), ...(Array.isArray(options) ? options : [JSON.stringify(options)])],
+  args: [
+    '--expose-gc',
+    join(cwd, 'peers', file),
+    ...(Array.isArray(options) ? options : [JSON.stringify(options)]),
+  ],
   cwd,
   env,
 })

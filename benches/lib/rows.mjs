@@ -3,6 +3,7 @@
 /** What the table and `--json` show of times. */
 export const UNITS = {
   ns: 1,
+  B: 1,
   µs: 1e3,
   ms: 1e6,
   KiB: 1_024,

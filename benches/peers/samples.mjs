@@ -24,6 +24,12 @@ export class Samples {
     return value
   }
 
+  /** Keeps a figure that is no time: bytes. */
+  note(operation, value) {
+    this.#closed[operation] ??= []
+    this.#closed[operation].push(value)
+  }
+
   /** What was gathered. A last sample that is shorter than half counts only where there is no other. */
   toJSON() {
     for (const [operation, { elapsed }] of this.#open) {
@@ -54,6 +60,8 @@ export function options() {
     size: 2,
     groups: 1,
     joins: 1,
+    warm: false,
+    adds: 1,
     updates: 0,
     singles: 0,
     messages: 0,
@@ -70,6 +78,7 @@ export async function report(scenario) {
     {
       ...wanted,
       size: Math.min(wanted.size, 10),
+      joins: Math.min(wanted.joins, 6),
       groups: Math.min(wanted.groups, 2),
       singles: Math.min(wanted.singles, 50),
       messages: Math.min(wanted.messages, 1_000),

@@ -4,6 +4,7 @@
  */
 import * as mls from 'ts-mls'
 
+import { crowd, residentOfEach } from './crowd.mjs'
 import { ensure, equal, range, report } from './samples.mjs'
 
 const SUITE = 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519'
@@ -96,6 +97,7 @@ async function encrypt(state, plaintext) {
 }
 
 await report(async (options, samples) => {
+  if (options.memory) return memory(options, samples)
   const kept = []
   if (options.singles > 0) {
     const each = Math.floor(options.singles / 10)
@@ -113,10 +115,17 @@ await report(async (options, samples) => {
     const members = []
     for (const number of range(options.size - 1, 1)) members.push(await client(`member-${number}`))
     const packages = members.map(({ bytes }) => bytes)
-    const { state, welcome } = await samples.time('create', 1, async () =>
-      commit(await create(founder), packages),
-    )
-    let group = state
+    let group
+    let welcome
+    if (options.warm) {
+      const measured = [...packages.slice(0, options.joins), founder.bytes]
+      welcome = crowd({ size: options.size, warm: true, keyPackages: [measured] })[0]
+      group = await join(welcome, founder)
+    } else {
+      const made = await samples.time('create', 1, async () => commit(await create(founder), packages))
+      group = made.state
+      welcome = made.welcome
+    }
     const joined = []
     for (const member of members.slice(0, options.joins)) {
       joined.push(await samples.time('join', 1, () => join(welcome, member)))
@@ -127,10 +136,12 @@ await report(async (options, samples) => {
       group = update.state
       reader = (await samples.time('processUpdate', 1, () => receive(reader, update.commit))).newState
     }
-    const newcomer = await client(`newcomer-${index}`)
-    const add = await samples.time('add', 1, () => commit(group, [newcomer.bytes]))
-    group = add.state
-    reader = (await samples.time('processAdd', 1, () => receive(reader, add.commit))).newState
+    for (const added of range(options.adds)) {
+      const newcomer = await client(`newcomer-${index}-${added}`)
+      const add = await samples.time('add', 1, () => commit(group, [newcomer.bytes]))
+      group = add.state
+      reader = (await samples.time('processAdd', 1, () => receive(reader, add.commit))).newState
+    }
     ensure(
       equal(group.keySchedule.epochAuthenticator, reader.keySchedule.epochAuthenticator),
       'members disagree',
@@ -163,4 +174,17 @@ async function exchange({ batches, messages, length }, samples, sender, reader) 
     })
     for (const message of opened) ensure(equal(message, plaintext), 'another plaintext came out')
   }
+}
+
+/** What a group's state takes of memory. */
+async function memory({ size, groups }, samples) {
+  const clients = []
+  for (let count = 0; count < groups; count += 1) clients.push(await client('measured'))
+  const welcomes = crowd({ size, warm: false, keyPackages: clients.map(({ bytes }) => [bytes]) })
+  const each = await residentOfEach(groups, async () => {
+    const kept = []
+    for (const [index, welcome] of welcomes.entries()) kept.push(await join(welcome, clients[index]))
+    return kept
+  })
+  samples.note('groupMemory', each)
 }

@@ -9,6 +9,7 @@ import { CoterieError } from '../errors.js'
 
 const UTF8 = new TextEncoder()
 const MAX_U32 = 0xffff_ffff
+const MAX_U64 = 2n ** 64n - 1n
 
 /** What one argument may hold: the largest message of the core. More is not even copied. */
 const MAX_BYTES = 32 * 1024 * 1024
@@ -139,6 +140,14 @@ export function upTo(max: number, value: unknown, name: string): number {
   return value
 }
 
+/** A whole number from 0 to 2^64 - 1. */
+export function u64(value: unknown, name: string): bigint {
+  if (typeof value !== 'bigint' || value < 0n || value > MAX_U64) {
+    return refuse(name, 'a bigint from 0 to 2^64 - 1')
+  }
+  return value
+}
+
 /** A span of time in milliseconds, above zero. */
 export function milliseconds(value: unknown, name: string): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value <= 0) {
@@ -147,10 +156,16 @@ export function milliseconds(value: unknown, name: string): number {
   return value
 }
 
+/** The caller's clock, or the system's where there is none. */
+export function clock(value: unknown): () => number {
+  if (value === undefined) return Date.now
+  return typeof value === 'function' ? (value as () => number) : refuse('clock', 'a function')
+}
+
 /** What a clock says, in milliseconds since 1970. */
-export function time(clock: () => number): number {
+export function time(now: () => number): number {
   return milliseconds(
-    attempt('what the clock says', () => Math.floor(clock())),
+    attempt('what the clock says', () => Math.floor(now())),
     'what the clock says',
   )
 }
@@ -165,6 +180,12 @@ export function options<Options extends object>(value: Options | undefined, name
   if (value === undefined) return {} as Options
   if (typeof value !== 'object' || value === null) return refuse(name, 'an object')
   return new Proxy(value, GUARD) as Options
+}
+
+/** An object whose fields are still to be checked; each is read once. */
+export function record(value: unknown, name: string): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) return refuse(name, 'an object')
+  return options(value as Record<string, unknown>, name)
 }
 
 const isAborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get

@@ -2,19 +2,14 @@ import { CoterieError, unwrap } from '../errors.js'
 import { abortable, type AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
 import { native, type NativeDevice } from '../native.js'
+import { toNativeCertified, type Certified } from './certified.js'
 import type { Directory } from './directory.js'
 import { toCertificateInfo, type CertificateInfo } from './events.js'
+import type { JoinedExternally, JoinExternalOptions, ProposeSelfOptions } from './external.js'
 import { Group } from './group.js'
 import { consult, type Policy } from './policy.js'
+import { toNativePskIds } from './psks.js'
 import { CIPHER_SUITES, DEFAULT_CIPHER_SUITE, type CipherSuite } from './suites.js'
-
-/** A certificate with its private key. */
-export interface Certified {
-  /** The device's certificate in DER, then those of its issuers, each certifying the one before it. */
-  readonly chain: readonly Uint8Array[]
-  /** The certificate's private key: PKCS#8 in DER. */
-  readonly privateKey: Uint8Array
-}
 
 /** Which credentials a device believes, and who is wanted. Not stored: it is said each time. */
 export interface Authentication {
@@ -98,7 +93,34 @@ export interface CreateGroupOptions extends AbortOptions {
 /** How a group is joined. */
 export interface JoinOptions extends AbortOptions {
   /** The group's tree, where it does not travel inside the Welcome. */
-  readonly ratchetTree?: Uint8Array
+  readonly ratchetTree?: Uint8Array | undefined
+}
+
+/**
+ * The key packages that a device holds private keys for.
+ *
+ * The directory may have handed some of them out already, of which the device learns only by the Welcome. A directory
+ * that says how many it still has is to be believed rather than this.
+ */
+export interface KeyPackageStock {
+  /** Good for one use, and for two weeks yet. */
+  readonly usable: number
+  /** Good for any number of uses, and for two weeks yet. */
+  readonly lastResort: number
+  /** Valid, but so close to their end that others should replace them. */
+  readonly ending: number
+  /** No longer valid; kept in case a Welcome is still under way. */
+  readonly expired: number
+  /** How many to make and publish now; 0 while there are enough. */
+  readonly wanted: number
+  /** Whether to make and publish one of last resort now. */
+  readonly wantsLastResort: boolean
+}
+
+/** Whose key packages are counted. */
+export interface KeyPackageStockOptions extends AbortOptions {
+  /** The suite they are for; the device's own where none is named. */
+  readonly suite?: CipherSuite
 }
 
 /** What a key package says about its owner. Its signatures were checked. */
@@ -128,12 +150,7 @@ function storeKey({ passphrase, key }: StoreKey): { passphrase: Uint8Array } | {
 }
 
 function certifiedOf(certificate: Certified | undefined) {
-  if (certificate === undefined) return undefined
-  const { chain, privateKey } = check.options(certificate, 'certificate')
-  return {
-    chain: check.bytesList(chain, 'certificate.chain'),
-    privateKey: check.bytes(privateKey, 'certificate.privateKey'),
-  }
+  return certificate === undefined ? undefined : toNativeCertified(certificate)
 }
 
 function trustOf({ trustAnchors, acceptBasic }: Authentication) {
@@ -189,7 +206,7 @@ export class Device implements Disposable, AsyncDisposable {
    * `STORE_IO`, `STORE_BUSY`, `INVALID_ARGUMENT`, `RANDOMNESS_UNAVAILABLE`.
    */
   static async open(options: OpenDeviceOptions): Promise<Device> {
-    const { store, identity, suite, create = true, clock = Date.now } = check.options(options)
+    const { store, identity, suite, create = true, clock } = check.options(options)
     const signal = check.signal(options)
     const file = {
       path: check.text(store, 'store'),
@@ -198,13 +215,13 @@ export class Device implements Disposable, AsyncDisposable {
     }
     const bytes = identity === undefined ? undefined : check.bytesOrText(identity, 'identity')
     const name = suiteOrDefault(suite) ?? DEFAULT_CIPHER_SUITE
-    if (typeof clock !== 'function') throw new CoterieError('INVALID_ARGUMENT', 'clock must be a function')
+    const now = check.clock(clock)
     const policy = policyOf(options)
     const [certified, trust] = [certifiedOf(options.certificate), trustOf(options)]
     const device = await abortable(signal, (cancellation) =>
-      native.NativeDevice.open(file, bytes, name, certified, trust, check.time(clock), cancellation),
+      native.NativeDevice.open(file, bytes, name, certified, trust, now(), cancellation),
     )
-    return new Device(device, clock, policy)
+    return new Device(device, now, policy)
   }
 
   /**
@@ -213,15 +230,15 @@ export class Device implements Disposable, AsyncDisposable {
    * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_TOO_LARGE`, `RANDOMNESS_UNAVAILABLE`.
    */
   static async create(options: DeviceOptions): Promise<Device> {
-    const { identity, suite, clock = Date.now } = check.options(options)
+    const { identity, suite, clock } = check.options(options)
     const certified = certifiedOf(options.certificate)
     const bytes =
       identity === undefined && certified !== undefined ? undefined : check.bytesOrText(identity, 'identity')
-    if (typeof clock !== 'function') throw new CoterieError('INVALID_ARGUMENT', 'clock must be a function')
-    const policy = policyOf(options)
     const name = suiteOrDefault(suite) ?? DEFAULT_CIPHER_SUITE
-    const made = native.NativeDevice.create(bytes, name, certified, trustOf(options), check.time(clock))
-    return new Device(unwrap(made), clock, policy)
+    const now = check.clock(clock)
+    const policy = policyOf(options)
+    const made = native.NativeDevice.create(bytes, name, certified, trustOf(options), now())
+    return new Device(unwrap(made), now, policy)
   }
 
   /** @internal Whether `value` is one, and not only looks like one. */
@@ -349,6 +366,140 @@ export class Device implements Disposable, AsyncDisposable {
     const bytes = check.bytes(id, 'id')
     const group = await abortable(signal, (cancellation) => device.openGroup(bytes, cancellation))
     return group === null ? undefined : new Group(group, this.#clock, this.#policy)
+  }
+
+  /**
+   * Joins a group by a commit of its own, with a GroupInfo that a member or a server gave out.
+   *
+   * The group is here at once; the commit is for everybody in it. Should another commit have come first, the group here
+   * is a fork: close it, {@link Device.forgetGroup | forget} it and join again with a newer GroupInfo.
+   * {@link GroupSession.joinExternal} finds that out by itself.
+   *
+   * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_GROUP_INFO_INVALID`, `MLS_UNSUPPORTED`, `MLS_GROUP_EXISTS`,
+   * `MLS_PSK_NOT_FOUND`, `MLS_TOO_LARGE`, `INVALID_ARGUMENT`, `HANDLE_CLOSED`.
+   */
+  async joinExternal(groupInfo: Uint8Array, options?: JoinExternalOptions): Promise<JoinedExternally> {
+    const device = this.#device
+    const { ratchetTree, resync, psks } = check.options(options)
+    const signal = check.signal(options)
+    const bytes = check.bytes(groupInfo, 'groupInfo')
+    const how = {
+      resync: resync === true,
+      psks: toNativePskIds(psks),
+      ...(ratchetTree === undefined ? {} : { ratchetTree: check.bytes(ratchetTree, 'ratchetTree') }),
+    }
+    const { group, commit } = await abortable(signal, (cancellation) =>
+      device.joinExternal(bytes, how, this.#now(), cancellation),
+    )
+    return { group: new Group(group, this.#clock, this.#policy), commit }
+  }
+
+  /**
+   * Asks to be added to the group that a GroupInfo describes: a proposal, which some member's commit makes happen, and
+   * whose Welcome is then for this device. The key package for it is made here, of the group's suite.
+   *
+   * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_UNSUPPORTED`, `MLS_TOO_LARGE`, `INVALID_ARGUMENT`,
+   * `RANDOMNESS_UNAVAILABLE`, `HANDLE_CLOSED`.
+   */
+  async proposeSelf(groupInfo: Uint8Array, options?: ProposeSelfOptions): Promise<Uint8Array> {
+    const device = this.#device
+    const { lifetime } = check.options(options)
+    const signal = check.signal(options)
+    const bytes = check.bytes(groupInfo, 'groupInfo')
+    const span = lifetime === undefined ? undefined : check.milliseconds(lifetime, 'lifetime')
+    return abortable(signal, (cancellation) => device.proposeSelf(bytes, span, this.#now(), cancellation))
+  }
+
+  /**
+   * The ids of the groups that this device is in, in the order of their bytes. A device in memory keeps no list: there,
+   * a group lives as long as its object.
+   *
+   * @throws {@link CoterieError} `STORE_DAMAGED`, `STORE_IO`, `HANDLE_CLOSED`.
+   */
+  async groups(options?: AbortOptions): Promise<Uint8Array[]> {
+    const device = this.#device
+    return abortable(check.signal(options), (cancellation) => device.groups(cancellation))
+  }
+
+  /**
+   * Forgets a group and every key of it, whether or not this device is still a member; the others do not learn of it.
+   * Answers whether there was anything to forget. Close the {@link Group} first, if it is open.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `STORE_FULL`, `STORE_IO`, `HANDLE_CLOSED`.
+   */
+  async forgetGroup(id: Uint8Array, options?: AbortOptions): Promise<boolean> {
+    const device = this.#device
+    const bytes = check.bytes(id, 'id')
+    return abortable(check.signal(options), (cancellation) => device.forgetGroup(bytes, cancellation))
+  }
+
+  /**
+   * What this device holds of key packages for one suite, and how many to publish now.
+   *
+   * @example
+   * ```ts
+   * const { wanted, wantsLastResort } = await device.keyPackageStock()
+   * if (wanted > 0) await device.publish(directory, wanted)
+   * if (wantsLastResort) await device.publish(directory, 1, { lastResort: true })
+   * ```
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `STORE_DAMAGED`, `STORE_IO`, `HANDLE_CLOSED`.
+   */
+  async keyPackageStock(options?: KeyPackageStockOptions): Promise<KeyPackageStock> {
+    const device = this.#device
+    const { suite } = check.options(options)
+    const signal = check.signal(options)
+    const name = suiteOrDefault(suite) ?? this.suite
+    return abortable(signal, (cancellation) => device.keyPackageStock(name, this.#now(), cancellation))
+  }
+
+  /**
+   * How many key packages of any suite could still be used to invite this device.
+   *
+   * @throws {@link CoterieError} `STORE_DAMAGED`, `STORE_IO`, `HANDLE_CLOSED`.
+   */
+  async keyPackageCount(options?: AbortOptions): Promise<number> {
+    const device = this.#device
+    return abortable(check.signal(options), (cancellation) =>
+      device.keyPackageCount(this.#now(), cancellation),
+    )
+  }
+
+  /**
+   * Forgets the key packages that expired more than 30 days ago, longer than a Welcome may be under way, and answers how
+   * many they were.
+   *
+   * @throws {@link CoterieError} `STORE_FULL`, `STORE_DAMAGED`, `STORE_IO`, `HANDLE_CLOSED`.
+   */
+  async forgetExpiredKeyPackages(options?: AbortOptions): Promise<number> {
+    const device = this.#device
+    return abortable(check.signal(options), (cancellation) =>
+      device.forgetExpiredKeyPackages(this.#now(), cancellation),
+    )
+  }
+
+  /**
+   * Stores a pre-shared key, or replaces the one of that name. From here on it is found when a Welcome or commit refers
+   * to it.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_TOO_LARGE`, `STORE_FULL`, `STORE_IO`, `HANDLE_CLOSED`.
+   */
+  async storePsk(id: string | Uint8Array, secret: Uint8Array, options?: AbortOptions): Promise<void> {
+    const device = this.#device
+    const name = check.bytesOrText(id, 'id')
+    const bytes = check.bytes(secret, 'secret')
+    await abortable(check.signal(options), (cancellation) => device.storePsk(name, bytes, cancellation))
+  }
+
+  /**
+   * Forgets a pre-shared key, whether or not it was stored.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_TOO_LARGE`, `STORE_FULL`, `STORE_IO`, `HANDLE_CLOSED`.
+   */
+  async forgetPsk(id: string | Uint8Array, options?: AbortOptions): Promise<void> {
+    const device = this.#device
+    const name = check.bytesOrText(id, 'id')
+    await abortable(check.signal(options), (cancellation) => device.forgetPsk(name, cancellation))
   }
 
   /**

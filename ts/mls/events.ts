@@ -1,11 +1,11 @@
 /** What happens in a group, and to whom. */
 import type {
+  NativeBatch,
   NativeCertificateInfo,
   NativeCommitSummary,
   NativeGroupEvent,
   NativeMember,
   NativeProposal,
-  NativeReceived,
   NativeSender,
 } from '../native.js'
 
@@ -175,8 +175,8 @@ export function toCommitSummary(summary: NativeCommitSummary): CommitSummary {
   }
 }
 
-type NativeMessage = Extract<NativeReceived, { type: 'message' }>
-type NativeProposed = Extract<NativeReceived, { type: 'proposal' }>
+type NativeMessage = Extract<NativeGroupEvent, { type: 'message' }>
+type NativeProposed = Extract<NativeGroupEvent, { type: 'proposal' }>
 
 function toMessage(message: NativeMessage): MessageEvent {
   return { ...message, sender: toMember(message.sender) }
@@ -187,22 +187,23 @@ function toProposed({ sender, proposal }: NativeProposed): ProposalEvent {
 }
 
 /** @internal */
-export function toReceived(received: NativeReceived): Received {
+export function toReceived(received: NativeGroupEvent): Received {
   switch (received.type) {
     case 'message':
       return toMessage(received)
     case 'proposal':
       return toProposed(received)
-    case 'commit':
-    case 'staged':
-      return { ...received, commit: toCommitSummary(received.commit) }
+    case 'epoch-changed':
+      return { ...received, type: 'commit', commit: toCommitSummary(received.commit) }
+    case 'commit-staged':
+      return { type: 'staged', commit: toCommitSummary(received.commit) }
     case 'own-echo':
       return received
   }
 }
 
 /** @internal */
-export function toGroupEvent(event: NativeGroupEvent): GroupEvent {
+export function toGroupEvent(event: NativeBatch['events'][number]): GroupEvent {
   switch (event.type) {
     case 'message':
       return toMessage(event)

@@ -2,7 +2,7 @@ import { CoterieError, toError } from '../errors.js'
 import { abortable, type AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
 import { drain } from '../internal/feed.js'
-import type { NativeCandidate, NativeGroup } from '../native.js'
+import type { NativeCandidate, NativeChanges, NativeGroup } from '../native.js'
 import {
   toCommitSummary,
   toGroupEvent,
@@ -15,7 +15,10 @@ import {
   type Proposal,
   type Received,
 } from './events.js'
+import { toNativeExtensions, type GroupExtension } from './extensions.js'
+import { toNativeCertified, type Certified } from './certified.js'
 import { consult, Turns, type Policy } from './policy.js'
+import { toNativePskId, toNativePskIds, type PskId } from './psks.js'
 import type { CipherSuite } from './suites.js'
 
 type NativeCall<Value> = Parameters<typeof abortable<Value>>[1]
@@ -28,6 +31,45 @@ export interface Changes {
   readonly remove?: readonly number[]
   /** Whether to replace this member's own keys even where nothing else demands it. */
   readonly update?: boolean
+  /** Pre-shared keys to mix into the next epoch: whoever does not hold them cannot follow. */
+  readonly psks?: readonly PskId[]
+  /** What the group's extensions shall be from now on, all of them. Where nothing is said they stay as they are. */
+  readonly extensions?: readonly GroupExtension[]
+  /**
+   * A new identity for this member in this group, with a new signature key. The commit itself is still signed with the
+   * old one. Text is taken as UTF-8.
+   */
+  readonly identity?: string | Uint8Array
+  /**
+   * A new certificate for this member in this group, with its key. A certified member keeps its name. Instead of
+   * `identity`.
+   */
+  readonly certificate?: Certified
+  /** Where the tree travels that joiners need; inside the Welcome where nothing is said. */
+  readonly tree?: TreePlacement
+}
+
+/** Where a group's tree travels. Inside, what is sent grows with the group; beside, joiners fetch it elsewhere. */
+export type TreePlacement = 'inside' | 'beside'
+
+/** How a member frames what it sends. Others' choices are always accepted. */
+export interface Framing {
+  /**
+   * Whether proposals and commits are `encrypted`, so that only members read them, or `public`: signed but readable, so
+   * that a server can follow who is in the group.
+   */
+  readonly handshake: 'encrypted' | 'public'
+  /**
+   * Encrypted messages are padded to a multiple of this many bytes, up to 4,096, which hides their exact lengths; 0
+   * leaves them as they are.
+   */
+  readonly padding: number
+}
+
+/** How a GroupInfo is made. */
+export interface GroupInfoOptions extends AbortOptions {
+  /** Where the tree travels; inside the GroupInfo where nothing is said, else it is {@link Group.ratchetTree}. */
+  readonly tree?: TreePlacement
 }
 
 /** A commit that waits for its acceptance. */
@@ -36,6 +78,8 @@ export interface Committed {
   readonly commit: Uint8Array
   /** For those it adds, once the commit was accepted. */
   readonly welcome: Uint8Array | undefined
+  /** The tree that the Welcome's readers need, where it does not travel inside. */
+  readonly ratchetTree: Uint8Array | undefined
   /** What it does. */
   readonly summary: CommitSummary
 }
@@ -47,6 +91,8 @@ export interface EncryptOptions extends AbortOptions {
 }
 
 const NOTHING = new Uint8Array()
+const TREE_PLACEMENTS: readonly TreePlacement[] = ['inside', 'beside']
+const HANDSHAKES = ['encrypted', 'public'] as const
 
 /**
  * One member's view of one group, without any network: bytes in, bytes out.
@@ -150,6 +196,66 @@ export class Group implements Disposable, AsyncDisposable {
   }
 
   /**
+   * The group's extensions.
+   *
+   * @throws {@link CoterieError} `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async extensions(options?: AbortOptions): Promise<GroupExtension[]> {
+    return this.#call(options, (cancellation) => this.#native.extensions(cancellation))
+  }
+
+  /**
+   * How this member frames what it sends.
+   *
+   * @throws {@link CoterieError} `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async framing(options?: AbortOptions): Promise<Framing> {
+    const { publicHandshake, padding } = await this.#call(options, (cancellation) =>
+      this.#native.framing(cancellation),
+    )
+    return { handshake: publicHandshake ? 'public' : 'encrypted', padding }
+  }
+
+  /**
+   * Says how this member frames what it sends from now on. It is remembered with the group.
+   *
+   * @example
+   * ```ts
+   * await group.setFraming({ ...(await group.framing()), padding: 256 })
+   * ```
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_TOO_LARGE`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async setFraming(framing: Framing, options?: AbortOptions): Promise<void> {
+    const { handshake, padding } = check.options(framing, 'framing')
+    const wanted = {
+      publicHandshake: check.oneOf(handshake, HANDSHAKES, 'handshake') === 'public',
+      padding: check.u32(padding, 'padding'),
+    }
+    await this.#call(options, (cancellation) => this.#native.setFraming(wanted, cancellation))
+  }
+
+  /**
+   * What somebody outside needs to join by a commit of its own, or to ask to be added; signed by this member. It is of
+   * this epoch and of no use after the next commit.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async groupInfo(options?: GroupInfoOptions): Promise<Uint8Array> {
+    const beside = treeIsBeside(check.options(options).tree)
+    return this.#call(options, (cancellation) => this.#native.groupInfo(beside, cancellation))
+  }
+
+  /**
+   * The public keys of everybody in the group, as joiners need them.
+   *
+   * @throws {@link CoterieError} `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async ratchetTree(options?: AbortOptions): Promise<Uint8Array> {
+    return this.#call(options, (cancellation) => this.#native.ratchetTree(cancellation))
+  }
+
+  /**
    * A value that all members of this epoch share and nobody else can know: equal values prove equal views.
    *
    * @throws {@link CoterieError} `MLS_REMOVED`, `HANDLE_CLOSED`.
@@ -174,22 +280,17 @@ export class Group implements Disposable, AsyncDisposable {
    * Commits `changes` and every proposal that waits. The group moves on when the commit is merged, not before.
    *
    * @throws {@link CoterieError} `MLS_COMMIT_PENDING`, `MLS_NOTHING_TO_COMMIT`, `MLS_INVALID_KEY_PACKAGE`, `MLS_MALFORMED`,
-   * `MLS_ALREADY_MEMBER`, `MLS_MEMBER_NOT_FOUND`, `MLS_CANNOT_REMOVE_SELF`, `MLS_TOO_LARGE`, `MLS_REMOVED`,
-   * `HANDLE_CLOSED`.
+   * `MLS_ALREADY_MEMBER`, `MLS_MEMBER_NOT_FOUND`, `MLS_CANNOT_REMOVE_SELF`, `MLS_PSK_NOT_FOUND`, `MLS_INVALID_PROPOSAL`,
+   * `MLS_TOO_LARGE`, `MLS_REMOVED`, `HANDLE_CLOSED`.
    */
   async commit(changes: Changes = {}, options?: AbortOptions): Promise<Committed> {
-    const { add = [], remove = [], update } = check.options(changes, 'changes')
-    const wanted = {
-      add: check.bytesList(add, 'add'),
-      remove: check.list(remove, 'remove', check.u32),
-      update: update === true,
-    }
-    const { commit, welcome, summary } = await this.#judged(
+    const wanted = toNativeChanges(changes)
+    const { commit, welcome, ratchetTree, summary } = await this.#judged(
       options,
       () => this.#invited(wanted.add, options),
       (cancellation) => this.#native.commit(wanted, this.#now(), cancellation),
     )
-    return { commit, welcome, summary: toCommitSummary(summary) }
+    return { commit, welcome, ratchetTree, summary: toCommitSummary(summary) }
   }
 
   /**
@@ -209,7 +310,7 @@ export class Group implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Proposes to remove a member; {@link Group.ownLeaf}, to leave.
+   * Proposes to remove a member. To leave oneself, {@link Group.proposeLeave} is better.
    *
    * @throws {@link CoterieError} `MLS_MEMBER_NOT_FOUND`, `MLS_COMMIT_PENDING`, `MLS_TOO_LARGE`, `MLS_REMOVED`, `HANDLE_CLOSED`.
    */
@@ -225,6 +326,43 @@ export class Group implements Disposable, AsyncDisposable {
    */
   async proposeUpdate(options?: AbortOptions): Promise<Uint8Array> {
     return this.#call(options, (cancellation) => this.#native.proposeUpdate(cancellation))
+  }
+
+  /**
+   * Proposes to leave; another member's commit makes it happen.
+   *
+   * Where handshakes are public and all members know SelfRemove it is one of those, which even somebody who joins from
+   * outside may commit; elsewhere it is a proposal to remove oneself.
+   *
+   * @throws {@link CoterieError} `MLS_COMMIT_PENDING`, `MLS_TOO_LARGE`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async proposeLeave(options?: AbortOptions): Promise<Uint8Array> {
+    return this.#call(options, (cancellation) => this.#native.proposeLeave(cancellation))
+  }
+
+  /**
+   * Proposes to mix a pre-shared key into the next epoch. Whoever commits it must hold the key too.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_COMMIT_PENDING`, `MLS_TOO_LARGE`, `MLS_REMOVED`,
+   * `HANDLE_CLOSED`.
+   */
+  async proposePsk(id: PskId, options?: AbortOptions): Promise<Uint8Array> {
+    const name = toNativePskId(id, 'id')
+    return this.#call(options, (cancellation) => this.#native.proposePsk(name, cancellation))
+  }
+
+  /**
+   * Proposes what the group's extensions shall be, all of them.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_MALFORMED`, `MLS_INVALID_PROPOSAL`, `MLS_COMMIT_PENDING`,
+   * `MLS_TOO_LARGE`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async proposeExtensions(
+    extensions: readonly GroupExtension[],
+    options?: AbortOptions,
+  ): Promise<Uint8Array> {
+    const list = toNativeExtensions(extensions)
+    return this.#call(options, (cancellation) => this.#native.proposeExtensions(list, cancellation))
   }
 
   /**
@@ -360,7 +498,10 @@ export class Group implements Disposable, AsyncDisposable {
    *
    * Nothing is dropped: while a subscriber has too much waiting, calls that would add to it are refused with
    * `FEED_FULL` before they change anything. Ends when the group is closed; rejects with the signal's reason when
-   * aborted. Waiting for events does not keep the process alive.
+   * aborted.
+   *
+   * Waiting for events does not keep the process alive: where nothing else does, such as a socket or a timer, Node ends
+   * a process whose main module still awaits the next event, with exit code 13.
    *
    * @example
    * ```ts
@@ -461,6 +602,24 @@ export class Group implements Disposable, AsyncDisposable {
 
   #now(): number {
     return check.time(this.#clock)
+  }
+}
+
+function treeIsBeside(tree: unknown): boolean {
+  return check.oneOf(tree ?? 'inside', TREE_PLACEMENTS, 'tree') === 'beside'
+}
+
+function toNativeChanges(changes: Changes): NativeChanges {
+  const { add, remove, update, psks, extensions, identity, certificate, tree } = check.options(changes, 'changes')
+  return {
+    add: check.bytesList(add ?? [], 'add'),
+    remove: check.list(remove ?? [], 'remove', check.u32),
+    update: update === true,
+    psks: toNativePskIds(psks),
+    treeBeside: treeIsBeside(tree),
+    ...(extensions === undefined ? {} : { extensions: toNativeExtensions(extensions) }),
+    ...(certificate === undefined ? {} : { certificate: toNativeCertified(certificate) }),
+    ...(identity === undefined ? {} : { identity: check.bytesOrText(identity, 'identity') }),
   }
 }
 

@@ -9,17 +9,19 @@
 export type { AbortOptions } from '../internal/abort.js'
 export { CoterieError } from '../errors.js'
 export type { ErrorCode } from '../error-codes.js'
+export type { Certified } from './certified.js'
 export { MemoryChannel } from './channel.js'
 export type { Delivery, GroupChannel, MemoryChannelOptions } from './channel.js'
 export { Device } from './device.js'
 export type {
   Authentication,
-  Certified,
   CreateGroupOptions,
   DeviceOptions,
   JoinOptions,
   KeyPackageInfo,
   KeyPackageOptions,
+  KeyPackageStock,
+  KeyPackageStockOptions,
   OpenDeviceOptions,
   RekeyOptions,
   StoreKey,
@@ -39,10 +41,27 @@ export type {
   Received,
   Sender,
 } from './events.js'
+export type {
+  ExternalSender,
+  ExternalSenders,
+  GroupExtension,
+  OtherExtension,
+  RequiredCapabilities,
+} from './extensions.js'
+export { ExternalSigner, readGroupInfo, readMessageHead } from './external.js'
+export type {
+  ExternalSignerOptions,
+  GroupInfoSummary,
+  JoinedExternally,
+  JoinExternalOptions,
+  MessageHead,
+  ProposeSelfOptions,
+} from './external.js'
 export { Group } from './group.js'
-export type { Changes, Committed, EncryptOptions } from './group.js'
+export type { Changes, Committed, EncryptOptions, Framing, GroupInfoOptions, TreePlacement } from './group.js'
+export type { PskId } from './psks.js'
 export { GroupSession } from './session.js'
-export type { ConnectOptions, Invitation, RefusedEvent, SessionEvent } from './session.js'
+export type { Accepted, ConnectOptions, Entrance, Invitation, RefusedEvent, SessionEvent } from './session.js'
 export { CIPHER_SUITES } from './suites.js'
 export type { CipherSuite } from './suites.js'
 export type { Candidate, Policy, Verdict } from './policy.js'

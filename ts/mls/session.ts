@@ -5,7 +5,10 @@ import { Queue, Reader } from '../internal/queue.js'
 import type { Delivery, GroupChannel } from './channel.js'
 import { Device, type JoinOptions } from './device.js'
 import type { CommitSummary, EpochChangedEvent, Member, MessageEvent, ProposalEvent } from './events.js'
-import { Group, type Changes, type EncryptOptions } from './group.js'
+import type { GroupExtension } from './extensions.js'
+import { readGroupInfo, readMessageHead, type JoinExternalOptions } from './external.js'
+import { Group, type Changes, type EncryptOptions, type GroupInfoOptions } from './group.js'
+import type { PskId } from './psks.js'
 
 /** A message of the channel was refused and changed nothing. */
 export interface RefusedEvent {
@@ -23,7 +26,27 @@ export type SessionEvent = MessageEvent | ProposalEvent | EpochChangedEvent | Re
 export interface Invitation {
   /** Opens the group for the holders of the key packages that were used. */
   readonly welcome: Uint8Array
+  /** The group's tree, where it does not travel inside the Welcome. */
+  readonly ratchetTree?: Uint8Array | undefined
   /** Where in the channel their reading begins. */
+  readonly position: bigint
+}
+
+/** A commit that was accepted. */
+export interface Accepted {
+  /** What it did. */
+  readonly summary: CommitSummary
+  /** For those it added, if it added any. */
+  readonly invitation: Invitation | undefined
+}
+
+/** What somebody outside needs to come in by a commit of its own. It is of no use after the next commit. */
+export interface Entrance {
+  /** What the group is, signed by a member. */
+  readonly groupInfo: Uint8Array
+  /** The group's tree, where it does not travel inside the GroupInfo. */
+  readonly ratchetTree?: Uint8Array | undefined
+  /** Where in the channel a commit would stand that comes first. */
   readonly position: bigint
 }
 
@@ -43,6 +66,25 @@ const MAX_WAITING_EVENTS = 1_024
 
 /** Refusals that are part of everyday life: duplicates, and commits that came second. */
 const HARMLESS = new Set(['MLS_ALREADY_PROCESSED', 'MLS_WRONG_EPOCH'])
+
+function superseded(): CoterieError {
+  return new CoterieError('COMMIT_SUPERSEDED', 'another commit came first')
+}
+
+/** Whether the channel delivers a commit for `epoch` of `group` between two places. */
+async function hasCommit(
+  channel: GroupChannel,
+  { group, epoch, from, to }: { group: Group; epoch: bigint; from: bigint; to: bigint },
+): Promise<boolean> {
+  if (from >= to) return false
+  for await (const { position, message } of channel.read(from)) {
+    if (position >= to) return false
+    const head = await readMessageHead(message).catch(() => undefined)
+    const same = head?.content === 'commit' && head.epoch === epoch
+    if (same && Buffer.compare(head.groupId, group.id) === 0) return true
+  }
+  throw new CoterieError('CHANNEL_CLOSED', 'the channel ended before the commit came back')
+}
 
 /**
  * A group connected to the channel that delivers its messages.
@@ -66,6 +108,8 @@ export class GroupSession implements AsyncDisposable {
   readonly #channel: GroupChannel
   readonly #deliveries: AsyncIterableIterator<Delivery, undefined>
   readonly #subscribers = new Set<Queue<SessionEvent>>()
+  /** Where in the channel the next message stands that this member takes in. */
+  #position: bigint
   #waiting: Waiting | undefined
   #changes: Promise<unknown> = Promise.resolve()
   #closed = false
@@ -74,6 +118,7 @@ export class GroupSession implements AsyncDisposable {
   private constructor(group: Group, channel: GroupChannel, position: bigint) {
     this.group = group
     this.#channel = channel
+    this.#position = position
     this.#deliveries = channel.read(position)
     this.#pumping = this.#pump()
   }
@@ -105,14 +150,68 @@ export class GroupSession implements AsyncDisposable {
   ): Promise<GroupSession> {
     check.instance(device, Device.is, 'Device')
     check.having(channel, ['append', 'end', 'read'], 'channel')
-    const { welcome, position } = check.options(invitation, 'invitation')
-    const group = await device.join(welcome, options)
+    const { welcome, ratchetTree, position } = check.options(invitation, 'invitation')
+    const signal = check.signal(options)
+    const tree = check.options(options).ratchetTree ?? ratchetTree
+    const group = await device.join(welcome, { signal, ratchetTree: tree })
     try {
-      return await GroupSession.connect(group, channel, { position, signal: check.signal(options) })
+      return await GroupSession.connect(group, channel, { position, signal })
     } catch (error) {
       group.close()
       throw error
     }
+  }
+
+  /**
+   * Joins a group by a commit of this device's own and connects it: without an invitation, or again with `resync` where
+   * the device has lost track of the group.
+   *
+   * Rejects with `COMMIT_SUPERSEDED` if another commit came first: nothing of the group is here then, so ask a member for
+   * another entrance.
+   *
+   * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Device.joinExternal} and {@link GroupSession.connect}.
+   */
+  static async joinExternal(
+    device: Device,
+    entrance: Entrance,
+    channel: GroupChannel,
+    options?: JoinExternalOptions,
+  ): Promise<GroupSession> {
+    check.instance(device, Device.is, 'Device')
+    check.having(channel, ['append', 'end', 'read'], 'channel')
+    const { groupInfo, ratchetTree: besides, position } = check.options(entrance, 'entrance')
+    const from = check.u64(position, 'position')
+    const { ratchetTree = besides, resync, psks } = check.options(options)
+    const signal = check.signal(options)
+    const { epoch } = await readGroupInfo(groupInfo, { signal })
+    const { group, commit } = await device.joinExternal(groupInfo, {
+      signal,
+      ratchetTree,
+      resync: resync === true,
+      psks: psks ?? [],
+    })
+    try {
+      const place = await channel.append(commit, { signal })
+      // From here on the others may take this device for a member: nothing is given up for a signal any more.
+      if (await hasCommit(channel, { group, epoch, from, to: place })) throw superseded()
+      return await GroupSession.connect(group, channel, { position: place + 1n })
+    } catch (error) {
+      group.close()
+      await device.forgetGroup(group.id)
+      throw error
+    }
+  }
+
+  /**
+   * Commits `changes` and the proposals that wait; once the commit has come back, the returned invitation is for those
+   * it added.
+   *
+   * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Group.commit}.
+   */
+  async commit(changes: Changes = {}, options?: AbortOptions): Promise<Accepted> {
+    const { summary, welcome, ratchetTree, position } = await this.#commit(changes, options)
+    if (welcome === undefined) return { summary, invitation: undefined }
+    return { summary, invitation: { welcome, ratchetTree, position: position + 1n } }
   }
 
   /**
@@ -122,9 +221,9 @@ export class GroupSession implements AsyncDisposable {
    * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Group.commit}.
    */
   async add(keyPackages: readonly Uint8Array[], options?: AbortOptions): Promise<Invitation> {
-    const { welcome, position } = await this.#commit({ add: keyPackages }, options)
-    if (welcome === undefined) throw new CoterieError('INVALID_ARGUMENT', 'keyPackages must not be empty')
-    return { welcome, position: position + 1n }
+    const { invitation } = await this.commit({ add: keyPackages }, options)
+    if (invitation === undefined) throw new CoterieError('INVALID_ARGUMENT', 'keyPackages must not be empty')
+    return invitation
   }
 
   /**
@@ -145,15 +244,6 @@ export class GroupSession implements AsyncDisposable {
     return (await this.#commit({ update: true }, options)).summary
   }
 
-  /**
-   * Commits the proposals that wait.
-   *
-   * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Group.commit}.
-   */
-  async commitProposals(options?: AbortOptions): Promise<CommitSummary> {
-    return (await this.#commit({}, options)).summary
-  }
-
   /** Proposes new keys for this member's own leaf; another member's commit makes it happen. */
   async proposeUpdate(options?: AbortOptions): Promise<void> {
     await this.#propose(() => this.group.proposeUpdate(options), options)
@@ -169,9 +259,41 @@ export class GroupSession implements AsyncDisposable {
     await this.#propose(() => this.group.proposeRemove(leaf, options), options)
   }
 
-  /** Proposes that this member leaves; another member's commit makes it happen. */
+  /** Proposes to mix a pre-shared key into the next epoch. Whoever commits it must hold the key too. */
+  async proposePsk(id: PskId, options?: AbortOptions): Promise<void> {
+    await this.#propose(() => this.group.proposePsk(id, options), options)
+  }
+
+  /** Proposes what the group's extensions shall be, all of them. */
+  async proposeExtensions(extensions: readonly GroupExtension[], options?: AbortOptions): Promise<void> {
+    await this.#propose(() => this.group.proposeExtensions(extensions, options), options)
+  }
+
+  /**
+   * Proposes that this member leaves; another member's commit makes it happen, and the events end with it.
+   *
+   * @throws {@link CoterieError} As {@link Group.proposeLeave}; `CHANNEL_CLOSED`.
+   */
   async leave(options?: AbortOptions): Promise<void> {
-    await this.proposeRemove(this.group.ownLeaf, options)
+    await this.#propose(() => this.group.proposeLeave(options), options)
+  }
+
+  /**
+   * What somebody outside needs to come in by a commit of its own with {@link GroupSession.joinExternal}.
+   *
+   * @throws {@link CoterieError} As {@link Group.groupInfo}.
+   */
+  async entrance(options?: GroupInfoOptions): Promise<Entrance> {
+    this.#checkOpen()
+    const { tree = 'inside' } = check.options(options)
+    const signal = check.signal(options)
+    const position = this.#position
+    // Both are asked for at once, so that no commit comes between them.
+    const [groupInfo, ratchetTree] = await Promise.all([
+      this.group.groupInfo({ tree, signal }),
+      tree === 'beside' ? this.group.ratchetTree({ signal }) : undefined,
+    ])
+    return { groupInfo, ratchetTree, position }
   }
 
   /**
@@ -223,7 +345,7 @@ export class GroupSession implements AsyncDisposable {
     const committed = this.#changes.then(async () => {
       signal?.throwIfAborted()
       this.#checkOpen()
-      const { commit, welcome } = await this.group.commit(changes, options)
+      const { commit, welcome, ratchetTree } = await this.group.commit(changes, options)
       // Whoever closed meanwhile found nobody waiting to be told.
       this.#checkOpen()
       const accepted = new Promise<{ summary: CommitSummary; position: bigint }>((resolve, reject) => {
@@ -238,7 +360,7 @@ export class GroupSession implements AsyncDisposable {
         await this.group.discardPending()
         throw error
       }
-      return { welcome, ...(await accepted) }
+      return { welcome, ratchetTree, ...(await accepted) }
     })
     this.#changes = committed.catch(() => undefined)
     return committed
@@ -255,6 +377,7 @@ export class GroupSession implements AsyncDisposable {
         for (const subscriber of this.#subscribers) await subscriber.room()
         if (this.#closed) return
         const event = await this.#takeIn(delivery)
+        this.#position = delivery.position + 1n
         if (event === undefined) continue
         for (const subscriber of this.#subscribers) subscriber.put(event)
         if (!this.group.isMember) return
@@ -295,7 +418,7 @@ export class GroupSession implements AsyncDisposable {
     if (waiting === undefined || !(summary.own || supersededOwn)) return
     this.#waiting = undefined
     if (summary.own) waiting.resolve({ summary, position })
-    else waiting.reject(new CoterieError('COMMIT_SUPERSEDED', 'another commit came first'))
+    else waiting.reject(superseded())
   }
 
   #end(): void {

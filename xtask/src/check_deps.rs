@@ -20,6 +20,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     broken.extend(versions::broken(&metadata));
     broken.extend(versions::reaching_a_target(root)?);
     broken.extend(sources::broken(root)?);
+    broken.extend(sources::reading_a_clock(root)?);
     if broken.is_empty() {
         let (ours, all) = (metadata.members().count(), metadata.packages().count());
         println!("check-deps: {ours} crates of ours and {all} in the lock file keep the rules");

@@ -1,10 +1,11 @@
 //! Chores of the workspace: what a shell script would do. A bare `cargo xtask` lists them.
 
 mod check_deps;
+mod durability;
 mod generate;
-mod kill;
 mod mls_interop;
 mod vectors;
+mod vendor;
 
 use std::path::Path;
 
@@ -37,8 +38,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
-    /// Kills programs at random moments and at chosen writes, and checks what they leave
-    Kill(kill::Arguments),
+    #[command(flatten)]
+    Durability(durability::Chore),
     /// Serves the MLS working group's test interface on a port of the loopback interface
     MlsInterop {
         /// The port; 0 takes a free one, which is printed
@@ -50,6 +51,12 @@ enum Chore {
         /// The folder
         folder: std::path::PathBuf,
     },
+    /// Makes vendor/openmls from the published crate and vendor/openmls.patch
+    Vendor {
+        /// Writes nothing; a difference is an error
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -59,8 +66,9 @@ fn main() -> anyhow::Result<()> {
         Chore::CheckDeps => check_deps::run(root),
         Chore::Differential { start, count } => mls_interop::differential(root, start, count),
         Chore::Generate { check } => generate::run(root, check),
-        Chore::Kill(arguments) => kill::run(root, &arguments),
+        Chore::Durability(chore) => durability::run(root, &chore),
         Chore::MlsInterop { port } => mls_interop::serve(root, port),
         Chore::Vectors { folder } => vectors::run(root, &folder),
+        Chore::Vendor { check } => vendor::run(root, check),
     }
 }

@@ -79,9 +79,11 @@ fn group(options: Options, samples: &mut Samples) -> Result<()> {
             })?;
             samples.time("processUpdate", 1, || receive(reader, &commit))?;
         }
-        let newcomer = [key_package(&client(&format!("newcomer-{index}"))?)?];
-        let (commit, _) = samples.time("add", 1, || add(&mut group, &newcomer))?;
-        samples.time("processAdd", 1, || receive(reader, &commit))?;
+        for added in 0..options.adds {
+            let newcomer = [key_package(&client(&format!("newcomer-{index}-{added}"))?)?];
+            let (commit, _) = samples.time("add", 1, || add(&mut group, &newcomer))?;
+            samples.time("processAdd", 1, || receive(reader, &commit))?;
+        }
         if index == 0 {
             exchange(options, samples, &mut group, reader)?;
         }

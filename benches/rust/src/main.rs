@@ -1,5 +1,6 @@
 //! Measurements from Rust. `coterie-benches SCENARIO JSON` prints JSON; see ../README.md.
 
+mod crowd;
 mod gateway;
 mod options;
 mod ours;
@@ -13,13 +14,14 @@ use serde_json::Value;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let scenario = arguments.next().context("a scenario: ours, openmls or gateway")?;
+    let scenario = arguments.next().context("a scenario: ours, openmls, gateway or crowd")?;
     let run = match scenario.as_str() {
         "ours" => ours::group,
         "openmls" => stock::group,
-        "gateway" => {
+        "gateway" | "crowd" => {
             let request: Value = serde_json::from_reader(std::io::stdin())?;
-            println!("{}", gateway::answer(&request)?);
+            let answer = if scenario == "crowd" { crowd::answer } else { gateway::answer };
+            println!("{}", answer(&request)?);
             return Ok(());
         }
         _ => bail!("no scenario {scenario}"),

@@ -11,6 +11,10 @@ pub struct Options {
     pub groups: usize,
     /// Joins timed in each group.
     pub joins: usize,
+    /// Whether every member has updated its path; else parents are blank.
+    pub warm: bool,
+    /// Members added one by one, timed, in each group.
+    pub adds: usize,
     /// Updates of the founder timed in each group.
     pub updates: usize,
     /// Key packages timed, and groups of one.
@@ -30,6 +34,8 @@ impl Options {
             size: number("size", 2) as usize,
             groups: number("groups", 1) as usize,
             joins: number("joins", 1) as usize,
+            warm: json.get("warm").and_then(Value::as_bool).unwrap_or(false),
+            adds: number("adds", 1) as usize,
             updates: number("updates", 0) as usize,
             singles: number("singles", 0) as u32,
             messages: number("messages", 0) as u32,
@@ -42,6 +48,7 @@ impl Options {
     pub fn warm_up(self) -> Self {
         Self {
             size: self.size.min(10),
+            joins: self.joins.min(6),
             groups: self.groups.min(2),
             singles: self.singles.min(50),
             messages: self.messages.min(1_000),

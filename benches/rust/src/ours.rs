@@ -11,7 +11,7 @@ use coterie_types::Timestamp;
 use crate::options::Options;
 use crate::samples::Samples;
 
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(since.as_millis() as u64)
 }
@@ -64,13 +64,15 @@ pub fn group(options: Options, samples: &mut Samples) -> Result<()> {
             })?;
             samples.time("processUpdate", 1, || reader.receive(&committed.commit, now()))?;
         }
-        let newcomer = [key_package(&device(&format!("newcomer-{index}"))?)?];
-        let committed = samples.time("add", 1, || -> Result<_> {
-            let committed = group.commit(Changes { add: &newcomer, ..Default::default() }, now())?;
-            group.merge_pending()?;
-            Ok(committed)
-        })?;
-        samples.time("processAdd", 1, || reader.receive(&committed.commit, now()))?;
+        for added in 0..options.adds {
+            let newcomer = [key_package(&device(&format!("newcomer-{index}-{added}"))?)?];
+            let committed = samples.time("add", 1, || -> Result<_> {
+                let committed = group.commit(Changes { add: &newcomer, ..Default::default() }, now())?;
+                group.merge_pending()?;
+                Ok(committed)
+            })?;
+            samples.time("processAdd", 1, || reader.receive(&committed.commit, now()))?;
+        }
         ensure!(group.epoch_authenticator()? == reader.epoch_authenticator()?, "members disagree");
         if index == 0 {
             exchange(options, samples, &mut group, reader)?;

@@ -6,6 +6,7 @@ use openmls::prelude::*;
 use openmls_basic_credential::SignatureKeyPair;
 use openmls_rust_crypto::OpenMlsRustCrypto;
 
+use crate::crowd;
 use crate::options::Options;
 use crate::samples::Samples;
 
@@ -123,25 +124,45 @@ pub fn group(options: Options, samples: &mut Samples) -> Result<()> {
         }
     }
     for index in 0..options.groups {
-        let packages = members.iter().map(Client::key_package).collect::<Result<Vec<_>>>()?;
-        let (mut group, welcome) = samples.time("create", 1, || -> Result<_> {
-            let mut group = founder.create()?;
-            let (_, welcome) = founder.add(&mut group, &packages)?;
-            Ok((group, welcome))
-        })?;
+        let (made, welcome) = match options.warm {
+            false => {
+                let packages = members.iter().map(Client::key_package).collect::<Result<Vec<_>>>()?;
+                let (group, welcome) = samples.time("create", 1, || -> Result<_> {
+                    let mut group = founder.create()?;
+                    let (_, welcome) = founder.add(&mut group, &packages)?;
+                    Ok((group, welcome))
+                })?;
+                (Some(group), welcome)
+            }
+            true => {
+                let measured = members.iter().take(options.joins).chain([&founder]);
+                let packages = measured.map(Client::key_package).collect::<Result<Vec<_>>>()?;
+                (None, crowd::welcomes(options.size, true, &[packages])?.pop().context("a Welcome")?)
+            }
+        };
         let mut joined = Vec::new();
         for member in members.iter().take(options.joins) {
             joined.push(samples.time("join", 1, || member.join(&welcome))?);
         }
         let reads = members.first().context("a member")?;
         let reader = joined.first_mut().context("a joiner")?;
+        let mut group = match made {
+            Some(group) => group,
+            None => founder.join(&welcome)?,
+        };
+        if options.warm {
+            reads.receive(reader, &founder.update(&mut group)?)?;
+            founder.receive(&mut group, &reads.update(reader)?)?;
+        }
         for _ in 0..options.updates {
             let commit = samples.time("update", 1, || founder.update(&mut group))?;
             samples.time("processUpdate", 1, || reads.receive(reader, &commit))?;
         }
-        let newcomer = [client(&format!("newcomer-{index}"))?.key_package()?];
-        let (commit, _) = samples.time("add", 1, || founder.add(&mut group, &newcomer))?;
-        samples.time("processAdd", 1, || reads.receive(reader, &commit))?;
+        for added in 0..options.adds {
+            let newcomer = [client(&format!("newcomer-{index}-{added}"))?.key_package()?];
+            let (commit, _) = samples.time("add", 1, || founder.add(&mut group, &newcomer))?;
+            samples.time("processAdd", 1, || reads.receive(reader, &commit))?;
+        }
         let agreed = group.epoch_authenticator().as_slice() == reader.epoch_authenticator().as_slice();
         ensure!(agreed, "members disagree");
         if index == 0 {

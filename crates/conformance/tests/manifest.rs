@@ -8,22 +8,6 @@ use coterie_conformance::{count, run};
 use coterie_testkit::vectors;
 use serde_json::Value;
 
-/// Families of which openmls 0.9.2 refuses valid cases: it never finds a GREASE extension of a leaf among that leaf's
-/// capabilities (openmls issue 2156, mended there after 0.9.2), and the peers that were recorded here all send one.
-/// With that mended, 33 cases stay: key packages with an extension that their leaf does not list, which are invalid,
-/// and pre-shared keys and re-initialisations proposed by external senders, which openmls does not take.
-const REFUSED_BY_OPENMLS: &[(&str, usize)] = &[
-    ("mls/interop-passive/application", 9),
-    ("mls/interop-passive/branch", 48),
-    ("mls/interop-passive/commit", 66),
-    ("mls/interop-passive/external_join", 9),
-    ("mls/interop-passive/external_proposals", 42),
-    ("mls/interop-passive/reinit", 72),
-    ("mls/interop-passive/welcome_join", 12),
-];
-
-const GREASE: &str = "Extensions are not acceptable";
-
 /// The manifest's own counts; none where the folder is missing, which `folder` says loudly.
 fn manifest() -> Option<(PathBuf, BTreeMap<String, usize>)> {
     let folder = vectors::folder()?;
@@ -45,7 +29,7 @@ fn every_file_has_as_many_cases_as_its_manifest_says() {
 }
 
 #[test]
-fn every_case_is_run_and_passes_but_for_those_with_a_reason() {
+fn every_case_is_counted_and_every_one_that_is_run_passes() {
     let Some((folder, announced)) = manifest() else { return };
     let report = run(&folder).unwrap();
     println!("{report}");
@@ -53,14 +37,7 @@ fn every_case_is_run_and_passes_but_for_those_with_a_reason() {
         if let Some(cases) = announced.get(family) {
             assert_eq!(outcome.total(), *cases, "{family}");
         }
-        let known =
-            REFUSED_BY_OPENMLS.iter().find(|(name, _)| *name == family).map_or(0, |(_, cases)| *cases);
-        assert_eq!(outcome.failures.len(), known, "{family}: {:#?}", outcome.failures);
-        assert!(
-            outcome.failures.iter().all(|why| why.contains(GREASE)),
-            "{family} fails for another reason than the known one: {:#?}",
-            outcome.failures
-        );
+        assert!(outcome.failures.is_empty(), "{family}: {:#?}", outcome.failures);
     }
 }
 

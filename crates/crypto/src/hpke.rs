@@ -9,9 +9,12 @@
 mod backend;
 mod post_quantum;
 mod randomness;
+mod shared_info;
 #[cfg(feature = "vectors")]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test support: a broken vector may panic")]
 pub(crate) mod vectors;
+
+pub use shared_info::with_shared_info;
 
 use hpke_rs::{Hpke, HpkeError, HpkePrivateKey, HpkePublicKey, Mode};
 use hpke_rs_crypto::types as ids;

@@ -10,7 +10,7 @@ use coterie_types::{GroupId, Timestamp};
 use openmls::prelude::tls_codec::DeserializeBytes;
 use openmls::prelude::{
     Credential, CredentialWithKey, KeyPackage, LeafNodeIndex, Lifetime, MIXED_CIPHERTEXT_WIRE_FORMAT_POLICY,
-    MlsGroup, MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, ProcessedWelcome, RatchetTreeIn,
+    MlsGroup, MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, ProcessedWelcome,
     SenderRatchetConfiguration, StagedWelcome, Welcome, WireFormatPolicy,
 };
 use openmls_traits::OpenMlsProvider;
@@ -25,10 +25,12 @@ use crate::external;
 use crate::group::Group;
 use crate::key_package::{self, KeyPackageInfo, KeyPackageOptions};
 use crate::limits::{
-    GROUP_ID_LENGTH, MAX_FORWARD_DISTANCE, MAX_IDENTITY_LENGTH, MAX_MEMBERS, MAX_MESSAGE_LENGTH,
-    MAX_PAST_EPOCHS, OUT_OF_ORDER_TOLERANCE, QUICK_KEY_PACKAGES, QUICK_WELCOME_LENGTH, RESUMPTION_SECRETS,
+    GROUP_ID_LENGTH, MAX_FORWARD_DISTANCE, MAX_IDENTITY_LENGTH, MAX_KEY_PACKAGES_PER_CALL, MAX_MEMBERS,
+    MAX_MESSAGE_LENGTH, MAX_PAST_EPOCHS, OUT_OF_ORDER_TOLERANCE, QUICK_KEY_PACKAGES, QUICK_WELCOME_LENGTH,
+    RESUMPTION_SECRETS,
 };
 use crate::provider::{EngineCrypto, Provider, Signer};
+use crate::restored;
 use crate::rows::Rows;
 use crate::suite::Suite;
 
@@ -84,7 +86,7 @@ pub(crate) struct Shared {
     authentication: Authentication,
     ed25519: Arc<Signer>,
     p256: Arc<Signer>,
-    crypto: EngineCrypto,
+    crypto: Arc<EngineCrypto>,
     store: Arc<dyn Store>,
 }
 
@@ -193,6 +195,7 @@ impl Device {
         if let Some((chain, _)) = &parts.certified {
             storage.put_row(Space::Device, CERTIFICATES_ROW, &chain.certificates())?;
         }
+        restored::mark_device(&*store, storage)?;
         provider.commit()?;
         Ok(Self::with(parts, crypto, store))
     }
@@ -214,7 +217,8 @@ impl Device {
                 Ok::<_, MlsError>((chain, algorithm))
             })
             .transpose()?;
-        drop(provider);
+        restored::forget_what_may_be_used(&*store, storage)?;
+        provider.commit()?;
         let suite =
             Suite::from_name(&row.suite).map_err(|_| MlsError::Unsupported("the device's cipher suite"))?;
         let ed25519 = SigningKey::from_private_bytes(SignatureAlgorithm::Ed25519, &row.ed25519)?;
@@ -260,7 +264,7 @@ impl Device {
     fn with(parts: Parts, crypto: EngineCrypto, store: Arc<dyn Store>) -> Self {
         let Parts { identity, suite, ed25519, p256, certified } = parts;
         let (ed25519, p256) = (Arc::new(Signer::new(ed25519)), Arc::new(Signer::new(p256)));
-        let authentication = Authentication::default();
+        let (authentication, crypto) = (Authentication::default(), Arc::new(crypto));
         Self {
             shared: Arc::new(Shared {
                 identity,
@@ -286,13 +290,19 @@ impl Device {
     /// Makes `count` key packages in one step.
     ///
     /// # Errors
-    /// As [`Self::key_package`].
+    /// As [`Self::key_package`], and when they are more than [`MAX_KEY_PACKAGES_PER_CALL`].
     pub fn key_packages(
         &self,
         count: usize,
         options: KeyPackageOptions,
         now: Timestamp,
     ) -> Result<Vec<Vec<u8>>, MlsError> {
+        if count > MAX_KEY_PACKAGES_PER_CALL {
+            return Err(MlsError::TooLarge {
+                what: "the number of key packages",
+                limit: MAX_KEY_PACKAGES_PER_CALL,
+            });
+        }
         let shared = &*self.shared;
         let suite = options.suite.unwrap_or(shared.suite);
         let credential = shared.credential_at(suite, now)?;
@@ -413,10 +423,32 @@ impl Device {
         now: Timestamp,
         beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Group, MlsError> {
-        let (welcome, tree) = decode_welcome(welcome, ratchet_tree)?;
-        let provider = self.shared.provider();
-        match join(&self.shared, welcome, tree, &provider, now) {
-            Ok((group, _)) => Group::begin_with(Arc::clone(&self.shared), group, provider, beside),
+        check_welcome(welcome, ratchet_tree)?;
+        let crypto = self.shared.crypto.noting_signatures();
+        let provider = Provider::new(&crypto, &*self.shared.store);
+        let joined = join(welcome, ratchet_tree, &provider);
+        if crypto.has_noted() && (joined.is_err() || !crypto.verify_noted()) {
+            // Once more, one by one: openmls says what is wrong first.
+            let provider = self.shared.provider();
+            let joined = join(welcome, ratchet_tree, &provider);
+            return self.begin_joined(joined, provider, now, beside);
+        }
+        self.begin_joined(joined, provider, now, beside)
+    }
+
+    fn begin_joined(
+        &self,
+        joined: Result<MlsGroup, MlsError>,
+        provider: Provider<'_>,
+        now: Timestamp,
+        beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<Group, MlsError> {
+        let judged = joined.and_then(|group| {
+            self.shared.judge_present(group.members(), group.own_leaf_index(), group.group_id(), now)?;
+            Ok(group)
+        });
+        match judged {
+            Ok(group) => Group::begin_with(Arc::clone(&self.shared), group, provider, beside),
             Err(error) => Err(provider.explain(error)),
         }
     }
@@ -432,10 +464,10 @@ impl Device {
         ratchet_tree: Option<&[u8]>,
         now: Timestamp,
     ) -> Result<Vec<Candidate>, MlsError> {
-        let (welcome, tree) = decode_welcome(welcome, ratchet_tree)?;
+        check_welcome(welcome, ratchet_tree)?;
         let provider = self.shared.provider();
-        let joined = join(&self.shared, welcome, tree, &provider, now);
-        joined.map(|(_, candidates)| candidates).map_err(|error| provider.explain(error))
+        let group = join(welcome, ratchet_tree, &provider).map_err(|error| provider.explain(error))?;
+        self.shared.judge_present(group.members(), group.own_leaf_index(), group.group_id(), now)
     }
 
     /// Loads a group that this device is in; none where it is not.
@@ -478,6 +510,10 @@ impl Shared {
 
     pub(crate) fn crypto(&self) -> &EngineCrypto {
         &self.crypto
+    }
+
+    pub(crate) fn restorations(&self) -> u64 {
+        self.store.restorations()
     }
 
     pub(crate) fn is_volatile(&self) -> bool {
@@ -569,30 +605,9 @@ impl Shared {
     }
 }
 
-fn decode_welcome(
-    welcome: &[u8],
-    ratchet_tree: Option<&[u8]>,
-) -> Result<(Welcome, Option<RatchetTreeIn>), MlsError> {
-    let length = welcome.len().max(ratchet_tree.map_or(0, <[u8]>::len));
-    if length > MAX_MESSAGE_LENGTH {
-        return Err(MlsError::TooLarge { what: "a Welcome", limit: MAX_MESSAGE_LENGTH });
-    }
-    let message =
-        MlsMessageIn::tls_deserialize_exact_bytes(welcome).map_err(|_| MlsError::Malformed("a Welcome"))?;
-    let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
-        return Err(MlsError::Malformed("a Welcome"));
-    };
-    let tree = ratchet_tree.map(external::decode_tree).transpose()?;
-    Ok((welcome, tree))
-}
-
-fn join(
-    shared: &Shared,
-    welcome: Welcome,
-    tree: Option<RatchetTreeIn>,
-    provider: &Provider<'_>,
-    now: Timestamp,
-) -> Result<(MlsGroup, Vec<Candidate>), MlsError> {
+fn join(welcome: &[u8], tree: Option<&[u8]>, provider: &Provider<'_>) -> Result<MlsGroup, MlsError> {
+    let welcome = decode_welcome(welcome)?;
+    let tree = tree.map(external::decode_tree).transpose()?;
     let processed = ProcessedWelcome::new_from_welcome(provider, &join_config(), welcome)?;
     // A member whose leaf has outlived its lifetime must not lock joiners out; the roster shows it instead.
     let mut builder = openmls::group::JoinBuilder::new(provider, processed).skip_lifetime_validation();
@@ -603,9 +618,24 @@ fn join(
     if staged.members().count() > MAX_MEMBERS {
         return Err(MlsError::TooLarge { what: "the group", limit: MAX_MEMBERS });
     }
-    let group_id = staged.group_context().group_id().clone();
-    let present = shared.judge_present(staged.members(), staged.own_leaf_index(), &group_id, now)?;
-    Ok((staged.into_group(provider)?, present))
+    Ok(staged.into_group(provider)?)
+}
+
+fn check_welcome(welcome: &[u8], ratchet_tree: Option<&[u8]>) -> Result<(), MlsError> {
+    let length = welcome.len().max(ratchet_tree.map_or(0, <[u8]>::len));
+    if length > MAX_MESSAGE_LENGTH {
+        return Err(MlsError::TooLarge { what: "a Welcome", limit: MAX_MESSAGE_LENGTH });
+    }
+    Ok(())
+}
+
+fn decode_welcome(bytes: &[u8]) -> Result<Welcome, MlsError> {
+    let message =
+        MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(|_| MlsError::Malformed("a Welcome"))?;
+    match message.extract() {
+        MlsMessageBodyIn::Welcome(welcome) => Ok(welcome),
+        _ => Err(MlsError::Malformed("a Welcome")),
+    }
 }
 
 pub(crate) fn check_identity(identity: &[u8]) -> Result<(), MlsError> {

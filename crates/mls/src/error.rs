@@ -111,6 +111,9 @@ pub enum MlsError {
     /// The application's policy refused somebody, for the reason that it gives.
     #[error("refused by policy: {0}")]
     RefusedByPolicy(String),
+    /// The store is older than it once was; what this member would send now could repeat a key.
+    #[error("the group comes from a store that was put back to an earlier state")]
+    Restored,
     /// A subscriber of the group's events lags behind.
     #[error("a subscriber has not consumed the group's events")]
     FeedFull,
@@ -205,6 +208,7 @@ impl ErrorCode for MlsError {
             Self::PskNotFound => Code::MLS_PSK_NOT_FOUND,
             Self::InvalidCredential(error) => error.code(),
             Self::RefusedByPolicy(_) => Code::MLS_REFUSED_BY_POLICY,
+            Self::Restored => Code::MLS_RESTORED,
             Self::FeedFull => Code::FEED_FULL,
             Self::Store(error) => error.code(),
             Self::Entropy(error) => error.code(),

@@ -35,6 +35,17 @@ pub struct ExternalSenderInfo {
     pub signature_key: Vec<u8>,
 }
 
+/// What every member of a group must be able to follow, by the numbers of RFC 9420 section 17.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RequiredCapabilities {
+    /// Types of extensions.
+    pub extensions: Vec<u16>,
+    /// Types of proposals.
+    pub proposals: Vec<u16>,
+    /// Types of credentials.
+    pub credentials: Vec<u16>,
+}
+
 impl GroupExtension {
     /// What every member must be able to follow: extension, proposal and credential types.
     ///
@@ -80,6 +91,40 @@ impl GroupExtension {
             })
             .collect::<Result<_, _>>()?;
         Self::of(&Extension::ExternalSenders(senders))
+    }
+
+    /// What it requires of members; none where it is of another type or says it in another form than ours.
+    #[must_use]
+    pub fn as_required_capabilities(&self) -> Option<RequiredCapabilities> {
+        let Ok(Extension::RequiredCapabilities(required)) = self.decode() else { return None };
+        let required = RequiredCapabilities {
+            extensions: required.extension_types().iter().copied().map(u16::from).collect(),
+            proposals: required.proposal_types().iter().copied().map(u16::from).collect(),
+            credentials: required.credential_types().iter().copied().map(u16::from).collect(),
+        };
+        let RequiredCapabilities { extensions, proposals, credentials } = &required;
+        let same = Self::required_capabilities(extensions, proposals, credentials).ok()? == *self;
+        same.then_some(required)
+    }
+
+    /// Whom it lets propose from outside; none where it is of another type or names somebody by another credential
+    /// than a basic one.
+    #[must_use]
+    pub fn as_external_senders(&self) -> Option<Vec<ExternalSenderInfo>> {
+        let (list, []) = VLBytes::tls_deserialize_bytes(&self.data).ok()? else { return None };
+        let mut rest = list.as_slice();
+        let mut senders = Vec::new();
+        while !rest.is_empty() {
+            let (signature_key, after) = VLBytes::tls_deserialize_bytes(rest).ok()?;
+            let (_, after) = after.split_first_chunk::<2>()?;
+            let (identity, after) = VLBytes::tls_deserialize_bytes(after).ok()?;
+            let (identity, signature_key) = (identity.into(), signature_key.into());
+            senders.push(ExternalSenderInfo { identity, signature_key });
+            rest = after;
+        }
+        // Equal bytes prove the type and that every credential is a basic one.
+        let same = Self::external_senders(&senders).ok()? == *self;
+        same.then_some(senders)
     }
 
     fn of(extension: &Extension) -> Result<Self, MlsError> {
@@ -128,5 +173,27 @@ mod tests {
         let broken = GroupExtension { extension_type: 3, data: vec![0xff; 7] };
         assert!(matches!(decode(&[broken]), Err(MlsError::Malformed(_))));
         assert!(decode(&[unknown.clone(), unknown]).is_err(), "a type stands once");
+    }
+    #[test]
+    fn what_is_known_is_read_back_and_nothing_else() {
+        let required = GroupExtension::required_capabilities(&[PROFILE_EXTENSION], &[8], &[1]).unwrap();
+        let read = required.as_required_capabilities().unwrap();
+        assert_eq!(
+            (read.extensions, read.proposals, read.credentials),
+            (vec![PROFILE_EXTENSION], vec![8], vec![1])
+        );
+        assert_eq!(required.as_external_senders(), None);
+
+        let sender = ExternalSenderInfo { identity: b"admin".to_vec(), signature_key: vec![7; 32] };
+        let senders = GroupExtension::external_senders(&[sender.clone(), sender.clone()]).unwrap();
+        assert_eq!(senders.as_external_senders(), Some(vec![sender.clone(), sender]));
+        assert_eq!(senders.as_required_capabilities(), None);
+
+        let mut certificate = senders;
+        let credential_type = certificate.data.iter().position(|byte| *byte == 1).unwrap();
+        certificate.data[credential_type] = 2;
+        assert_eq!(certificate.as_external_senders(), None);
+        certificate.data.truncate(20);
+        assert_eq!(certificate.as_external_senders(), None);
     }
 }

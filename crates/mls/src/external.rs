@@ -14,6 +14,8 @@ use openmls::prelude::{
     MlsMessageBodyIn, MlsMessageIn, PreSharedKeyProposal, RatchetTreeIn, SenderExtensionIndex,
 };
 use openmls_traits::OpenMlsProvider;
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::device::{self, Device, Shared, join_config};
 use crate::error::MlsError;
@@ -207,8 +209,17 @@ pub(crate) fn suite_of(info: &VerifiableGroupInfo) -> Result<Suite, MlsError> {
 /// A group admits it by [`GroupExtension::external_senders`].
 pub struct ExternalSigner {
     identity: Vec<u8>,
+    suite: Suite,
     signer: Signer,
     crypto: EngineCrypto,
+}
+
+/// A signer as its owner keeps it.
+#[derive(Deserialize, Serialize, Zeroize, ZeroizeOnDrop)]
+struct SignerRow {
+    identity: Vec<u8>,
+    suite: String,
+    private: Vec<u8>,
 }
 
 impl ExternalSigner {
@@ -220,7 +231,48 @@ impl ExternalSigner {
         device::check_identity(identity)?;
         let crypto = EngineCrypto::new(entropy);
         let key = SigningKey::generate(suite.signature_algorithm(), crypto.entropy())?;
-        Ok(Self { identity: identity.to_vec(), signer: Signer::new(key), crypto })
+        Ok(Self { identity: identity.to_vec(), suite, signer: Signer::new(key), crypto })
+    }
+
+    /// Everything that makes it up, the private key included: it has no store of its own, so its owner keeps it.
+    ///
+    /// # Errors
+    /// When the key cannot be read.
+    pub fn export(&self) -> Result<Zeroizing<Vec<u8>>, MlsError> {
+        let row = SignerRow {
+            identity: self.identity.clone(),
+            suite: self.suite.name().to_owned(),
+            private: self.signer.key().private_bytes()?.into_bytes(),
+        };
+        Ok(Zeroizing::new(postcard::to_stdvec(&row).map_err(MlsError::internal)?))
+    }
+
+    /// The signer that was exported.
+    ///
+    /// # Errors
+    /// When the bytes are no signer of a suite that is known.
+    pub fn import(bytes: &[u8], entropy: Arc<dyn Entropy>) -> Result<Self, MlsError> {
+        let malformed = || MlsError::Malformed("an external signer");
+        let (row, []) = postcard::take_from_bytes::<SignerRow>(bytes).map_err(|_| malformed())? else {
+            return Err(malformed());
+        };
+        device::check_identity(&row.identity)?;
+        let suite =
+            Suite::from_name(&row.suite).map_err(|_| MlsError::Unsupported("the signer's cipher suite"))?;
+        let key = SigningKey::from_private_bytes(suite.signature_algorithm(), &row.private)
+            .map_err(|_| malformed())?;
+        Ok(Self {
+            identity: row.identity.clone(),
+            suite,
+            signer: Signer::new(key),
+            crypto: EngineCrypto::new(entropy),
+        })
+    }
+
+    /// The suite that it was made for.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.suite
     }
 
     #[cfg(feature = "interop")]
@@ -320,4 +372,27 @@ fn address(
         group.epoch.number().into(),
         SenderExtensionIndex::new(index),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use coterie_crypto::entropy::OsEntropy;
+
+    use super::*;
+
+    #[test]
+    fn a_signer_that_was_exported_is_the_same_and_damaged_bytes_are_none() {
+        for suite in Suite::ALL {
+            let signer = ExternalSigner::generate(b"admin", suite, Arc::new(OsEntropy)).unwrap();
+            let bytes = signer.export().unwrap();
+            let again = ExternalSigner::import(&bytes, Arc::new(OsEntropy)).unwrap();
+            assert_eq!((again.info(), again.suite()), (signer.info(), suite));
+            for damaged in [&bytes[..bytes.len() - 1], &[&bytes[..], &[0]].concat(), &[]] {
+                assert!(matches!(
+                    ExternalSigner::import(damaged, Arc::new(OsEntropy)),
+                    Err(MlsError::Malformed(_))
+                ));
+            }
+        }
+    }
 }

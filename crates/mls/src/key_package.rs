@@ -3,8 +3,8 @@
 use coterie_types::{Duration, Timestamp};
 use openmls::prelude::tls_codec::{DeserializeBytes, Serialize as _};
 use openmls::prelude::{
-    Capabilities, ExtensionType, KeyPackage, KeyPackageIn, KeyPackageVerifyError, Lifetime, MlsMessageBodyIn,
-    MlsMessageIn, MlsMessageOut, ProposalType, ProtocolVersion,
+    Capabilities, ExtensionType, KeyPackage, KeyPackageIn, Lifetime, MlsMessageBodyIn, MlsMessageIn,
+    MlsMessageOut, ProposalType, ProtocolVersion,
 };
 
 use crate::authentication::Authentication;
@@ -68,30 +68,37 @@ pub(crate) fn encode(package: KeyPackage) -> Result<Vec<u8>, MlsError> {
 
 /// Decodes and verifies a key package of somebody else, whoever that claims to be.
 pub(crate) fn decode(crypto: &EngineCrypto, bytes: &[u8], now: Timestamp) -> Result<KeyPackage, MlsError> {
-    let package = decode_untimed(crypto, bytes)?;
-    let lifetime = package.life_time();
-    if lifetime.not_before() > now.as_secs() || lifetime.not_after() <= now.as_secs() {
+    let package = parse(bytes)?
+        .validate(crypto, ProtocolVersion::Mls10)
+        .map_err(|error| MlsError::InvalidKeyPackage(error.to_string()))?;
+    if !is_valid_at(&package, now) {
         return Err(MlsError::InvalidKeyPackage("it is not valid now".to_owned()));
     }
     Ok(package)
 }
 
-/// The same without a look at the lifetime.
-fn decode_untimed(crypto: &EngineCrypto, bytes: &[u8]) -> Result<KeyPackage, MlsError> {
-    let package = parse(bytes)?;
-    // openmls asks the system for the time, and does so last: what fails there has passed every other check
-    // (`a_key_package_outside_its_lifetime_is_verified_all_the_same` pins that). The time that counts is the caller's.
-    match package.clone().validate(crypto, ProtocolVersion::Mls10) {
-        Ok(package) => Ok(package),
-        Err(KeyPackageVerifyError::LifetimeError(_)) => verified(&package, bytes),
-        Err(error) => Err(MlsError::InvalidKeyPackage(error.to_string())),
-    }
+/// Whether `now` lies within the lifetime. Nothing below this crate judges that: the caller's clock is the only one.
+pub(crate) fn is_valid_at(package: &KeyPackage, now: Timestamp) -> bool {
+    let lifetime = package.life_time();
+    (lifetime.not_before()..lifetime.not_after()).contains(&now.as_secs())
 }
 
 /// A key package that is this device's own, so that nothing of it needs to be verified.
 #[cfg(feature = "interop")]
 pub(crate) fn decode_own(bytes: &[u8]) -> Result<KeyPackage, MlsError> {
-    verified(&parse(bytes)?, bytes)
+    trusted(&parse(bytes)?, bytes)
+}
+
+/// The verified form without the verification. openmls gives that form out only together with it, so it is read back
+/// from the stored form, which both share; that it encodes to the same message proves that nothing was lost.
+#[cfg(feature = "interop")]
+fn trusted(package: &KeyPackageIn, message: &[u8]) -> Result<KeyPackage, MlsError> {
+    let stored = postcard::to_stdvec(package).map_err(MlsError::internal)?;
+    let package: KeyPackage = postcard::from_bytes(&stored).map_err(MlsError::internal)?;
+    if encode(package.clone())? != message {
+        return Err(MlsError::internal("a key package keeps its bytes"));
+    }
+    Ok(package)
 }
 
 fn parse(bytes: &[u8]) -> Result<KeyPackageIn, MlsError> {
@@ -104,18 +111,6 @@ fn parse(bytes: &[u8]) -> Result<KeyPackageIn, MlsError> {
         MlsMessageBodyIn::KeyPackage(package) => Ok(package),
         _ => Err(MlsError::Malformed("a key package")),
     }
-}
-
-/// The verified form of a key package that passed every check but that of openmls's clock. openmls gives that form
-/// out only together with the check, so it is read back from the stored form, which both share; that it encodes to
-/// the same message proves that nothing was lost.
-fn verified(package: &KeyPackageIn, message: &[u8]) -> Result<KeyPackage, MlsError> {
-    let stored = postcard::to_stdvec(package).map_err(MlsError::internal)?;
-    let package: KeyPackage = postcard::from_bytes(&stored).map_err(MlsError::internal)?;
-    if encode(package.clone())? != message {
-        return Err(MlsError::internal("a key package keeps its bytes"));
-    }
-    Ok(package)
 }
 
 pub(crate) fn info(crypto: &EngineCrypto, package: &KeyPackage) -> Result<KeyPackageInfo, MlsError> {

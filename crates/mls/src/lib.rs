@@ -18,6 +18,7 @@ mod events;
 mod extension;
 mod external;
 mod group;
+mod head;
 #[cfg(feature = "interop")]
 pub mod interop;
 mod inventory;
@@ -26,6 +27,7 @@ pub mod limits;
 mod provider;
 mod psk;
 mod refusal;
+mod restored;
 mod roster;
 mod rows;
 mod suite;
@@ -36,11 +38,12 @@ pub use credential::CertificateInfo;
 pub use device::{CertifiedOptions, Device, DeviceOptions, GroupOptions};
 pub use error::{CredentialError, MlsError};
 pub use events::{Events, GroupEvent, Subscription};
-pub use extension::{ExternalSenderInfo, GroupExtension, PROFILE_EXTENSION};
+pub use extension::{ExternalSenderInfo, GroupExtension, PROFILE_EXTENSION, RequiredCapabilities};
 pub use external::{ExternalJoin, ExternalSigner, GroupInfoSummary, read_group_info};
 pub use group::{
     CertifiedKey, Changes, Committed, Encrypted, Framing, Group, HandshakeFraming, Received, TreePlacement,
 };
+pub use head::{MessageContent, MessageHead, read_message_head};
 pub use inventory::KeyPackageStock;
 pub use key_package::{KeyPackageInfo, KeyPackageOptions};
 pub use psk::PskId;

@@ -41,6 +41,9 @@ pub const OUT_OF_ORDER_TOLERANCE: u32 = 1_000;
 /// Resumption secrets of past epochs kept for proofs of descent.
 pub const RESUMPTION_SECRETS: usize = 8;
 
+/// Key packages that one call makes. Each is two key pairs and a signature, and all of them are one write.
+pub const MAX_KEY_PACKAGES_PER_CALL: usize = 10_000;
+
 /// How long a key package may wait in a directory.
 pub const KEY_PACKAGE_LIFETIME: Duration = Duration::from_days(84);
 

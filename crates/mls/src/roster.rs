@@ -1,7 +1,7 @@
 //! Who is in a group, and what a commit or proposal does to that.
 
 use coterie_types::{Epoch, LeafIndex, Timestamp};
-use openmls::group::{MlsGroup, StagedCommit};
+use openmls::group::{MlsGroup, QueuedProposal, StagedCommit};
 use openmls::prelude::{LeafNode, LeafNodeIndex, Proposal};
 use openmls::treesync::LeafNodeSource;
 
@@ -109,8 +109,11 @@ pub(crate) fn sender(group: &MlsGroup, sender: &openmls::prelude::Sender) -> Res
     }
 }
 
-pub(crate) fn proposal(group: &MlsGroup, proposal: &Proposal) -> Result<ProposalSummary, MlsError> {
-    Ok(match proposal {
+pub(crate) fn proposal(group: &MlsGroup, queued: &QueuedProposal) -> Result<ProposalSummary, MlsError> {
+    if let Some(leaving) = self_removed(group, queued)? {
+        return Ok(ProposalSummary::Remove(leaving));
+    }
+    Ok(match queued.proposal() {
         Proposal::Add(add) => {
             let node = add.key_package().leaf_node();
             ProposalSummary::Add {
@@ -128,6 +131,14 @@ pub(crate) fn proposal(group: &MlsGroup, proposal: &Proposal) -> Result<Proposal
     })
 }
 
+/// Who leaves by a SelfRemove, which names nobody but its sender.
+fn self_removed(group: &MlsGroup, queued: &QueuedProposal) -> Result<Option<Member>, MlsError> {
+    match (queued.proposal(), sender(group, queued.sender())?) {
+        (Proposal::SelfRemove, Sender::Member(member)) => Ok(Some(member)),
+        _ => Ok(None),
+    }
+}
+
 /// What `staged` would do to `group`, which it has not been merged into yet.
 pub(crate) fn summary(
     group: &MlsGroup,
@@ -135,10 +146,13 @@ pub(crate) fn summary(
     committer: &openmls::prelude::Sender,
 ) -> Result<CommitSummary, MlsError> {
     let committer = sender(group, committer)?;
-    let removed = staged
+    let mut removed = staged
         .remove_proposals()
         .map(|remove| member_at(group, LeafIndex::new(remove.remove_proposal().removed().u32())))
         .collect::<Result<Vec<_>, _>>()?;
+    for queued in staged.queued_proposals() {
+        removed.extend(self_removed(group, queued)?);
+    }
     let mut updated = Vec::new();
     for update in staged.update_proposals() {
         if let Sender::Member(member) = sender(group, update.sender())? {

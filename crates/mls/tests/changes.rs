@@ -283,11 +283,14 @@ fn leave(handshake: HandshakeFraming) {
     let mut groups = group_of(seed, SUITE, 3);
     let [alice, bob, carol] = &mut groups[..] else { panic!("three members") };
     carol.set_framing(Framing { handshake, padding: 0 }).unwrap();
+    let leaving = carol.members().unwrap().pop().unwrap();
     let proposal = carol.propose_leave().unwrap();
     everybody_receives(&mut [alice, bob], &proposal);
+    assert_eq!(bob.pending_proposals().unwrap(), [ProposalSummary::Remove(leaving.clone())]);
     let refused = carol.commit(Changes::default(), T0).unwrap_err();
     assert!(matches!(refused, MlsError::CannotRemoveSelf | MlsError::InvalidProposal { .. }), "{refused}");
     let committed = commit(alice, Changes::default());
+    assert_eq!(committed.summary.removed, [leaving]);
     everybody_receives(&mut [alice, bob, carol], &committed.commit);
     assert!(!carol.is_member());
     assert_eq!(bob.members().unwrap().len(), 2);
@@ -350,7 +353,7 @@ fn padding_hides_lengths_and_handshakes_are_readable_only_when_asked_to_be() {
 }
 
 #[test]
-fn a_key_package_outside_its_lifetime_is_verified_all_the_same() {
+fn a_key_package_is_refused_outside_its_lifetime_and_where_a_byte_was_changed() {
     use coterie_types::{Duration, Timestamp};
     let seed = Seed::new(32);
     let b = device(seed, "bob", SUITE);

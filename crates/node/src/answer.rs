@@ -1,19 +1,17 @@
 //! An answer now or a promise of one.
 
-use std::any::Any;
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use coterie_types::Code;
+use napi::Env;
 use napi::bindgen_prelude::spawn_blocking;
 use napi::bindgen_prelude::{Either, PromiseRaw, ToNapiValue};
-use napi::{Env, JsValue};
 use napi_derive::napi;
 
 use crate::failure::{NativeFailure, Outcome, outcome};
+use crate::promise::promise;
 use crate::serial::Serial;
 
 /// The outcome, or a promise of it. A promise is only ever resolved: failures are outcomes.
@@ -77,7 +75,7 @@ where
 {
     let (promise, done) = promise(env, convert)?;
     spawn_blocking(move || done(guarded(|| cancelled.check().and_then(|()| work()))));
-    Ok(promise)
+    Ok(Either::B(promise))
 }
 
 /// Work on a value that does one job at a time: at once where `quick` says so and nothing is under way, else in
@@ -106,63 +104,10 @@ where
     };
     let (promise, done) = promise(env, convert)?;
     serial.later(work, done);
-    Ok(promise)
-}
-
-type Done<V> = Box<dyn FnOnce(Result<V, NativeFailure>) + Send>;
-
-/// A promise, and what resolves it from any thread.
-fn promise<T, V>(env: &Env, convert: fn(V) -> T) -> napi::Result<(Answer<'_, T>, Done<V>)>
-where
-    T: ToNapiValue + 'static,
-    V: Send + 'static,
-{
-    type Resolver<T> = Box<dyn FnOnce(Env) -> napi::Result<Outcome<T>>>;
-    let (deferred, promise) = env.create_deferred::<Outcome<T>, Resolver<T>>()?;
-    let promise = PromiseRaw::new(env.raw(), promise.raw());
-    let (key, slot) = kept::<Result<V, NativeFailure>>();
-    let done = move |answer| {
-        if let Some(slot) = slot.upgrade() {
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
-        }
-        deferred.resolve(Box::new(move |_| {
-            let kept = forget(key);
-            let answer =
-                slot.upgrade().and_then(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).take());
-            drop(kept);
-            Ok(outcome(answer.unwrap_or_else(|| Err(NativeFailure::of(Code::INTERNAL))).map(convert)))
-        }));
-    };
-    Ok((Either::B(promise), Box::new(done)))
+    Ok(Either::B(promise))
 }
 
 /// A panic is a failure like any other.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, NativeFailure>) -> Result<T, NativeFailure> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(NativeFailure::panicked(&*payload)))
-}
-
-type Slot<A> = Mutex<Option<A>>;
-
-/// The last key that was given out, and what is kept under each.
-type Kept = (u64, HashMap<u64, Arc<dyn Any>>);
-
-thread_local! {
-    /// Where the answers under way will be, for this JavaScript thread. napi-rs leaks what it is given for a promise
-    /// whose thread was terminated; so it is given a way to the answer, which ends with the thread, and not the answer.
-    static KEPT: RefCell<Kept> = RefCell::default();
-}
-
-fn kept<A: Send + 'static>() -> (u64, Weak<Slot<A>>) {
-    let slot: Arc<Slot<A>> = Arc::default();
-    let way = Arc::downgrade(&slot);
-    let key = KEPT.with_borrow_mut(|(next, slots)| {
-        *next = next.wrapping_add(1);
-        slots.insert(*next, slot);
-        *next
-    });
-    (key, way)
-}
-
-fn forget(key: u64) -> Option<Arc<dyn Any>> {
-    KEPT.with_borrow_mut(|(_, slots)| slots.remove(&key))
 }

@@ -1,12 +1,18 @@
-//! Bytes for JavaScript, copied into memory that JavaScript owns.
+//! Bytes that cross the boundary, copied both ways.
 //!
-//! napi-rs would hand over the native memory itself, as an external buffer. Hosts with a V8 memory cage refuse those,
-//! a worker that is terminated leaks them, and below 64 KiB the copy is the quicker way.
+//! Outwards napi-rs would hand over the native memory itself, as an external buffer. Hosts with a V8 memory cage refuse
+//! those, a worker that is terminated leaks them, and below 64 KiB the copy is the quicker way.
+//!
+//! Inwards it would lend JavaScript's memory, which the getter of the next argument or field can detach. So bytes are
+//! copied as soon as they are read.
 
-use napi::bindgen_prelude::{ToNapiValue, TypeName, Uint8ArraySlice};
-use napi::{Env, Result, ValueType, sys};
+use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, TypeName, Uint8ArraySlice};
+use napi::{Env, Error, Result, Status, ValueType, sys};
 
-/// What becomes a `Uint8Array` with a buffer of its own.
+/// Above the core's limit for any message, which refuses what is longer than its own limits with a better reason.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// What comes from a `Uint8Array`, and becomes one with a buffer of its own.
 pub struct Uint8Array(Vec<u8>);
 
 impl From<Vec<u8>> for Uint8Array {
@@ -18,6 +24,20 @@ impl From<Vec<u8>> for Uint8Array {
 impl From<&[u8]> for Uint8Array {
     fn from(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
+    }
+}
+
+impl From<Uint8Array> for Vec<u8> {
+    fn from(bytes: Uint8Array) -> Self {
+        bytes.0
+    }
+}
+
+impl std::ops::Deref for Uint8Array {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -37,5 +57,18 @@ impl ToNapiValue for Uint8Array {
         let slice = Uint8ArraySlice::copy_from(&Env::from_raw(env), bytes.0)?;
         // SAFETY: `env` is the live environment that this call was made in, and `slice` was made in it.
         unsafe { ToNapiValue::to_napi_value(env, slice) }
+    }
+}
+
+#[allow(unsafe_code, reason = "the trait's method is unsafe: it trusts the value that napi-rs passes")]
+impl FromNapiValue for Uint8Array {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
+        // SAFETY: both come from the live call; no JavaScript runs before the slice is copied.
+        let lent: &[u8] = unsafe { FromNapiValue::from_napi_value(env, value)? };
+        if lent.len() > MAX_BYTES {
+            let reason = format!("bytes may be {MAX_BYTES} at the most");
+            return Err(Error::new(Status::InvalidArg, reason));
+        }
+        Ok(Self(lent.to_vec()))
     }
 }

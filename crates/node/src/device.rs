@@ -6,13 +6,13 @@ use coterie_crypto::entropy::OsEntropy;
 use coterie_mls::{Device, GroupOptions, KeyPackageOptions, Suite};
 use coterie_store::sql::Options;
 use coterie_store::{Key, MemoryStore, Rekey, SqlStore};
-use coterie_types::{Code, Duration, GroupId, Timestamp};
+use coterie_types::GroupId;
 use napi::Env;
-use napi::bindgen_prelude::{self, Either};
+use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 
 use crate::answer::{Answer, Cancelled, NativeCancellation, at_once, elsewhere, guarded};
-use crate::arguments::copied;
+use crate::arguments::{duration, invalid, timestamp};
 use crate::bytes::Uint8Array;
 use crate::failure::{NativeFailure, Outcome, outcome};
 use crate::group::NativeGroup;
@@ -22,52 +22,48 @@ use crate::values::NativeKeyPackageInfo;
 /// One installation of one user.
 #[napi]
 pub struct NativeDevice {
-    device: Device,
+    pub(crate) device: Device,
     /// What is to be closed with it; none for a device in memory.
     file: Option<Arc<SqlStore>>,
 }
 
 /// Where a device is stored, and what opens that.
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct NativeStoreOptions {
     /// The database's path.
     pub path: String,
     /// What opens it; either this or `key`.
-    pub passphrase: Option<bindgen_prelude::Uint8Array>,
+    pub passphrase: Option<Uint8Array>,
     /// The 32 bytes that open it.
-    pub key: Option<bindgen_prelude::Uint8Array>,
+    pub key: Option<Uint8Array>,
     /// Whether a store that is not there is made.
     pub create: bool,
 }
 
 /// A new key for a store.
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct NativeRekey {
     /// What opens it from now on; either this or `key`.
-    pub passphrase: Option<bindgen_prelude::Uint8Array>,
+    pub passphrase: Option<Uint8Array>,
     /// The 32 bytes that open it from now on.
-    pub key: Option<bindgen_prelude::Uint8Array>,
+    pub key: Option<Uint8Array>,
     /// Whether everything stored is encrypted again, which shuts out who has the old key and an old copy.
     pub reencrypt: bool,
 }
 
-fn store_key(
-    passphrase: Option<bindgen_prelude::Uint8Array>,
-    key: Option<bindgen_prelude::Uint8Array>,
-) -> Result<Key, NativeFailure> {
-    let refuse = |said: &str| Err(NativeFailure::new(Code::INVALID_ARGUMENT, said.to_owned()));
+fn store_key(passphrase: Option<Uint8Array>, key: Option<Uint8Array>) -> Result<Key, NativeFailure> {
     match (passphrase, key) {
         (Some(passphrase), None) => Ok(Key::passphrase(&passphrase)?),
         (None, Some(key)) => match <&[u8; 32]>::try_from(&*key) {
             Ok(key) => Ok(Key::raw(key)),
-            Err(_) => refuse("key must have 32 bytes"),
+            Err(_) => Err(invalid("key must have 32 bytes")),
         },
-        _ => refuse("either a passphrase or a key is needed"),
+        _ => Err(invalid("either a passphrase or a key is needed")),
     }
 }
 
 /// How key packages are made.
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct NativeKeyPackageOptions {
     /// How many.
     pub count: u32,
@@ -83,35 +79,23 @@ fn suite(name: Option<String>) -> Result<Option<Suite>, NativeFailure> {
     Ok(name.map(|name| Suite::from_name(&name)).transpose()?)
 }
 
-/// A time that JavaScript gave. The facade has checked that it is a whole number of milliseconds after 1970.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast from a float saturates")]
-pub(crate) fn timestamp(milliseconds: f64) -> Timestamp {
-    Timestamp::from_millis(milliseconds as u64)
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast from a float saturates")]
-fn duration(milliseconds: f64) -> Duration {
-    Duration::from_millis(milliseconds as u64)
-}
-
 #[napi]
 impl NativeDevice {
     /// Makes a new device in memory.
     #[napi(catch_unwind, ts_return_type = "NativeDevice | NativeFailure")]
     pub fn create(
-        identity: Option<&[u8]>,
+        identity: Option<Uint8Array>,
         suite_name: String,
         certified: Option<NativeCertified>,
         trust: Option<NativeTrust>,
         now: f64,
-    ) -> napi::Result<Outcome<NativeDevice>> {
-        let identity = identity.map(copied).transpose()?;
+    ) -> Outcome<NativeDevice> {
         let create = || -> Result<Self, NativeFailure> {
-            let identity = Identity::parse(identity, &suite_name, certified, trust)?;
+            let identity = Identity::parse(identity.map(Vec::from), &suite_name, certified, trust)?;
             let device = identity.open_or_create(Arc::new(MemoryStore::default()), timestamp(now))?;
             Ok(Self { device, file: None })
         };
-        Ok(outcome(guarded(create)))
+        outcome(guarded(create))
     }
 
     /// Opens the device that a file holds, or makes one there.
@@ -122,14 +106,14 @@ impl NativeDevice {
     pub fn open<'env>(
         env: &'env Env,
         store: NativeStoreOptions,
-        identity: Option<&[u8]>,
+        identity: Option<Uint8Array>,
         suite_name: String,
         certified: Option<NativeCertified>,
         trust: Option<NativeTrust>,
         now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeDevice>> {
-        let identity = identity.map(copied).transpose()?;
+        let identity = identity.map(Vec::from);
         let parse = || {
             let key = store_key(store.passphrase, store.key)?;
             Ok((key, Identity::parse(identity, &suite_name, certified, trust)?))
@@ -161,8 +145,7 @@ impl NativeDevice {
             Err(failure) => return Ok(Either::A(Either::B(failure))),
         };
         let Some(file) = self.file.clone() else {
-            let said = "a device in memory has no key".to_owned();
-            return Ok(Either::A(Either::B(NativeFailure::new(Code::INVALID_ARGUMENT, said))));
+            return Ok(Either::A(Either::B(invalid("a device in memory has no key"))));
         };
         let work = move || Ok(file.rekey(&key, how, &OsEntropy)?);
         elsewhere(env, Cancelled::by(cancellation), work, |()| ())
@@ -185,10 +168,10 @@ impl NativeDevice {
     pub fn open_group<'env>(
         &self,
         env: &'env Env,
-        id: &[u8],
+        id: Uint8Array,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, Option<NativeGroup>>> {
-        let (device, id) = (self.device.clone(), GroupId::new(id));
+        let (device, id) = (self.device.clone(), GroupId::new(&id));
         let work = move || Ok(device.open_group(&id?)?);
         elsewhere(env, Cancelled::by(cancellation), work, |group| group.map(NativeGroup::new))
     }
@@ -244,8 +227,8 @@ impl NativeDevice {
 
     /// Checks a key package.
     #[napi(catch_unwind, ts_return_type = "NativeKeyPackageInfo | NativeFailure")]
-    pub fn inspect_key_package(&self, key_package: &[u8], now: f64) -> Outcome<NativeKeyPackageInfo> {
-        outcome(guarded(|| Ok(self.device.inspect_key_package(key_package, timestamp(now))?.into())))
+    pub fn inspect_key_package(&self, key_package: Uint8Array, now: f64) -> Outcome<NativeKeyPackageInfo> {
+        outcome(guarded(|| Ok(self.device.inspect_key_package(&key_package, timestamp(now))?.into())))
     }
 
     /// Begins a group.
@@ -256,13 +239,13 @@ impl NativeDevice {
     pub fn create_group<'env>(
         &self,
         env: &'env Env,
-        id: Option<&[u8]>,
+        id: Option<Uint8Array>,
         suite_name: Option<String>,
         now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeGroup>> {
         let options = || -> Result<GroupOptions, NativeFailure> {
-            Ok(GroupOptions { id: id.map(GroupId::new).transpose()?, suite: suite(suite_name)? })
+            Ok(GroupOptions { id: id.as_deref().map(GroupId::new).transpose()?, suite: suite(suite_name)? })
         };
         let options = match options() {
             Ok(options) => options,
@@ -285,15 +268,14 @@ impl NativeDevice {
     pub fn join<'env>(
         &self,
         env: &'env Env,
-        welcome: &[u8],
-        ratchet_tree: Option<&[u8]>,
+        welcome: Uint8Array,
+        ratchet_tree: Option<Uint8Array>,
         now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeGroup>> {
-        let (welcome, tree) = (copied(welcome)?, ratchet_tree.map(copied).transpose()?);
         let device = self.device.clone();
-        let quick = tree.is_none() && device.joins_quickly(&welcome);
-        let work = move || Ok(device.join(&welcome, tree.as_deref(), timestamp(now))?);
+        let quick = ratchet_tree.is_none() && device.joins_quickly(&welcome);
+        let work = move || Ok(device.join(&welcome, ratchet_tree.as_deref(), timestamp(now))?);
         if quick {
             return Ok(at_once(|| work().map(NativeGroup::new)));
         }
@@ -308,14 +290,13 @@ impl NativeDevice {
     pub fn welcomed_by<'env>(
         &self,
         env: &'env Env,
-        welcome: &[u8],
-        ratchet_tree: Option<&[u8]>,
+        welcome: Uint8Array,
+        ratchet_tree: Option<Uint8Array>,
         now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, Vec<NativeCandidate>>> {
-        let (welcome, tree) = (copied(welcome)?, ratchet_tree.map(copied).transpose()?);
         let device = self.device.clone();
-        let work = move || Ok(device.welcomed_by(&welcome, tree.as_deref(), timestamp(now))?);
+        let work = move || Ok(device.welcomed_by(&welcome, ratchet_tree.as_deref(), timestamp(now))?);
         elsewhere(env, Cancelled::by(cancellation), work, candidates)
     }
 }

@@ -30,6 +30,7 @@ pub struct NativeFeed {
 #[napi(object, object_from_js = false)]
 pub struct NativeBatch {
     /// What happened.
+    #[napi(ts_type = "Array<Exclude<NativeGroupEvent, { type: 'own-echo' }>>")]
     pub events: Vec<NativeGroupEvent>,
     /// Whether no more will come.
     pub ended: bool,

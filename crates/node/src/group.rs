@@ -3,24 +3,23 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use coterie_mls::limits::{QUICK_KEY_PACKAGES, QUICK_LENGTH};
-use coterie_mls::{Changes, Events, Group, Received};
-use coterie_types::{ErrorCode, LeafIndex};
+use coterie_mls::limits::QUICK_LENGTH;
+use coterie_mls::{Events, Group, Received};
+use coterie_types::ErrorCode;
 use napi::Env;
-use napi::bindgen_prelude::{Array, BigInt, Either, Function};
+use napi::bindgen_prelude::{BigInt, Either, Function};
 use napi_derive::napi;
 
 use crate::answer::{Answer, Cancelled, NativeCancellation, in_turn};
-use crate::arguments::{byte_arrays, copied, numbers};
+use crate::arguments::{List, timestamp};
 use crate::bytes::Uint8Array;
-use crate::device::{arrays, timestamp};
+use crate::device::arrays;
+use crate::extension::NativeExtension;
 use crate::failure::{NativeFailure, Outcome, outcome};
 use crate::feed::{FeedAlarm, NativeFeed};
 use crate::identity::{NativeCandidate, candidates};
 use crate::serial::Serial;
-use crate::values::{
-    NativeCommitSummary, NativeCommitted, NativeMember, NativeProposal, NativeReceived, members,
-};
+use crate::values::{NativeCommitSummary, NativeGroupEvent, NativeMember, NativeProposal, members};
 
 /// One member's view of one group.
 #[napi]
@@ -53,19 +52,6 @@ impl View {
             self.own_leaf.store(leaf.number(), Ordering::Release);
         }
     }
-}
-
-/// What a commit shall change.
-#[napi(object, object_to_js = false)]
-pub struct NativeChanges<'env> {
-    /// Key packages of those to be added.
-    #[napi(ts_type = "Array<Uint8Array>")]
-    pub add: Array<'env>,
-    /// Leaves of those to be removed.
-    #[napi(ts_type = "Array<number>")]
-    pub remove: Array<'env>,
-    /// Whether to replace this member's own keys.
-    pub update: bool,
 }
 
 impl NativeGroup {
@@ -105,8 +91,13 @@ impl NativeGroup {
         in_turn(env, &self.group, Cancelled::by(cancellation), quick && self.view.volatile, work, convert)
     }
 
+    /// Whether commits are done on the caller's thread.
+    pub(crate) fn is_small(&self) -> bool {
+        self.view.small.load(Ordering::Acquire)
+    }
+
     /// Work that grows with the group: on this thread where that is small.
-    fn by_size<'env, T, V>(
+    pub(crate) fn by_size<'env, T, V>(
         &self,
         env: &'env Env,
         cancellation: Option<&NativeCancellation>,
@@ -117,7 +108,7 @@ impl NativeGroup {
         T: napi::bindgen_prelude::ToNapiValue + 'static,
         V: Send + 'static,
     {
-        self.quickly(env, self.view.small.load(Ordering::Acquire), cancellation, work, convert)
+        self.quickly(env, self.is_small(), cancellation, work, convert)
     }
 }
 
@@ -208,6 +199,41 @@ impl NativeGroup {
         self.by_size(env, cancellation, work, |summary| summary.map(NativeCommitSummary::from))
     }
 
+    /// The group's extensions.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeExtension[] | NativeFailure | Promise<NativeExtension[] | NativeFailure>"
+    )]
+    pub fn extensions<'env>(
+        &self,
+        env: &'env Env,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, List<NativeExtension>>> {
+        self.by_size(env, cancellation, |group| Ok(group.extensions()?), List::from)
+    }
+
+    /// What somebody outside needs to join by a commit of its own.
+    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
+    pub fn group_info<'env>(
+        &self,
+        env: &'env Env,
+        tree_beside: bool,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Uint8Array>> {
+        let work = move |group: &mut Group| Ok(group.group_info(!tree_beside)?);
+        self.by_size(env, cancellation, work, Uint8Array::from)
+    }
+
+    /// The public keys of everybody in the group.
+    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
+    pub fn ratchet_tree<'env>(
+        &self,
+        env: &'env Env,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Uint8Array>> {
+        self.by_size(env, cancellation, |group| Ok(group.ratchet_tree()?), Uint8Array::from)
+    }
+
     /// A value that all members of this epoch share.
     #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
     pub fn epoch_authenticator<'env>(&self, env: &'env Env) -> napi::Result<Answer<'env, Uint8Array>> {
@@ -221,129 +247,12 @@ impl NativeGroup {
         &self,
         env: &'env Env,
         label: String,
-        context: &[u8],
+        context: Uint8Array,
         length: u32,
     ) -> napi::Result<Answer<'env, Uint8Array>> {
-        let (context, length) = (copied(context)?, usize::try_from(length).unwrap_or(usize::MAX));
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
         let work = move |group: &mut Group| Ok(group.export_secret(&label, &context, length)?);
         self.quickly(env, true, None, work, Uint8Array::from)
-    }
-
-    /// Commits changes and the proposals that wait.
-    #[napi(
-        catch_unwind,
-        ts_return_type = "NativeCommitted | NativeFailure | Promise<NativeCommitted | NativeFailure>"
-    )]
-    pub fn commit<'env>(
-        &self,
-        env: &'env Env,
-        changes: NativeChanges<'_>,
-        now: f64,
-        cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, NativeCommitted>> {
-        let add = byte_arrays(&changes.add)?;
-        let remove: Vec<LeafIndex> = numbers(&changes.remove)?.into_iter().map(LeafIndex::new).collect();
-        let update = changes.update;
-        let quick = self.view.small.load(Ordering::Acquire) && add.len() <= QUICK_KEY_PACKAGES;
-        let work = move |group: &mut Group| {
-            Ok(group.commit(
-                Changes { add: &add, remove: &remove, update, ..Changes::default() },
-                timestamp(now),
-            )?)
-        };
-        self.quickly(env, quick, cancellation, work, NativeCommitted::from)
-    }
-
-    /// Proposes to add the holder of a key package.
-    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
-    pub fn propose_add<'env>(
-        &self,
-        env: &'env Env,
-        key_package: &[u8],
-        now: f64,
-        cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, Uint8Array>> {
-        let key_package = copied(key_package)?;
-        let work = move |group: &mut Group| Ok(group.propose_add(&key_package, timestamp(now))?);
-        self.by_size(env, cancellation, work, Uint8Array::from)
-    }
-
-    /// Proposes to remove a member.
-    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
-    pub fn propose_remove<'env>(
-        &self,
-        env: &'env Env,
-        leaf: u32,
-        cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, Uint8Array>> {
-        let work = move |group: &mut Group| Ok(group.propose_remove(LeafIndex::new(leaf))?);
-        self.by_size(env, cancellation, work, Uint8Array::from)
-    }
-
-    /// Proposes new keys for the own leaf.
-    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
-    pub fn propose_update<'env>(
-        &self,
-        env: &'env Env,
-        cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, Uint8Array>> {
-        self.by_size(env, cancellation, |group| Ok(group.propose_update()?), Uint8Array::from)
-    }
-
-    /// Forgets the proposals that wait.
-    #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure | Promise<undefined | NativeFailure>")]
-    pub fn clear_proposals<'env>(
-        &self,
-        env: &'env Env,
-        cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, ()>> {
-        self.by_size(env, cancellation, |group| Ok(group.clear_proposals()?), |()| ())
-    }
-
-    /// Moves on to the epoch that the own commit begins.
-    #[napi(
-        catch_unwind,
-        ts_return_type = "NativeCommitSummary | NativeFailure | Promise<NativeCommitSummary | NativeFailure>"
-    )]
-    pub fn merge_pending<'env>(
-        &self,
-        env: &'env Env,
-        cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, NativeCommitSummary>> {
-        self.by_size(env, cancellation, |group| Ok(group.merge_pending()?), NativeCommitSummary::from)
-    }
-
-    /// Drops the own commit.
-    #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure | Promise<undefined | NativeFailure>")]
-    pub fn discard_pending<'env>(
-        &self,
-        env: &'env Env,
-        cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, ()>> {
-        self.by_size(env, cancellation, |group| Ok(group.discard_pending()?), |()| ())
-    }
-
-    /// Moves on to the epoch that the staged commit begins.
-    #[napi(
-        catch_unwind,
-        ts_return_type = "NativeCommitSummary | NativeFailure | Promise<NativeCommitSummary | NativeFailure>"
-    )]
-    pub fn merge_staged<'env>(
-        &self,
-        env: &'env Env,
-        cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, NativeCommitSummary>> {
-        self.by_size(env, cancellation, |group| Ok(group.merge_staged()?), NativeCommitSummary::from)
-    }
-
-    /// Drops the staged commit.
-    #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure | Promise<undefined | NativeFailure>")]
-    pub fn discard_staged<'env>(
-        &self,
-        env: &'env Env,
-        cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, ()>> {
-        self.by_size(env, cancellation, |group| Ok(group.discard_staged()?), |()| ())
     }
 
     /// Seals one message.
@@ -351,12 +260,11 @@ impl NativeGroup {
     pub fn encrypt<'env>(
         &self,
         env: &'env Env,
-        plaintext: &[u8],
-        associated_data: &[u8],
+        plaintext: Uint8Array,
+        associated_data: Uint8Array,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, Uint8Array>> {
         let quick = Group::encrypts_quickly(plaintext.len());
-        let (plaintext, associated_data) = (copied(plaintext)?, copied(associated_data)?);
         let work = move |group: &mut Group| Ok(group.encrypt(&plaintext, &associated_data)?);
         self.quickly(env, quick, cancellation, work, Uint8Array::from)
     }
@@ -369,13 +277,11 @@ impl NativeGroup {
     pub fn encrypt_all<'env>(
         &self,
         env: &'env Env,
-        #[napi(ts_arg_type = "Array<Uint8Array>")] plaintexts: Array<'_>,
-        associated_data: &[u8],
+        #[napi(ts_arg_type = "Array<Uint8Array>")] plaintexts: List<Uint8Array>,
+        associated_data: Uint8Array,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, Vec<Uint8Array>>> {
-        // Before the list is read: that may run JavaScript, which could detach it.
-        let associated_data = copied(associated_data)?;
-        let plaintexts = byte_arrays(&plaintexts)?;
+        let plaintexts: Vec<Vec<u8>> = plaintexts.into_vec();
         let work = move |group: &mut Group| Ok(group.encrypt_all(&plaintexts, &associated_data)?);
         self.quickly(env, false, cancellation, work, arrays)
     }
@@ -383,37 +289,35 @@ impl NativeGroup {
     /// Takes in one message; a commit is merged.
     #[napi(
         catch_unwind,
-        ts_return_type = "NativeReceived | NativeFailure | Promise<NativeReceived | NativeFailure>"
+        ts_return_type = "NativeGroupEvent | NativeFailure | Promise<NativeGroupEvent | NativeFailure>"
     )]
     pub fn receive<'env>(
         &self,
         env: &'env Env,
-        message: &[u8],
+        message: Uint8Array,
         now: f64,
         cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, NativeReceived>> {
-        let small = self.view.small.load(Ordering::Acquire) && message.len() <= QUICK_LENGTH;
-        let quick = small || Group::receives_quickly(message);
-        let message = copied(message)?;
+    ) -> napi::Result<Answer<'env, NativeGroupEvent>> {
+        let small = self.is_small() && message.len() <= QUICK_LENGTH;
+        let quick = small || Group::receives_quickly(&message);
         let work = move |group: &mut Group| Ok(group.receive(&message, timestamp(now))?);
-        self.quickly(env, quick, cancellation, work, NativeReceived::from)
+        self.quickly(env, quick, cancellation, work, NativeGroupEvent::from)
     }
 
     /// Takes in one message; a commit waits.
     #[napi(
         catch_unwind,
-        ts_return_type = "NativeReceived | NativeFailure | Promise<NativeReceived | NativeFailure>"
+        ts_return_type = "NativeGroupEvent | NativeFailure | Promise<NativeGroupEvent | NativeFailure>"
     )]
     pub fn stage<'env>(
         &self,
         env: &'env Env,
-        message: &[u8],
+        message: Uint8Array,
         now: f64,
         cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, NativeReceived>> {
-        let message = copied(message)?;
+    ) -> napi::Result<Answer<'env, NativeGroupEvent>> {
         let work = move |group: &mut Group| Ok(group.stage(&message, timestamp(now))?);
-        self.by_size(env, cancellation, work, NativeReceived::from)
+        self.by_size(env, cancellation, work, NativeGroupEvent::from)
     }
 
     /// Whom a commit of key packages, and of what waits, would bring in.
@@ -424,11 +328,11 @@ impl NativeGroup {
     pub fn candidates<'env>(
         &self,
         env: &'env Env,
-        #[napi(ts_arg_type = "Array<Uint8Array>")] key_packages: Array<'_>,
+        #[napi(ts_arg_type = "Array<Uint8Array>")] key_packages: List<Uint8Array>,
         now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, Vec<NativeCandidate>>> {
-        let packages = byte_arrays(&key_packages)?;
+        let packages: Vec<Vec<u8>> = key_packages.into_vec();
         let work = move |group: &mut Group| Ok(group.candidates(&packages, timestamp(now))?);
         self.by_size(env, cancellation, work, candidates)
     }
@@ -449,16 +353,16 @@ impl NativeGroup {
     /// Takes in several messages in one step.
     #[napi(
         catch_unwind,
-        ts_return_type = "(NativeReceived | NativeFailure)[] | NativeFailure | Promise<(NativeReceived | NativeFailure)[] | NativeFailure>"
+        ts_return_type = "(NativeGroupEvent | NativeFailure)[] | NativeFailure | Promise<(NativeGroupEvent | NativeFailure)[] | NativeFailure>"
     )]
     pub fn receive_all<'env>(
         &self,
         env: &'env Env,
-        #[napi(ts_arg_type = "Array<Uint8Array>")] messages: Array<'_>,
+        #[napi(ts_arg_type = "Array<Uint8Array>")] messages: List<Uint8Array>,
         now: f64,
         cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, Vec<Outcome<NativeReceived>>>> {
-        let messages = byte_arrays(&messages)?;
+    ) -> napi::Result<Answer<'env, Vec<Outcome<NativeGroupEvent>>>> {
+        let messages: Vec<Vec<u8>> = messages.into_vec();
         let work = move |group: &mut Group| Ok(group.receive_all(&messages, timestamp(now))?);
         self.quickly(env, false, cancellation, work, |all| all.into_iter().map(received).collect())
     }
@@ -480,7 +384,7 @@ impl NativeGroup {
     }
 }
 
-fn received<E: ErrorCode>(received: Result<Received, E>) -> Outcome<NativeReceived> {
+fn received<E: ErrorCode>(received: Result<Received, E>) -> Outcome<NativeGroupEvent> {
     match received {
         Ok(received) => Either::A(received.into()),
         Err(error) => outcome(Err(error)),

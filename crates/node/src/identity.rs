@@ -5,13 +5,15 @@ use std::sync::Arc;
 use coterie_crypto::entropy::OsEntropy;
 use coterie_mls::certificate::TrustAnchors;
 use coterie_mls::{
-    Authentication, Candidate, CertificateInfo, CertifiedOptions, Device, DeviceOptions, Entry, Suite,
+    Authentication, Candidate, CertificateInfo, CertifiedKey, CertifiedOptions, Device, DeviceOptions, Entry,
+    Suite,
 };
 use coterie_store::Store;
 use coterie_types::{Code, Timestamp};
-use napi::bindgen_prelude;
 use napi_derive::napi;
+use zeroize::Zeroizing;
 
+use crate::arguments::List;
 use crate::bytes::Uint8Array;
 use crate::failure::NativeFailure;
 use crate::values::{NativeMember, NativeSender, milliseconds};
@@ -20,16 +22,18 @@ use crate::values::{NativeMember, NativeSender, milliseconds};
 #[napi(object, object_to_js = false)]
 pub struct NativeCertified {
     /// The certificate in DER, then those of its issuers.
-    pub chain: Vec<bindgen_prelude::Uint8Array>,
+    #[napi(ts_type = "Array<Uint8Array>")]
+    pub chain: List<Uint8Array>,
     /// PKCS#8 in DER.
-    pub private_key: bindgen_prelude::Uint8Array,
+    pub private_key: Uint8Array,
 }
 
 /// Which credentials a device believes.
 #[napi(object, object_to_js = false)]
 pub struct NativeTrust {
     /// Certificates of authorities in DER.
-    pub anchors: Vec<bindgen_prelude::Uint8Array>,
+    #[napi(ts_type = "Array<Uint8Array>")]
+    pub anchors: List<Uint8Array>,
     /// Whether Basic credentials are believed as well.
     pub basic: bool,
 }
@@ -65,11 +69,29 @@ pub struct NativeCandidate {
     pub replaces: Option<NativeMember>,
 }
 
+/// The same, as the core takes it.
+pub(crate) struct OwnedCertified {
+    chain: Vec<Vec<u8>>,
+    key: Zeroizing<Vec<u8>>,
+}
+
+impl From<NativeCertified> for OwnedCertified {
+    fn from(certified: NativeCertified) -> Self {
+        Self { chain: certified.chain.into_vec(), key: Zeroizing::new(certified.private_key.into()) }
+    }
+}
+
+impl OwnedCertified {
+    pub(crate) fn borrowed(&self) -> CertifiedKey<'_> {
+        CertifiedKey { certificates: &self.chain, private_key: &self.key }
+    }
+}
+
 /// Who a device is to be, and whom it believes.
 pub(crate) struct Identity {
     pub(crate) identity: Option<Vec<u8>>,
     pub(crate) suite: Suite,
-    pub(crate) certified: Option<(Vec<Vec<u8>>, zeroize::Zeroizing<Vec<u8>>)>,
+    pub(crate) certified: Option<OwnedCertified>,
     pub(crate) anchors: Option<TrustAnchors>,
     pub(crate) basic: bool,
 }
@@ -82,10 +104,9 @@ impl Identity {
         trust: Option<NativeTrust>,
     ) -> Result<Self, NativeFailure> {
         let basic = trust.as_ref().is_none_or(|trust| trust.basic);
-        let anchors = trust.map(|trust| TrustAnchors::new(&copies(&trust.anchors))).transpose()?;
-        let certified = certified.map(|certified| {
-            (copies(&certified.chain), zeroize::Zeroizing::new(certified.private_key.to_vec()))
-        });
+        let anchors =
+            trust.map(|trust| TrustAnchors::new(&trust.anchors.into_vec::<Vec<u8>>())).transpose()?;
+        let certified = certified.map(OwnedCertified::from);
         Ok(Self { identity, suite: Suite::from_name(suite)?, certified, anchors, basic })
     }
 
@@ -102,7 +123,7 @@ impl Identity {
                 return Err(refusal("the store holds a device of another identity"));
             }
             (Some(held), ..) => held,
-            (None, Some((chain, key)), Some(anchors)) => {
+            (None, Some(OwnedCertified { chain, key }), Some(anchors)) => {
                 let options = CertifiedOptions {
                     certificates: chain.clone(),
                     private_key: key,
@@ -133,10 +154,6 @@ impl Identity {
 
 fn refusal(said: &str) -> NativeFailure {
     NativeFailure::new(Code::INVALID_ARGUMENT, said.to_owned())
-}
-
-fn copies(all: &[bindgen_prelude::Uint8Array]) -> Vec<Vec<u8>> {
-    all.iter().map(|bytes| bytes.to_vec()).collect()
 }
 
 pub(crate) fn candidates(all: Vec<Candidate>) -> Vec<NativeCandidate> {

@@ -10,7 +10,9 @@
 mod answer;
 mod arguments;
 mod bytes;
+mod changes;
 mod device;
+mod extension;
 mod failure;
 // Nothing of it is exported from a test build, where napi-rs registers nothing.
 #[cfg(all(feature = "fault-injection", not(test)))]
@@ -18,10 +20,18 @@ mod fault;
 mod feed;
 mod group;
 mod identity;
+#[cfg(all(feature = "interop", not(test)))]
+mod interop;
+mod inventory;
+mod outside;
+mod promise;
 mod serial;
 mod values;
 
 use napi_derive::napi;
+
+// Functions of their own: reachable, or a test build would take them for unused.
+pub use outside::{NativeGroupInfo, NativeMessageHead, native_group_info, native_message_head};
 
 /// The version of the native code, which must equal the facade's.
 #[napi]

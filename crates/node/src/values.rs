@@ -83,44 +83,7 @@ pub struct NativeCommitSummary {
     pub removes_self: bool,
 }
 
-/// What a message turned out to be.
-#[napi(discriminant = "type", discriminant_case = "kebab-case", object_from_js = false)]
-pub enum NativeReceived {
-    /// An application message.
-    Message {
-        /// Who sent it.
-        sender: NativeMember,
-        /// The epoch it was sent in.
-        epoch: BigInt,
-        /// What was said.
-        plaintext: Uint8Array,
-        /// What travelled beside it.
-        associated_data: Uint8Array,
-    },
-    /// A proposal.
-    Proposal {
-        /// Who proposes it.
-        sender: NativeSender,
-        /// What is proposed.
-        proposal: NativeProposal,
-    },
-    /// A commit, merged.
-    Commit {
-        /// What it did.
-        commit: NativeCommitSummary,
-        /// Whether a pending commit of this member was dropped.
-        superseded_own: bool,
-    },
-    /// A commit, waiting.
-    Staged {
-        /// What it would do.
-        commit: NativeCommitSummary,
-    },
-    /// Something this member sent itself.
-    OwnEcho,
-}
-
-/// Something that happened in a group.
+/// Something that happened in a group, and what a message turned out to be.
 #[napi(discriminant = "type", discriminant_case = "kebab-case", object_from_js = false)]
 pub enum NativeGroupEvent {
     /// A member said something.
@@ -153,6 +116,8 @@ pub enum NativeGroupEvent {
         /// Whether a pending commit of this member was dropped.
         superseded_own: bool,
     },
+    /// Something this member sent itself came back; of no interest to subscribers.
+    OwnEcho,
 }
 
 /// A commit that waits for its acceptance.
@@ -162,6 +127,8 @@ pub struct NativeCommitted {
     pub commit: Uint8Array,
     /// For those it adds.
     pub welcome: Option<Uint8Array>,
+    /// The tree that the Welcome's readers need where it does not travel inside.
+    pub ratchet_tree: Option<Uint8Array>,
     /// What it does.
     pub summary: NativeCommitSummary,
 }
@@ -245,22 +212,17 @@ impl From<CommitSummary> for NativeCommitSummary {
     }
 }
 
-impl From<Received> for NativeReceived {
+impl From<Received> for NativeGroupEvent {
     fn from(received: Received) -> Self {
         match received {
-            Received::Message { sender, epoch, plaintext, associated_data } => Self::Message {
-                sender: sender.into(),
-                epoch: epoch.number().into(),
-                plaintext: plaintext.into(),
-                associated_data: associated_data.into(),
-            },
-            Received::Proposal { sender, proposal } => {
-                Self::Proposal { sender: sender.into(), proposal: proposal.into() }
+            Received::Message { sender, epoch, plaintext, associated_data } => {
+                GroupEvent::Message { sender, epoch, plaintext, associated_data }.into()
             }
+            Received::Proposal { sender, proposal } => GroupEvent::Proposal { sender, proposal }.into(),
             Received::Commit { commit, superseded_own } => {
-                Self::Commit { commit: commit.into(), superseded_own }
+                GroupEvent::EpochChanged { commit, superseded_own }.into()
             }
-            Received::Staged(commit) => Self::Staged { commit: commit.into() },
+            Received::Staged(commit) => GroupEvent::CommitStaged { commit }.into(),
             Received::OwnEcho => Self::OwnEcho,
         }
     }
@@ -291,6 +253,7 @@ impl From<Committed> for NativeCommitted {
         Self {
             commit: committed.commit.into(),
             welcome: committed.welcome.map(Uint8Array::from),
+            ratchet_tree: committed.ratchet_tree.map(Uint8Array::from),
             summary: committed.summary.into(),
         }
     }

@@ -62,6 +62,12 @@ pub trait Store: Send + Sync {
         false
     }
 
+    /// How often this store was found to be older than it once was: a backup put back, or steps that the disk lost. It
+    /// does not change while the store is open. What was a secret of one use before such a moment may have been used.
+    fn restorations(&self) -> u64 {
+        0
+    }
+
     /// Applies every write of `step`, or none, and returns once they are as durable as the store can make
     /// them. Blocks the thread meanwhile.
     ///

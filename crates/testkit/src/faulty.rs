@@ -96,6 +96,10 @@ impl<S: Store> Store for FaultyStore<S> {
         self.inner.scan_after(space, prefix, after, limit)
     }
 
+    fn restorations(&self) -> u64 {
+        self.inner.restorations()
+    }
+
     fn commit(&self, step: Step) -> Result<(), StoreError> {
         let mut state = self.state();
         if state.stopped {

@@ -182,6 +182,8 @@ codes! {
         "Read the message for the rule; trust the right anchors, or have the member get a proper certificate.";
     MLS_CERTIFICATE_EXPIRED, Never, "A certificate of somebody who would come in, or of this device, has expired.",
         "Have its owner renew the certificate, then try again.";
+    MLS_RESTORED, Never, "The store was put back to an earlier state, so this group's keys may have been used already.",
+        "Reading goes on. To send again, join anew: by an external commit with resync, or by a new invitation.";
     MLS_REFUSED_BY_POLICY, Never, "The application's policy refused a member of this commit. Nothing was changed.",
         "Resolve the refusal, then process or discard the commit.";
 

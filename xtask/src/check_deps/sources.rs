@@ -37,6 +37,24 @@ const EXCEPT: &[(&str, &str)] = &[
     ("crates/crypto/src/signature.rs", "SystemRandom"),
 ];
 
+/// Where the copied openmls lies. It may carry moments of the system's clock, which are arguments, but not ask for one.
+const COPY: &str = "vendor/openmls/src";
+const ASKS: &[&str] = &["SystemTime::now", "Instant::now", "UNIX_EPOCH.elapsed", ".elapsed("];
+
+/// Every line of the copied openmls that reads a clock.
+pub(super) fn reading_a_clock(root: &Path) -> anyhow::Result<Vec<String>> {
+    let files = rust_files(&root.join(COPY))?;
+    anyhow::ensure!(!files.is_empty(), "there is no {COPY}");
+    let mut broken = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+        let name = file.strip_prefix(root).unwrap_or(&file).to_string_lossy().replace('\\', "/");
+        let found = code(&text).filter(|(_, line)| ASKS.iter().any(|word| line.contains(word)));
+        broken.extend(found.map(|(number, _)| format!("{name}:{number} reads the clock; see docs/adr/0007")));
+    }
+    Ok(broken)
+}
+
 /// Every line of a core's sources that breaks the rule.
 pub(super) fn broken(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut broken = Vec::new();
@@ -79,13 +97,7 @@ fn rust_files(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// The line numbers, counted from one, and the words found on them.
 fn findings(text: &str) -> Vec<(usize, &'static str)> {
     let mut found = Vec::new();
-    let mut lines = text.lines().zip(1..).peekable();
-    while let Some((line, number)) = lines.next() {
-        let next = lines.peek().map(|(next, _)| next.trim_start()).unwrap_or_default();
-        if line.trim() == "#[cfg(test)]" && next.starts_with("mod ") && next.ends_with('{') {
-            break;
-        }
-        let code = line.split("//").next().unwrap_or_default();
+    for (number, code) in code(text) {
         found.extend(
             WORDS.iter().filter(|word| words(code).any(|found| found == **word)).map(|word| (number, *word)),
         );
@@ -94,6 +106,19 @@ fn findings(text: &str) -> Vec<(usize, &'static str)> {
         );
     }
     found
+}
+
+/// The lines before the tests, without their comments.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let following = text.lines().skip(1).chain([""]);
+    (1..)
+        .zip(text.lines().zip(following))
+        .take_while(|(_, (line, next))| !begins_tests(line, next.trim_start()))
+        .map(|(number, (line, _))| (number, line.split("//").next().unwrap_or_default()))
+}
+
+fn begins_tests(line: &str, next: &str) -> bool {
+    line.trim() == "#[cfg(test)]" && next.starts_with("mod ") && next.ends_with('{')
 }
 
 fn names_module(code: &str, module: &str) -> bool {
@@ -117,6 +142,18 @@ mod tests {
         assert_eq!(findings("let now = std::time::Instant::now();"), [(1, "Instant")]);
         assert_eq!(findings("\nuse std::{io, net::TcpStream};"), [(2, "TcpStream"), (2, "net")]);
         assert_eq!(findings("use std::fs;"), [(1, "fs")]);
+    }
+
+    #[test]
+    fn a_copied_file_may_name_a_moment_but_not_ask_for_one() {
+        let folder = std::env::temp_dir().join(format!("coterie-check-deps-{}", std::process::id()));
+        assert!(reading_a_clock(&folder).is_err(), "no copy is no answer");
+        fs::create_dir_all(folder.join(COPY)).unwrap();
+        let text = "use std::time::SystemTime; // SystemTime::now()\nfn f() { SystemTime::now(); }\n";
+        fs::write(folder.join(COPY).join("lib.rs"), text).unwrap();
+        let found = reading_a_clock(&folder).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(found, ["vendor/openmls/src/lib.rs:2 reads the clock; see docs/adr/0007"]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use hpke_rs_crypto::types::{AeadAlgorithm as AeadId, KdfAlgorithm, KemAlgorithm}
 
 use super::post_quantum;
 use super::randomness::{ScopedRng, check_fed};
+use super::shared_info;
 use crate::aead::{AeadAlgorithm, AeadKey};
 use crate::error::CryptoError;
 use crate::hash::{self, HashAlgorithm};
@@ -60,7 +61,10 @@ impl HpkeCrypto for Backend {
     }
 
     fn kdf_extract(kdf: KdfAlgorithm, salt: &[u8], input: &[u8]) -> Result<Vec<u8>, Error> {
-        hash::hkdf_extract(hash_algorithm(kdf), salt, input).map(Secret::into_bytes).map_err(library_error)
+        shared_info::extract(kdf, salt, input, || {
+            let extracted = hash::hkdf_extract(hash_algorithm(kdf), salt, input);
+            extracted.map(Secret::into_bytes).map_err(library_error)
+        })
     }
 
     fn kdf_expand(kdf: KdfAlgorithm, key: &[u8], info: &[u8], length: usize) -> Result<Vec<u8>, Error> {

@@ -6,6 +6,7 @@ use coterie_types::{GroupId, Timestamp};
 use openmls::group::QueuedProposal;
 use openmls::prelude::{KeyPackage, LeafNode, Proposal, Sender as MlsSender, StagedCommit};
 
+use super::commit::is_timely;
 use super::{Group, Live};
 use crate::authentication::{Authentication, Candidate, Entry, differs};
 use crate::credential;
@@ -35,7 +36,7 @@ impl Group {
         let packages = self.decode_key_packages(key_packages, now)?;
         let shared = Arc::clone(&self.shared);
         let live = self.live()?;
-        let found = live.invited(&packages).map(|newcomer| {
+        let found = live.invited(&packages, now).map(|newcomer| {
             live.admit(&newcomer, shared.authentication(), now)?;
             live.candidate(&newcomer)
         });
@@ -62,10 +63,14 @@ impl Live {
         authentication: &Authentication,
         now: Timestamp,
     ) -> Result<(), MlsError> {
-        self.invited(packages).try_for_each(|newcomer| self.judge(&newcomer, authentication, now))
+        self.invited(packages, now).try_for_each(|newcomer| self.judge(&newcomer, authentication, now))
     }
 
-    fn invited<'a>(&'a self, packages: &'a [KeyPackage]) -> impl Iterator<Item = Newcomer<'a>> {
+    fn invited<'a>(
+        &'a self,
+        packages: &'a [KeyPackage],
+        now: Timestamp,
+    ) -> impl Iterator<Item = Newcomer<'a>> {
         let by = MlsSender::Member(self.mls.own_leaf_index());
         let invited = packages.iter().map(move |package| Newcomer {
             leaf: package.leaf_node(),
@@ -73,7 +78,8 @@ impl Live {
             entry: Entry::Add,
             by: by.clone(),
         });
-        let waiting = self.mls.pending_proposals().filter_map(|queued| self.proposed(queued));
+        let timely = self.mls.pending_proposals().filter(move |queued| is_timely(queued, now));
+        let waiting = timely.filter_map(|queued| self.proposed(queued));
         invited.chain(waiting)
     }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use coterie_crypto::certificate::CertificateChain;
+use coterie_crypto::hpke::with_shared_info;
 use coterie_crypto::signature::SigningKey;
 use coterie_store::StoreError;
 use coterie_types::{LeafIndex, Timestamp};
@@ -18,6 +19,7 @@ use openmls::prelude::{
 };
 use openmls::schedule::PreSharedKeyId;
 use openmls_traits::OpenMlsProvider;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Group, Live, digest};
@@ -33,6 +35,9 @@ use crate::psk::{self, PskId};
 use crate::roster::{self, CommitSummary};
 use crate::rows::Rows;
 use crate::suite::Suite;
+
+/// Verifying so many key packages takes half a millisecond, which is worth waking another thread for.
+const KEY_PACKAGES_PER_THREAD: usize = 6;
 
 /// What a commit shall change, beside the proposals that wait for one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,6 +81,13 @@ pub enum TreePlacement {
     Beside,
 }
 
+/// A commit that is to be made, and when.
+#[derive(Clone, Copy)]
+struct Plan<'a> {
+    changes: &'a Changes<'a>,
+    now: Timestamp,
+}
+
 /// Who this member becomes by its commit.
 struct Successor {
     signer: Signer,
@@ -111,7 +123,8 @@ pub(super) struct OwnCommits {
 }
 
 impl Group {
-    /// Commits `changes` and every proposal that waits. The group moves on when the commit is merged, not before.
+    /// Commits `changes` and every proposal that waits, but for those that would add somebody whose key package is not
+    /// valid `now`. The group moves on when the commit is merged, not before.
     ///
     /// # Errors
     /// When a commit is pending or staged already, when there is nothing to change, when a key package or a leaf
@@ -141,11 +154,12 @@ impl Group {
         }
         changes.identity.map_or(Ok(()), device::check_identity)?;
         let packages = self.decode_key_packages(changes.add, now)?;
-        self.live()?.check_changes(&changes)?;
+        self.live()?.check_changes(&changes, now)?;
+        let plan = Plan { changes: &changes, now };
         self.step_with(
             |live, provider, shared| {
                 live.judge_invited(&packages, shared.authentication(), now)?;
-                live.commit(packages, &changes, provider, shared, now)
+                live.commit(packages, plan, provider, shared)
             },
             beside,
         )
@@ -297,7 +311,13 @@ impl Group {
         packages: &[Vec<u8>],
         now: Timestamp,
     ) -> Result<Vec<KeyPackage>, MlsError> {
-        packages.iter().map(|bytes| key_package::decode(self.shared.crypto(), bytes, now)).collect()
+        let crypto = self.shared.crypto();
+        let decoded: Vec<_> = packages
+            .par_iter()
+            .with_min_len(KEY_PACKAGES_PER_THREAD)
+            .map(|bytes| key_package::decode(crypto, bytes, now))
+            .collect();
+        decoded.into_iter().collect()
     }
 }
 
@@ -306,8 +326,12 @@ impl Live {
         Suite::from_code_point(u16::from(self.mls.ciphersuite())).map_err(MlsError::internal)
     }
 
-    /// The key of this member's own leaf.
+    /// The key of this member's own leaf, which everything that is sent is signed with: so this is where a group that
+    /// was restored is stopped.
     pub(super) fn signer(&self, shared: &Shared) -> Result<Arc<Signer>, MlsError> {
+        if self.is_restored {
+            return Err(MlsError::Restored);
+        }
         let leaf = self.mls.own_leaf().ok_or_else(|| MlsError::internal("a member has a leaf"))?;
         shared.signer_of(self.suite()?, leaf.signature_key().as_slice())
     }
@@ -319,7 +343,7 @@ impl Live {
         Ok(())
     }
 
-    fn check_changes(&self, changes: &Changes<'_>) -> Result<(), MlsError> {
+    fn check_changes(&self, changes: &Changes<'_>, now: Timestamp) -> Result<(), MlsError> {
         if self.mls.pending_commit().is_some() || self.staged.is_some() {
             return Err(MlsError::CommitPending);
         }
@@ -330,7 +354,7 @@ impl Live {
             && changes.identity.is_none()
             && changes.certificate.is_none()
             && !changes.update;
-        if nothing && !self.mls.has_pending_proposals() {
+        if nothing && !self.mls.pending_proposals().any(|queued| is_timely(queued, now)) {
             return Err(MlsError::NothingToCommit);
         }
         let own = self.mls.own_leaf_index().u32();
@@ -349,11 +373,11 @@ impl Live {
     fn commit(
         &mut self,
         packages: Vec<KeyPackage>,
-        changes: &Changes<'_>,
+        plan: Plan<'_>,
         provider: &Provider<'_>,
         shared: &Shared,
-        now: Timestamp,
     ) -> Result<Committed, MlsError> {
+        let Plan { changes, now } = plan;
         let signer = self.signer(shared)?;
         let extensions = changes.extensions.map(extension::decode).transpose()?;
         let psks = self.resolve_psks(changes.psks, provider)?;
@@ -363,7 +387,7 @@ impl Live {
         let (psks, queued) = self.queue_psks(psks, &signer, &scratch)?;
         let capabilities = changes.certificate.map(|_| key_package::capabilities(shared.authentication()));
         let who = (&*signer, new_signer, capabilities);
-        let built = self.build(packages, psks, extensions, changes, who, provider);
+        let built = self.build(packages, psks, extensions, plan, who, provider);
         let committed = built.and_then(|(commit, welcome)| {
             new_signer.map_or(Ok(()), |new| shared.keep_signer(&new.signer, provider))?;
             self.committed(commit, welcome, changes.tree, provider)
@@ -379,7 +403,7 @@ impl Live {
         packages: Vec<KeyPackage>,
         psks: Vec<PreSharedKeyId>,
         extensions: Option<Extensions<GroupContext>>,
-        changes: &Changes<'_>,
+        Plan { changes, now }: Plan<'_>,
         (signer, successor, capabilities): (&Signer, Option<&Successor>, Option<Capabilities>),
         provider: &Provider<'_>,
     ) -> Result<(MlsMessageOut, Option<MlsMessageOut>), MlsError> {
@@ -403,10 +427,12 @@ impl Live {
             .use_ratchet_tree_extension(changes.tree == TreePlacement::Inside)
             .create_group_info(false);
         let (rand, crypto) = (provider.rand(), provider.crypto());
-        let built = match successor {
-            Some(new) => builder.build_with_new_signer(rand, crypto, signer, new.bundle(), |_| true)?,
-            None => builder.build(rand, crypto, signer, |_| true)?,
-        };
+        let timely = |queued: &QueuedProposal| is_timely(queued, now);
+        // The Welcome is sealed to each new member with all of the encrypted group as the same `info`.
+        let built = with_shared_info(|| match successor {
+            Some(new) => builder.build_with_new_signer(rand, crypto, signer, new.bundle(), timely),
+            None => builder.build(rand, crypto, signer, timely),
+        })?;
         let (commit, welcome, _) = built.stage_commit(provider)?.into_messages();
         Ok((commit, welcome))
     }
@@ -535,6 +561,15 @@ impl Live {
             GroupRow::OwnCommit,
             &self.own_commits,
         )?)
+    }
+}
+
+/// Whether a commit made `now` may cover the proposal: whoever sends a leaf vouches for its lifetime (RFC 9420 section
+/// 7.3). Whoever receives it does not judge it again, which by another clock, or later, would fork the group.
+pub(super) fn is_timely(queued: &QueuedProposal, now: Timestamp) -> bool {
+    match queued.proposal() {
+        Proposal::Add(add) => key_package::is_valid_at(add.key_package(), now),
+        _ => true,
     }
 }
 

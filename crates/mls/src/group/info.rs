@@ -1,5 +1,6 @@
 //! What a member tells those outside, and how it speaks.
 
+use openmls::group::OutgoingWireFormatPolicy;
 use openmls::prelude::tls_codec::Serialize as _;
 use openmls::prelude::{MIXED_CIPHERTEXT_WIRE_FORMAT_POLICY, MIXED_PLAINTEXT_WIRE_FORMAT_POLICY};
 use openmls_traits::OpenMlsProvider;
@@ -46,6 +47,19 @@ impl Group {
         };
         let config = join_config_with(handshake, framing.padding);
         self.step(|live, provider, _| Ok(live.mls.set_configuration(provider.storage(), &config)?))
+    }
+
+    /// How this member frames what it sends.
+    ///
+    /// # Errors
+    /// When this device was removed.
+    pub fn framing(&mut self) -> Result<Framing, MlsError> {
+        let config = self.live()?.mls.configuration();
+        let handshake = match config.wire_format_policy().outgoing() {
+            OutgoingWireFormatPolicy::AlwaysCiphertext => HandshakeFraming::Encrypted,
+            OutgoingWireFormatPolicy::AlwaysPlaintext => HandshakeFraming::Public,
+        };
+        Ok(Framing { handshake, padding: config.padding_size() })
     }
 
     /// What somebody outside needs to join by a commit of its own, signed by this member: with the group's tree

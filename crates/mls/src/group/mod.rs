@@ -34,6 +34,7 @@ use crate::error::MlsError;
 use crate::events::{Events, GroupEvent};
 use crate::limits::{MAX_EXPORT_LENGTH, QUICK_MEMBERS};
 use crate::provider::{GroupRow, Provider, StoredSecrets};
+use crate::restored;
 use crate::roster::{self, CommitSummary, Member, ProposalSummary};
 use crate::rows::Rows;
 use crate::suite::Suite;
@@ -71,6 +72,8 @@ struct Live {
     key_spent: bool,
     /// What the store holds of the message secrets.
     stored_secrets: StoredSecrets,
+    /// Whether the keys may have been used in a life of the store that was taken back.
+    is_restored: bool,
 }
 
 impl Group {
@@ -97,8 +100,10 @@ impl Group {
             refused: None,
             key_spent: false,
             stored_secrets: StoredSecrets::default(),
+            is_restored: false,
         };
         live.write_message_secrets(&provider)?;
+        restored::mark_group(&live.mls, &shared, &provider)?;
         let group = Self::with(shared, live)?;
         beside(&group.id, &mut Rows::of(provider.storage()))?;
         provider.commit()?;
@@ -171,6 +176,15 @@ impl Group {
         !matches!(self.state, State::Removed(_))
     }
 
+    /// Whether the group comes from before its store was put back to an earlier state. It still reads; whatever would
+    /// send is refused, and layers that seal with exported secrets must not, until this device has joined anew.
+    ///
+    /// # Errors
+    /// When this device was removed.
+    pub fn is_restored(&mut self) -> Result<bool, MlsError> {
+        Ok(self.live()?.is_restored)
+    }
+
     /// This device's place in the tree.
     ///
     /// # Errors
@@ -193,7 +207,7 @@ impl Group {
     /// When this device was removed.
     pub fn pending_proposals(&mut self) -> Result<Vec<ProposalSummary>, MlsError> {
         let mls = &self.live()?.mls;
-        mls.pending_proposals().map(|queued| roster::proposal(mls, queued.proposal())).collect()
+        mls.pending_proposals().map(|queued| roster::proposal(mls, queued)).collect()
     }
 
     /// What this member's own pending commit would do; none where none is pending.
@@ -321,7 +335,9 @@ impl Live {
         let staged = storage.group_row::<StagedRow>(&id, GroupRow::StagedCommit)?;
         let staged = staged.map(|row| Staged::from_row(&mls, row)).transpose()?;
         let stored_secrets = storage.take_stored_secrets();
-        Ok(Some(Self { mls, own_commits, staged, refused: None, key_spent: false, stored_secrets }))
+        let is_restored = restored::is_restored(&id, shared, storage)?;
+        let (refused, key_spent) = (None, false);
+        Ok(Some(Self { mls, own_commits, staged, refused, key_spent, stored_secrets, is_restored }))
     }
 
     /// Whether a step that failed must be undone: it changed something, or used up a message's key, which a volatile

@@ -508,7 +508,7 @@ impl Live {
     ) -> Result<Received, MlsError> {
         let received = Received::Proposal {
             sender: roster::sender(&self.mls, proposal.sender())?,
-            proposal: roster::proposal(&self.mls, proposal.proposal())?,
+            proposal: roster::proposal(&self.mls, &proposal)?,
         };
         let reference = proposal.proposal_reference_ref();
         // One that comes again must not be kept twice: openmls would mix a pre-shared key in twice, too.

@@ -15,17 +15,35 @@ use openmls_traits::types::{
 };
 use tls_codec::SecretVLBytes;
 
+use super::signatures::{Check, Unverified};
 use crate::suite::Suite;
 
 /// The engine's cryptography with its source of randomness.
-#[derive(Clone)]
 pub(crate) struct EngineCrypto {
     entropy: Arc<dyn Entropy>,
+    /// Where signatures are not verified when openmls asks, but together.
+    unverified: Option<Unverified>,
 }
 
 impl EngineCrypto {
     pub(crate) fn new(entropy: Arc<dyn Entropy>) -> Self {
-        Self { entropy }
+        Self { entropy, unverified: None }
+    }
+
+    /// The same for one step that calls [`Self::verify_noted`] before anything of it is stored: until then every
+    /// signature passes for valid.
+    pub(crate) fn noting_signatures(&self) -> Self {
+        Self { entropy: Arc::clone(&self.entropy), unverified: Some(Unverified::default()) }
+    }
+
+    /// Whether signatures passed that were not verified.
+    pub(crate) fn has_noted(&self) -> bool {
+        self.unverified.as_ref().is_some_and(|unverified| !unverified.is_empty())
+    }
+
+    /// Verifies the signatures that passed; true where all of them hold.
+    pub(crate) fn verify_noted(&self) -> bool {
+        self.unverified.as_ref().is_none_or(Unverified::all_hold)
     }
 
     pub(crate) fn entropy(&self) -> &dyn Entropy {
@@ -194,8 +212,13 @@ impl OpenMlsCrypto for EngineCrypto {
         public_key: &[u8],
         signature: &[u8],
     ) -> Result<(), CryptoError> {
-        signature::verify(signature_algorithm(scheme)?, public_key, data, signature)
-            .map_err(|_| CryptoError::InvalidSignature)
+        let algorithm = signature_algorithm(scheme)?;
+        if let Some(unverified) = &self.unverified {
+            let (public_key, data) = (public_key.to_vec(), data.to_vec());
+            unverified.note(Check { algorithm, public_key, data, signature: signature.to_vec() });
+            return Ok(());
+        }
+        signature::verify(algorithm, public_key, data, signature).map_err(|_| CryptoError::InvalidSignature)
     }
 
     fn sign(&self, scheme: SignatureScheme, data: &[u8], key: &[u8]) -> Result<Vec<u8>, CryptoError> {

@@ -5,6 +5,7 @@
 
 mod crypto;
 mod secrets;
+mod signatures;
 mod signer;
 mod storage;
 

@@ -58,6 +58,8 @@ pub(crate) enum GroupRow {
     OwnCommit = 16,
     /// Ours: a received commit that waits for the application's word.
     StagedCommit = 17,
+    /// Ours: which life of the store the group began in, see `restored`.
+    Life = 18,
 }
 
 /// One step's view of the store.
@@ -131,6 +133,12 @@ impl<'a> StepStorage<'a> {
         self.touch();
         self.step.borrow_mut().delete_prefix(Space::Group, &key(group)?)?;
         Ok(())
+    }
+
+    /// Removes every row of a space.
+    pub(crate) fn delete_all(&self, space: Space) -> Answer<()> {
+        self.touch();
+        Ok(self.step.borrow_mut().delete_prefix(space, &[])?)
     }
 
     /// Runs `work` on the step's writes, for rows that are none of openmls's.

@@ -10,7 +10,7 @@ use coterie_store::MemoryStore;
 use coterie_testkit::{Seed, T0};
 use coterie_types::Duration;
 
-/// Valid from before `T0` until long after this machine's clock: openmls asks the system for the time.
+/// Valid for as long as any test winds its clock.
 pub(crate) const LONG: Duration = Duration::from_days(36_500);
 
 pub(crate) fn device(seed: Seed, name: &str, suite: Suite) -> Device {

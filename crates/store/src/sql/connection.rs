@@ -109,7 +109,10 @@ pub(super) fn store_error(error: rusqlite::Error) -> StoreError {
         (ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly, _) => {
             StoreError::Io(io::ErrorKind::PermissionDenied)
         }
-        (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => StoreError::Busy,
+        // The last is what SQLite says after it has waited ten seconds for a lock of the log's index.
+        (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed, _) => {
+            StoreError::Busy
+        }
         (ErrorCode::TooBig, _) => StoreError::InvalidArgument("a value is longer than a store takes"),
         _ => StoreError::Internal("SQLite refused a statement"),
     }

@@ -8,10 +8,15 @@ use crate::{Entry, Space, Step, StoreError};
 
 /// The value under `key`.
 pub(super) fn get(connection: &Connection, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    get_own(connection, space.number(), key)
+}
+
+/// The same for a space by its number, which may be one of the store's own.
+pub(super) fn get_own(connection: &Connection, space: u8, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
     let mut statement = connection
         .prepare_cached("SELECT value FROM entries WHERE space = ?1 AND key = ?2")
         .map_err(store_error)?;
-    let mut rows = statement.query(params![space.number(), key]).map_err(store_error)?;
+    let mut rows = statement.query(params![space, key]).map_err(store_error)?;
     match rows.next().map_err(store_error)? {
         Some(row) => row.get(0).map(Some).map_err(store_error),
         None => Ok(None),

@@ -18,6 +18,8 @@ pub(super) struct Files {
     pub(super) key: PathBuf,
     /// A re-encrypted database before it takes the old one's place.
     pub(super) fresh: PathBuf,
+    /// How far the database once was, see [`super::mark`].
+    pub(super) mark: PathBuf,
     key_draft: PathBuf,
     lock: PathBuf,
 }
@@ -39,6 +41,7 @@ impl Files {
             log: beside(&database, "-wal"),
             key: beside(&database, ".key"),
             fresh: beside(&database, ".new"),
+            mark: beside(&database, ".mark"),
             key_draft: beside(&database, ".key.new"),
             lock: beside(&database, ".lock"),
             database,
@@ -66,6 +69,11 @@ impl Files {
         let mut bytes = Vec::new();
         file.take(super::key_file::MAX_LENGTH).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
+    }
+
+    /// The mark's file, made where there is none.
+    pub(super) fn open_mark(&self) -> Result<File, StoreError> {
+        Ok(private().write(true).create(true).truncate(false).open(&self.mark)?)
     }
 
     /// Replaces the key file. At every moment, and after a power failure at any of them, the old content or

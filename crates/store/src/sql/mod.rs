@@ -1,7 +1,8 @@
 //! The store on disk: SQLite, encrypted by SQLCipher, written by one thread.
 //!
-//! Beside the database `x` lie `x.key` (its key, wrapped under the caller's), `x.lock` (who owns it) and,
-//! while it is open, SQLite's `x-wal` and `x-shm`. A backup is `x` and `x.key` of a closed store.
+//! Beside the database `x` lie `x.key` (its key, wrapped under the caller's), `x.lock` (who owns it), `x.mark`
+//! (how far the database once was) and, while it is open, SQLite's `x-wal` and `x-shm`. A backup is `x` and
+//! `x.key` of a closed store.
 //!
 //! # What deleting promises
 //!
@@ -22,10 +23,15 @@
 //! # What encryption promises
 //!
 //! Without the key a file gives away its size, and when it is watched, which pages change. Any flipped bit
-//! of a page is found when the page is read. What is not found: a whole file, or a page at the very place
-//! where it once stood, replaced by an older version of itself, as a restored backup does; the layers above
-//! have to notice that. In the log of a store that was not closed, damage is found unless it hits the last
-//! transaction, which cannot be told from one that a power failure cut short.
+//! of a page is found when the page is read. What is not found: a page at the very place where it once stood,
+//! replaced by an older version of itself. In the log of a store that was not closed, damage is found as such
+//! unless it hits the last transaction, which cannot be told from one that a power failure cut short.
+//!
+//! # What a restored backup is
+//!
+//! Whole and right, but older than it was, so that the keys in it may have been used since. The mark beside the
+//! database notices that, and the loss of an acknowledged last transaction as well; such a store opens and says so by
+//! [`Store::restorations`]. What must not be used any more is the business of the layers above.
 
 mod connection;
 mod entries;
@@ -33,6 +39,7 @@ mod files;
 mod key;
 mod key_file;
 mod log;
+mod mark;
 mod open;
 mod readers;
 mod rekey;
@@ -129,6 +136,7 @@ pub struct SqlStore {
     readers: Arc<Readers>,
     counters: Arc<Counters>,
     argon2: Argon2Parameters,
+    restorations: u64,
     closed: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -147,6 +155,7 @@ impl SqlStore {
     ) -> Result<Self, StoreError> {
         let writer = open::open(path.as_ref(), key, entropy, options)?;
         let (requests, queue) = sync_channel(QUEUE);
+        let restorations = writer.position.restorations;
         let (readers, counters) = (Arc::clone(&writer.readers), Arc::clone(&writer.counters));
         let thread =
             std::thread::Builder::new().name("coterie-store".to_owned()).spawn(move || writer.run(&queue))?;
@@ -155,6 +164,7 @@ impl SqlStore {
             readers,
             counters,
             argon2: options.argon2,
+            restorations,
             closed: AtomicBool::new(false),
             thread: Mutex::new(Some(thread)),
         })
@@ -250,6 +260,10 @@ impl Store for SqlStore {
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
         self.readers.read(|connection| entries::scan_after(connection, space, prefix, after, limit))
+    }
+
+    fn restorations(&self) -> u64 {
+        self.restorations
     }
 
     fn commit(&self, step: Step) -> Result<(), StoreError> {

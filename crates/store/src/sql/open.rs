@@ -16,6 +16,7 @@ use super::files::{self, Files};
 use super::key::{DatabaseKey, Derivation, Key};
 use super::key_file::{KeyFile, Seal, State};
 use super::log;
+use super::mark::{self, Mark, Position};
 use super::readers::Readers;
 use super::schema;
 use super::writer::{Counters, Writer};
@@ -30,7 +31,7 @@ pub(super) fn open(
 ) -> Result<Writer, StoreError> {
     let files = Files::at(path)?;
     let lock = files.lock()?;
-    let (connection, database_key, log_in_use) = match files.read_key()? {
+    let (connection, database_key, log_in_use, position) = match files.read_key()? {
         Some(bytes) => match KeyFile::parse(&bytes)? {
             // Opening it never succeeded, so nothing in it was ever acknowledged.
             file if file.state == State::Creating => create(&files, key, entropy, options)?,
@@ -53,11 +54,13 @@ pub(super) fn open(
         idle_checkpoint: options.idle_checkpoint,
         stopped: None,
         log_in_use,
+        position,
+        mark: Mark::closed(),
         lock,
     })
 }
 
-type Opened = (Connection, DatabaseKey, bool);
+type Opened = (Connection, DatabaseKey, bool, Position);
 
 fn create(files: &Files, key: &Key, entropy: &dyn Entropy, options: &Options) -> Result<Opened, StoreError> {
     if !options.create {
@@ -70,11 +73,14 @@ fn create(files: &Files, key: &Key, entropy: &dyn Entropy, options: &Options) ->
     let mut connection =
         connection::open(&files.database, &database_key, Role::Writer, options.busy_timeout)?;
     schema::migrate(&mut connection)?;
+    let position = Position::first(entropy)?;
+    Mark::closed().prepare(files, &position)?;
+    position.write(&connection)?;
     connection::enter_wal(&connection)?;
     let moved = connection::checkpoint(&connection)?;
     files.sync_folder()?;
     files.write_key(&seal.ready(&database_key)?)?;
-    Ok((connection, database_key, !moved))
+    Ok((connection, database_key, !moved, position))
 }
 
 fn open_existing(
@@ -99,6 +105,7 @@ fn open_existing(
     schema::migrate(&mut connection)?;
     connection::enter_wal(&connection)?;
     let moved = settle(&connection).map_err(|error| connection::diagnose(&connection, error))?;
+    let position = mark::locate(&connection, files, entropy)?;
     files.remove_drafts()?;
     if file.state != State::Ready || is_weaker(file.derivation, options) {
         let seal = Seal::new(key, options.argon2, entropy)?;
@@ -108,7 +115,7 @@ fn open_existing(
             Err(error) => return Err(error),
         }
     }
-    Ok((connection, database_key, !moved))
+    Ok((connection, database_key, !moved, position))
 }
 
 /// The key is right, so a database that does not open with it is not the one that was written.

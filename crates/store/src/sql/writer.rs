@@ -18,6 +18,7 @@ use super::entries;
 use super::files::Files;
 use super::key::DatabaseKey;
 use super::key_file::Seal;
+use super::mark::{Mark, Position};
 use super::readers::Readers;
 use super::rekey;
 use crate::{Step, StoreError};
@@ -67,6 +68,10 @@ pub(super) struct Writer {
     pub(super) stopped: Option<StoreError>,
     /// Whether the log holds anything that a checkpoint would move.
     pub(super) log_in_use: bool,
+    /// Where the database is.
+    pub(super) position: Position,
+    /// What remembers it outside the database.
+    pub(super) mark: Mark,
     /// Dropped last, with the thread: only then is the store free for another owner.
     pub(super) lock: File,
 }
@@ -170,15 +175,19 @@ impl Writer {
         if let Some(error) = &self.stopped {
             return Err(error.clone());
         }
+        self.mark.prepare(&self.files, &self.position)?;
         let connection = self.connection()?;
+        let next = self.position.next();
         let result =
-            in_transaction(connection, batch).map_err(|error| connection::diagnose(connection, error));
+            in_transaction(connection, batch, &next).map_err(|error| connection::diagnose(connection, error));
         self.log_in_use = true;
         match &result {
             Ok(results) => {
                 let stored = results.iter().filter(|result| result.is_ok()).count();
                 add(&self.counters.steps, stored);
                 add(&self.counters.transactions, 1);
+                self.mark.follow(&next);
+                self.position = next;
             }
             Err(error) => self.judge(error),
         }
@@ -225,6 +234,7 @@ impl Writer {
     /// Ends reading, moves the log into the database and lets go of every file but the lock.
     fn close(&mut self) -> Result<(), StoreError> {
         self.readers.close();
+        self.mark.sync();
         let result = match &self.stopped {
             Some(error) => Err(error.clone()),
             None => self.checkpoint().map(drop),
@@ -269,10 +279,12 @@ fn drain(first: Waiting, requests: &Receiver<Request>) -> (Vec<Waiting>, Option<
 fn in_transaction(
     connection: &Connection,
     batch: &[Waiting],
+    position: &Position,
 ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
     run(connection, "BEGIN IMMEDIATE")?;
     let written: Result<Vec<_>, _> = batch.iter().map(|(step, _)| in_savepoint(connection, step)).collect();
-    let committed = written.and_then(|results| run(connection, "COMMIT").map(|()| results));
+    let counted = written.and_then(|results| position.write(connection).map(|()| results));
+    let committed = counted.and_then(|results| run(connection, "COMMIT").map(|()| results));
     if committed.is_err() && !connection.is_autocommit() {
         // What failed is what gets reported; SQLite has rolled back by itself if this cannot.
         let _ = run(connection, "ROLLBACK");
