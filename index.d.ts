@@ -45,6 +45,48 @@ export declare class NativeDevice {
   join(welcome: Uint8Array, ratchetTree: Uint8Array | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): NativeGroup | NativeFailure | Promise<NativeGroup | NativeFailure>
   /** Who is in the group that a Welcome is for. */
   welcomedBy(welcome: Uint8Array, ratchetTree: Uint8Array | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
+  /** The ids of the groups that this device is in. */
+  groups(cancellation?: NativeCancellation | undefined | null): Promise<Uint8Array[] | NativeFailure>
+  /** Forgets a group and every key of it. */
+  forgetGroup(id: Uint8Array, cancellation?: NativeCancellation | undefined | null): Promise<boolean | NativeFailure>
+  /** What this device holds of key packages for a suite. */
+  keyPackageStock(suiteName: string, now: number, cancellation?: NativeCancellation | undefined | null): Promise<NativeKeyPackageStock | NativeFailure>
+  /** How many key packages of any suite could still be used. */
+  keyPackageCount(now: number, cancellation?: NativeCancellation | undefined | null): Promise<number | NativeFailure>
+  /** Forgets key packages that expired long ago. */
+  forgetExpiredKeyPackages(now: number, cancellation?: NativeCancellation | undefined | null): Promise<number | NativeFailure>
+  /** Stores a pre-shared key. */
+  storePsk(id: Uint8Array, secret: Uint8Array, cancellation?: NativeCancellation | undefined | null): Promise<undefined | NativeFailure>
+  /** Forgets a pre-shared key. */
+  forgetPsk(id: Uint8Array, cancellation?: NativeCancellation | undefined | null): Promise<undefined | NativeFailure>
+  /** Chooses the best suite that all invitees offer. */
+  chooseSuite(offers: Array<Array<Uint8Array>>, now: number, cancellation?: NativeCancellation | undefined | null): NativeSuiteChoice | NativeFailure | Promise<NativeSuiteChoice | NativeFailure>
+  /** Joins a group by a commit of its own. */
+  joinExternal(groupInfo: Uint8Array, options: NativeExternalJoin, now: number, cancellation?: NativeCancellation | undefined | null): NativeJoined | NativeFailure | Promise<NativeJoined | NativeFailure>
+  /** Asks to be added to a group. */
+  proposeSelf(groupInfo: Uint8Array, lifetime: number | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
+}
+
+/** Somebody outside all groups, whom some of them let propose changes. */
+export declare class NativeExternalSigner {
+  /** Makes one with a fresh key. */
+  static create(identity: Uint8Array, suiteName: string): NativeExternalSigner | NativeFailure
+  /** The one that was exported. */
+  static import(bytes: Uint8Array): NativeExternalSigner | NativeFailure
+  /** Everything that makes it up, the private key included. */
+  export(): Uint8Array | NativeFailure
+  /** Whom it is. */
+  get identity(): Uint8Array
+  /** The key its proposals are verified with. */
+  get signatureKey(): Uint8Array
+  /** The suite it was made for. */
+  get suite(): string
+  /** Proposes to add the holder of a key package. */
+  proposeAdd(address: NativeAddress, keyPackage: Uint8Array, now: number): Uint8Array | NativeFailure
+  /** Proposes to remove a member. */
+  proposeRemove(address: NativeAddress, leaf: number): Uint8Array | NativeFailure
+  /** Proposes what the group's extensions shall be. */
+  proposeExtensions(address: NativeAddress, list: Array<NativeExtension>, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
 }
 
 /** One subscriber's events. */
@@ -57,6 +99,34 @@ export declare class NativeFeed {
 
 /** One member's view of one group. */
 export declare class NativeGroup {
+  /** Commits changes and the proposals that wait. */
+  commit(changes: NativeChanges, now: number, cancellation?: NativeCancellation | undefined | null): NativeCommitted | NativeFailure | Promise<NativeCommitted | NativeFailure>
+  /** Proposes to add the holder of a key package. */
+  proposeAdd(keyPackage: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
+  /** Proposes to remove a member. */
+  proposeRemove(leaf: number, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
+  /** Proposes new keys for the own leaf. */
+  proposeUpdate(cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
+  /** Proposes to mix a pre-shared key in. */
+  proposePsk(id: NativePskId, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
+  /** Proposes what the group's extensions shall be. */
+  proposeExtensions(list: Array<NativeExtension>, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
+  /** Proposes to leave. */
+  proposeLeave(cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
+  /** Says how this member frames what it sends from now on. */
+  setFraming(framing: NativeFraming, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** How this member frames what it sends. */
+  framing(cancellation?: NativeCancellation | undefined | null): NativeFraming | NativeFailure | Promise<NativeFraming | NativeFailure>
+  /** Forgets the proposals that wait. */
+  clearProposals(cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Moves on to the epoch that the own commit begins. */
+  mergePending(cancellation?: NativeCancellation | undefined | null): NativeCommitSummary | NativeFailure | Promise<NativeCommitSummary | NativeFailure>
+  /** Drops the own commit. */
+  discardPending(cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Moves on to the epoch that the staged commit begins. */
+  mergeStaged(cancellation?: NativeCancellation | undefined | null): NativeCommitSummary | NativeFailure | Promise<NativeCommitSummary | NativeFailure>
+  /** Drops the staged commit. */
+  discardStaged(cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
   /** The group's name. */
   get id(): Uint8Array
   /** Its cipher suite. */
@@ -75,52 +145,62 @@ export declare class NativeGroup {
   pendingCommit(cancellation?: NativeCancellation | undefined | null): NativeCommitSummary | null | NativeFailure | Promise<NativeCommitSummary | null | NativeFailure>
   /** What the staged commit would do. */
   stagedCommit(cancellation?: NativeCancellation | undefined | null): NativeCommitSummary | null | NativeFailure | Promise<NativeCommitSummary | null | NativeFailure>
+  /** The group's extensions. */
+  extensions(cancellation?: NativeCancellation | undefined | null): NativeExtension[] | NativeFailure | Promise<NativeExtension[] | NativeFailure>
+  /** What somebody outside needs to join by a commit of its own. */
+  groupInfo(treeBeside: boolean, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
+  /** The public keys of everybody in the group. */
+  ratchetTree(cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
   /** A value that all members of this epoch share. */
   epochAuthenticator(): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
   /** A key of this epoch for another protocol. */
   exportSecret(label: string, context: Uint8Array, length: number): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
-  /** Commits changes and the proposals that wait. */
-  commit(changes: NativeChanges, now: number, cancellation?: NativeCancellation | undefined | null): NativeCommitted | NativeFailure | Promise<NativeCommitted | NativeFailure>
-  /** Proposes to add the holder of a key package. */
-  proposeAdd(keyPackage: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
-  /** Proposes to remove a member. */
-  proposeRemove(leaf: number, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
-  /** Proposes new keys for the own leaf. */
-  proposeUpdate(cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
-  /** Forgets the proposals that wait. */
-  clearProposals(cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
-  /** Moves on to the epoch that the own commit begins. */
-  mergePending(cancellation?: NativeCancellation | undefined | null): NativeCommitSummary | NativeFailure | Promise<NativeCommitSummary | NativeFailure>
-  /** Drops the own commit. */
-  discardPending(cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
-  /** Moves on to the epoch that the staged commit begins. */
-  mergeStaged(cancellation?: NativeCancellation | undefined | null): NativeCommitSummary | NativeFailure | Promise<NativeCommitSummary | NativeFailure>
-  /** Drops the staged commit. */
-  discardStaged(cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
   /** Seals one message. */
   encrypt(plaintext: Uint8Array, associatedData: Uint8Array, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
   /** Seals several messages in one step. */
   encryptAll(plaintexts: Array<Uint8Array>, associatedData: Uint8Array, cancellation?: NativeCancellation | undefined | null): Uint8Array[] | NativeFailure | Promise<Uint8Array[] | NativeFailure>
   /** Takes in one message; a commit is merged. */
-  receive(message: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): NativeReceived | NativeFailure | Promise<NativeReceived | NativeFailure>
+  receive(message: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure | Promise<Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure>
   /** Takes in one message; a commit waits. */
-  stage(message: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): NativeReceived | NativeFailure | Promise<NativeReceived | NativeFailure>
+  stage(message: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure | Promise<Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure>
   /** Whom a commit of key packages, and of what waits, would bring in. */
   candidates(keyPackages: Array<Uint8Array>, now: number, cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
   /** Whom the staged commit would bring in. */
   stagedCandidates(cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
   /** Takes in several messages in one step. */
-  receiveAll(messages: Array<Uint8Array>, now: number, cancellation?: NativeCancellation | undefined | null): (NativeReceived | NativeFailure)[] | NativeFailure | Promise<(NativeReceived | NativeFailure)[] | NativeFailure>
+  receiveAll(messages: Array<Uint8Array>, now: number, cancellation?: NativeCancellation | undefined | null): (Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure)[] | NativeFailure | Promise<(Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure)[] | NativeFailure>
   /** Everything that happens from now on. `wake` is called when something waits to be taken. */
   subscribe(wake: () => void): NativeFeed
   /** Lets go of the group once the work under way is done. */
   close(): void
+  /** Commits the name of the group that takes this one's place. */
+  nameSuccessor(id: Uint8Array, suiteName: string, now: number, cancellation?: NativeCancellation | undefined | null): NativeCommitted | NativeFailure | Promise<NativeCommitted | NativeFailure>
+  /** The group that succeeds this one. */
+  successor(cancellation?: NativeCancellation | undefined | null): NativeSuccession | null | NativeFailure | Promise<NativeSuccession | null | NativeFailure>
+  /** The group that this one descends from. */
+  descent(cancellation?: NativeCancellation | undefined | null): NativeDescent | null | NativeFailure | Promise<NativeDescent | null | NativeFailure>
+  /** Begins the group that this one has named as its successor. */
+  createSuccessor(now: number, cancellation?: NativeCancellation | undefined | null): NativeGroup | NativeFailure | Promise<NativeGroup | NativeFailure>
+  /** Why this member should replace its own keys. */
+  wantsUpdate(now: number, cancellation?: NativeCancellation | undefined | null): 'joined' | 'ageing' | null | NativeFailure | Promise<'joined' | 'ageing' | null | NativeFailure>
+  /** Forgets the keys of epochs that are over for too long. */
+  forgetPastEpochs(now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+}
+
+/** Which group a proposal from outside is for, and as which of its senders. */
+export interface NativeAddress {
+  /** The group's name. */
+  groupId: Uint8Array
+  /** The epoch it is in. */
+  epoch: bigint
+  /** The signer's place in the group's list. */
+  index: number
 }
 
 /** A batch of events. Empty and not ended: nothing waits now; the wake-up function is called when something does. */
 export interface NativeBatch {
   /** What happened. */
-  events: Array<NativeGroupEvent>
+  events: Array<Exclude<NativeGroupEvent, { type: 'own-echo' }>>
   /** Whether no more will come. */
   ended: boolean
 }
@@ -169,6 +249,16 @@ export interface NativeChanges {
   remove: Array<number>
   /** Whether to replace this member's own keys. */
   update: boolean
+  /** Pre-shared keys to mix in. */
+  psks?: Array<NativePskId>
+  /** What the group's extensions shall be, all of them. */
+  extensions?: Array<NativeExtension>
+  /** A new identity for this member. */
+  identity?: Uint8Array
+  /** A new certificate for this member. */
+  certificate?: NativeCertified
+  /** Whether the tree travels beside the Welcome. */
+  treeBeside?: boolean
 }
 
 /** What a commit does, and to whom. */
@@ -187,6 +277,8 @@ export interface NativeCommitSummary {
   updated: Array<NativeMember>
   /** Whether this device is among the removed. */
   removesSelf: boolean
+  /** The group that takes this one's place. */
+  succession?: NativeSuccession
 }
 
 /** A commit that waits for its acceptance. */
@@ -195,8 +287,50 @@ export interface NativeCommitted {
   commit: Uint8Array
   /** For those it adds. */
   welcome?: Uint8Array
+  /** The tree that the Welcome's readers need where it does not travel inside. */
+  ratchetTree?: Uint8Array
   /** What it does. */
   summary: NativeCommitSummary
+  /** Those it adds whose leaves expire soon. */
+  expiring: Array<NativeMember>
+}
+
+/** Which group another one succeeds. */
+export interface NativeDescent {
+  /** The name of the old group. */
+  groupId: Uint8Array
+  /** Its last epoch. */
+  epoch: bigint
+}
+
+/** One extension of a group. */
+export type NativeExtension =
+  | { type: 'required-capabilities'; /** Types of extensions. */
+    extensions: Array<number>; /** Types of proposals. */
+    proposals: Array<number>; /** Types of credentials. */
+  credentials: Array<number> }
+  | { type: 'external-senders'; /** In the order in which they are numbered. */
+  senders: Array<NativeExternalSender> }
+  | { type: 'other'; /** Its type. */
+    number: number; /** Its content. */
+  data: Uint8Array }
+
+/** How a device joins by a commit of its own. */
+export interface NativeExternalJoin {
+  /** The group's tree where it does not travel inside the GroupInfo. */
+  ratchetTree?: Uint8Array
+  /** Whether to come back to a group that this device is in already. */
+  resync: boolean
+  /** Pre-shared keys to mix in. */
+  psks?: Array<NativePskId>
+}
+
+/** Somebody outside a group whom the group lets propose changes. */
+export interface NativeExternalSender {
+  /** Whom the credential names. */
+  identity: Uint8Array
+  /** The key its proposals are verified with. */
+  signatureKey: Uint8Array
 }
 
 /** Why a call failed. The facade throws it as an error. */
@@ -211,7 +345,15 @@ export interface NativeFailure {
   retryable: boolean
 }
 
-/** Something that happened in a group. */
+/** How a member frames what it sends. */
+export interface NativeFraming {
+  /** Whether proposals and commits can be read by whoever carries them. */
+  publicHandshake: boolean
+  /** To a multiple of how many bytes messages are padded. */
+  padding: number
+}
+
+/** Something that happened in a group, and what a message turned out to be. */
 export type NativeGroupEvent =
   | { type: 'message'; /** Who. */
     sender: NativeMember; /** In which epoch. */
@@ -226,6 +368,33 @@ export type NativeGroupEvent =
   | { type: 'epoch-changed'; /** What it did. */
     commit: NativeCommitSummary; /** Whether a pending commit of this member was dropped. */
   supersededOwn: boolean }
+  | { type: 'succeeded'; /** Which one. */
+    succession: NativeSuccession; /** The last epoch here. */
+  epoch: bigint }
+  | { type: 'own-echo' }
+
+/** Reads what a GroupInfo says. */
+export declare function nativeGroupInfo(groupInfo: Uint8Array, cancellation?: NativeCancellation | undefined | null): NativeGroupInfo | NativeFailure | Promise<NativeGroupInfo | NativeFailure>
+
+/** What a GroupInfo says about its group. */
+export interface NativeGroupInfo {
+  /** The group's name. */
+  groupId: Uint8Array
+  /** The epoch it is of. */
+  epoch: bigint
+  /** The group's suite. */
+  suite: string
+  /** The group's extensions. */
+  extensions: Array<NativeExtension>
+}
+
+/** A group that was joined by a commit. */
+export interface NativeJoined {
+  /** The group. */
+  group: NativeGroup
+  /** For everybody in it. */
+  commit: Uint8Array
+}
 
 /** What a key package says about its owner. */
 export interface NativeKeyPackageInfo {
@@ -257,6 +426,22 @@ export interface NativeKeyPackageOptions {
   lifetime?: number
 }
 
+/** The key packages that a device holds private keys for. */
+export interface NativeKeyPackageStock {
+  /** Good for one use, and for a while yet. */
+  usable: number
+  /** Good for any number of uses, and for a while yet. */
+  lastResort: number
+  /** Valid, but close to their end. */
+  ending: number
+  /** No longer valid. */
+  expired: number
+  /** How many to make and publish now. */
+  wanted: number
+  /** Whether to make and publish one of last resort now. */
+  wantsLastResort: boolean
+}
+
 /** One member of a group. */
 export interface NativeMember {
   /** Its place in the tree. */
@@ -269,6 +454,19 @@ export interface NativeMember {
   expires?: number
   /** What its certificates say; none for a Basic credential. */
   certificate?: NativeCertificateInfo
+}
+
+/** Reads the head of a message of a group. */
+export declare function nativeMessageHead(message: Uint8Array, cancellation?: NativeCancellation | undefined | null): NativeMessageHead | NativeFailure | Promise<NativeMessageHead | NativeFailure>
+
+/** What a message of a group says in the clear. */
+export interface NativeMessageHead {
+  /** The group it is for. */
+  groupId: Uint8Array
+  /** The epoch it was made in. */
+  epoch: bigint
+  /** What it carries. */
+  content: 'application' | 'proposal' | 'commit'
 }
 
 /** One proposal, in words. */
@@ -284,22 +482,12 @@ export type NativeProposal =
   | { type: 'other'; /** Its number. */
   number: number }
 
-/** What a message turned out to be. */
-export type NativeReceived =
-  | { type: 'message'; /** Who sent it. */
-    sender: NativeMember; /** The epoch it was sent in. */
-    epoch: bigint; /** What was said. */
-    plaintext: Uint8Array; /** What travelled beside it. */
-  associatedData: Uint8Array }
-  | { type: 'proposal'; /** Who proposes it. */
-    sender: NativeSender; /** What is proposed. */
-  proposal: NativeProposal }
-  | { type: 'commit'; /** What it did. */
-    commit: NativeCommitSummary; /** Whether a pending commit of this member was dropped. */
-  supersededOwn: boolean }
-  | { type: 'staged'; /** What it would do. */
-  commit: NativeCommitSummary }
-  | { type: 'own-echo' }
+/** A pre-shared key, by name. */
+export type NativePskId =
+  | { type: 'external'; /** Its name. */
+  id: Uint8Array }
+  | { type: 'resumption'; /** Which epoch. */
+  epoch: bigint }
 
 /** A new key for a store. */
 export interface NativeRekey {
@@ -327,6 +515,22 @@ export interface NativeStoreOptions {
   key?: Uint8Array
   /** Whether a store that is not there is made. */
   create: boolean
+}
+
+/** Which group succeeds another. */
+export interface NativeSuccession {
+  /** The successor's name. */
+  groupId: Uint8Array
+  /** Its suite. */
+  suite: string
+}
+
+/** What a new group is begun with. */
+export interface NativeSuiteChoice {
+  /** The suite. */
+  suite: string
+  /** A key package of that suite for each invitee. */
+  keyPackages: Array<Uint8Array>
 }
 
 /** Which credentials a device believes. */

@@ -82,6 +82,86 @@ export const ERROR_CODES = {
   MLS_RESTORED: { retryable: false },
   /** The application's policy refused a member of this commit. Nothing was changed. Resolve the refusal, then process or discard the commit. */
   MLS_REFUSED_BY_POLICY: { retryable: false },
+  /** A commit that this member discarded was accepted by the group, which went on without it. Join again from outside with resync, by a GroupInfo of another member. */
+  MLS_DIVERGED: { retryable: false },
+  /** The group has ended: another one succeeds it. Only late messages can still be read. Join the successor by its Welcome and go on there. */
+  MLS_SUCCEEDED: { retryable: false },
+  /** The group has not named a successor. Commit the name of the successor first. */
+  MLS_NOT_SUCCEEDED: { retryable: false },
+  /** The Welcome is to a group that succeeds one which this device is not in, or whose end it has not reached. Process what is left of the old group, then join again; whoever was never in it is added later, by an ordinary commit. */
+  MLS_DESCENT_UNKNOWN: { retryable: true },
+  /** The application's rows could not be written, and a group in memory cannot undo what was done. The group is whole: look at its state, and repeat what is still wanted. */
+  MLS_NOT_UNDONE: { retryable: false },
+  /** The bytes are not a well-formed frame, message or payload. Drop them; whoever sent them is faulty or hostile. */
+  WIRE_MALFORMED: { retryable: false },
+  /** A frame, a payload or a part of one is above a stated limit. Split it; the limit is named in the message. */
+  WIRE_TOO_LARGE: { retryable: false },
+  /** The payload's codec is none that this version knows. Ask the sender to use CBOR, Protobuf or FlatBuffers. */
+  WIRE_UNSUPPORTED_CODEC: { retryable: false },
+  /** The frame is of a version or a profile of the protocol that is not supported here. Upgrade Coterie, or ask the sender to. */
+  GBP_UNSUPPORTED_VERSION: { retryable: false },
+  /** The frame belongs to another group. Hand it to the group whose id it carries. */
+  GBP_UNKNOWN_GROUP: { retryable: false },
+  /** The frame is for an epoch this member has left or has not reached. Complete the transition under way; if the frame is of the past, it is lost. */
+  GBP_EPOCH_MISMATCH: { retryable: true },
+  /** The frame or message belongs to another transition than the current one. Wait for the transition under way to end, then repeat it. */
+  GBP_TRANSITION_MISMATCH: { retryable: true },
+  /** A frame with this number was accepted before, or is too old to tell. Nothing: duplicates are harmless. */
+  GBP_REPLAY_DETECTED: { retryable: false },
+  /** The frame did not authenticate. Nothing was changed. Drop it; whoever sent it holds other keys. */
+  GBP_DECRYPT_FAILED: { retryable: true },
+  /** The commit of a transition was refused. Report it to the coordinator, who aborts the transition. */
+  GBP_COMMIT_INVALID: { retryable: false },
+  /** The frame or control message breaks the rules of its stream. Drop it; whoever sent it is faulty or hostile. */
+  GBP_STREAM_POLICY_VIOLATION: { retryable: false },
+  /** Another transition is under way. Wait until it has ended or abort it, then begin again. */
+  GBP_TRANSITION_IN_PROGRESS: { retryable: false },
+  /** No member was ready in time for the transition. Abort it and prepare another. */
+  GBP_PREPARE_TIMEOUT: { retryable: true },
+  /** A member took too long to process the commit of a transition. Abort it and prepare another, or remove the member. */
+  GBP_READY_TIMEOUT: { retryable: true },
+  /** The coordinator did not complete a transition in time. Wait for the next transition, or elect a coordinator. */
+  GBP_EXECUTE_TIMEOUT: { retryable: true },
+  /** Nothing was heard of the coordinator for too long. The member with the lowest number claims the role. */
+  GBP_COORDINATOR_GONE: { retryable: true },
+  /** Two members disagree about who belongs to the group. Leave the group and ask to be invited again. */
+  GBP_DIGEST_MISMATCH: { retryable: false },
+  /** The audio names a source that is not known here. Drop it. */
+  GAP_BAD_SOURCE_ID: { retryable: false },
+  /** The audio payload or its frame could not be decoded. Drop it; the next frame stands for itself. */
+  GAP_DECODE_FAILED: { retryable: false },
+  /** The audio frame did not authenticate. Drop it; whoever sent it holds other keys. */
+  GAP_AUTH_FAILED: { retryable: false },
+  /** An audio frame with this number was accepted before, or is too old to tell. Nothing: duplicates are harmless. */
+  GAP_REPLAY_DETECTED: { retryable: false },
+  /** The audio's key phase belongs to an epoch that has expired. Drop it. */
+  GAP_EPOCH_STALE: { retryable: false },
+  /** The audio's key phase was never known here. Drop it. */
+  GAP_KEY_PHASE_UNKNOWN: { retryable: false },
+  /** A text message's length field and its content differ. Drop it; whoever sent it is faulty or hostile. */
+  GTP_BAD_LENGTH: { retryable: false },
+  /** The group does not take content of this type. Send it as another type. */
+  GTP_UNSUPPORTED_CONTENT_TYPE: { retryable: false },
+  /** This message was received before. Nothing: duplicates are harmless. */
+  GTP_DUPLICATE_MESSAGE: { retryable: false },
+  /** The group's policy refused the message. Do not repeat it. */
+  GTP_POLICY_REJECTED: { retryable: false },
+  /** An attachment's pieces do not fit its manifest. Ask its sender to send it again. */
+  GTP_ATTACHMENT_INTEGRITY: { retryable: false },
+  /** No answer to a request came in time. Ask again. */
+  GTP_REQUEST_TIMEOUT: { retryable: true },
+  /** A signal or its arguments are not of the form that its type asks for. Correct the arguments; on receipt, drop it. */
+  GSP_BAD_SCHEMA: { retryable: false },
+  /** The sender may not give this signal. Ask a member whose role allows it. */
+  GSP_UNAUTHORIZED: { retryable: false },
+  /** The signal's number is none that this version knows. Drop it. */
+  GSP_UNKNOWN_SIGNAL: { retryable: false },
+  /** This signal was received before. Nothing: duplicates are harmless. */
+  GSP_DUPLICATE_REQUEST: { retryable: false },
+  /** The signal contradicts the current state. Look at the state, then repeat the signal if it is still wanted. */
+  GSP_STATE_CONFLICT: { retryable: true },
+  /** Something that the signal depends on is missing. Establish it, then give the signal anew. */
+  GSP_PRECONDITION_FAILED: { retryable: false },
   /** Another process or handle has this store open. Close the other one; a store has one owner at a time. */
   STORE_LOCKED: { retryable: true },
   /** The passphrase or key does not open this store. Give the right one; there is no other way in. */
@@ -140,6 +220,46 @@ export type ErrorCode =
   | 'MLS_CERTIFICATE_EXPIRED'
   | 'MLS_RESTORED'
   | 'MLS_REFUSED_BY_POLICY'
+  | 'MLS_DIVERGED'
+  | 'MLS_SUCCEEDED'
+  | 'MLS_NOT_SUCCEEDED'
+  | 'MLS_DESCENT_UNKNOWN'
+  | 'MLS_NOT_UNDONE'
+  | 'WIRE_MALFORMED'
+  | 'WIRE_TOO_LARGE'
+  | 'WIRE_UNSUPPORTED_CODEC'
+  | 'GBP_UNSUPPORTED_VERSION'
+  | 'GBP_UNKNOWN_GROUP'
+  | 'GBP_EPOCH_MISMATCH'
+  | 'GBP_TRANSITION_MISMATCH'
+  | 'GBP_REPLAY_DETECTED'
+  | 'GBP_DECRYPT_FAILED'
+  | 'GBP_COMMIT_INVALID'
+  | 'GBP_STREAM_POLICY_VIOLATION'
+  | 'GBP_TRANSITION_IN_PROGRESS'
+  | 'GBP_PREPARE_TIMEOUT'
+  | 'GBP_READY_TIMEOUT'
+  | 'GBP_EXECUTE_TIMEOUT'
+  | 'GBP_COORDINATOR_GONE'
+  | 'GBP_DIGEST_MISMATCH'
+  | 'GAP_BAD_SOURCE_ID'
+  | 'GAP_DECODE_FAILED'
+  | 'GAP_AUTH_FAILED'
+  | 'GAP_REPLAY_DETECTED'
+  | 'GAP_EPOCH_STALE'
+  | 'GAP_KEY_PHASE_UNKNOWN'
+  | 'GTP_BAD_LENGTH'
+  | 'GTP_UNSUPPORTED_CONTENT_TYPE'
+  | 'GTP_DUPLICATE_MESSAGE'
+  | 'GTP_POLICY_REJECTED'
+  | 'GTP_ATTACHMENT_INTEGRITY'
+  | 'GTP_REQUEST_TIMEOUT'
+  | 'GSP_BAD_SCHEMA'
+  | 'GSP_UNAUTHORIZED'
+  | 'GSP_UNKNOWN_SIGNAL'
+  | 'GSP_DUPLICATE_REQUEST'
+  | 'GSP_STATE_CONFLICT'
+  | 'GSP_PRECONDITION_FAILED'
   | 'STORE_LOCKED'
   | 'STORE_WRONG_KEY'
   | 'STORE_DAMAGED'

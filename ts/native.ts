@@ -16,6 +16,7 @@ export type {
   NativeChanges,
   NativeCommitSummary,
   NativeCommitted,
+  NativeDescent,
   NativeDevice,
   NativeExtension,
   NativeExternalSender,
@@ -29,6 +30,7 @@ export type {
   NativeProposal,
   NativePskId,
   NativeSender,
+  NativeSuccession,
 } from '../index.js'
 
 function load(): typeof Addon {

@@ -37,6 +37,7 @@ import {
   type Received,
   type Sender,
   type SessionEvent,
+  type Succession,
 } from '../../ts/mls/index.js'
 
 /** True where a property of `T` can be assigned to. */
@@ -89,6 +90,9 @@ describe('events', () => {
         case 'epoch-changed':
           expectTypeOf(event.commit).toEqualTypeOf<CommitSummary>()
           return event.type
+        case 'succeeded':
+          expectTypeOf(event.succession).toEqualTypeOf<Succession>()
+          return event.type
         case 'refused':
           expectTypeOf(event.error).toEqualTypeOf<CoterieError>()
           expectTypeOf(event.position).toEqualTypeOf<bigint>()
@@ -100,7 +104,7 @@ describe('events', () => {
 
   it('of a group, what was received, proposals and senders have just these types', () => {
     expectTypeOf<GroupEvent['type']>().toEqualTypeOf<
-      'message' | 'proposal' | 'commit-staged' | 'epoch-changed'
+      'message' | 'proposal' | 'commit-staged' | 'epoch-changed' | 'succeeded'
     >()
     expectTypeOf<Received['type']>().toEqualTypeOf<
       'message' | 'proposal' | 'commit' | 'staged' | 'own-echo'

@@ -90,6 +90,14 @@ export interface CreateGroupOptions extends AbortOptions {
   readonly suite?: CipherSuite
 }
 
+/** What a new group is begun with. */
+export interface SuiteChoice {
+  /** The suite. */
+  readonly suite: CipherSuite
+  /** A key package of that suite for each invitee, in their order. */
+  readonly keyPackages: readonly Uint8Array[]
+}
+
 /** How a group is joined. */
 export interface JoinOptions extends AbortOptions {
   /** The group's tree, where it does not travel inside the Welcome. */
@@ -331,12 +339,40 @@ export class Device implements Disposable, AsyncDisposable {
   }
 
   /**
+   * Chooses the suite for a new group: the hybrid post-quantum one where every invitee offers a key package for it, and
+   * otherwise the best that all have in common. Each of `offers` is what one device has published, of any suites.
+   *
+   * @example
+   * ```ts
+   * const bobs = [await bob.keyPackage(), await bob.keyPackage({ suite: CIPHER_SUITES[0] })]
+   * const { suite, keyPackages } = await alice.chooseSuite([bobs])
+   * const group = await alice.createGroup({ suite })
+   * const { commit, welcome } = await group.commit({ add: keyPackages })
+   * ```
+   *
+   * @throws {@link CoterieError} `MLS_UNSUPPORTED` where no suite is common to all, `MLS_INVALID_KEY_PACKAGE`,
+   * `MLS_MALFORMED`, `MLS_TOO_LARGE`, `INVALID_ARGUMENT`.
+   */
+  async chooseSuite(
+    offers: readonly (readonly Uint8Array[])[],
+    options?: AbortOptions,
+  ): Promise<SuiteChoice> {
+    const device = this.#device
+    const signal = check.signal(options)
+    const lists = check.list(offers, 'offers', check.bytesList)
+    const { suite, keyPackages } = await abortable(signal, (cancellation) =>
+      device.chooseSuite(lists, this.#now(), cancellation),
+    )
+    return { suite: suite as CipherSuite, keyPackages }
+  }
+
+  /**
    * Joins a group by the Welcome that a member sent.
    *
    * The key package it was made for is used up; a Welcome that is refused uses up nothing.
    *
    * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_WELCOME_INVALID`, `MLS_KEY_PACKAGE_NOT_FOUND`, `MLS_UNSUPPORTED`,
-   * `MLS_GROUP_EXISTS`.
+   * `MLS_GROUP_EXISTS`, and `MLS_DESCENT_UNKNOWN` where the group succeeds one that this device was not in.
    */
   async join(welcome: Uint8Array, options?: JoinOptions): Promise<Group> {
     const device = this.#device

@@ -3,11 +3,14 @@ import type {
   NativeBatch,
   NativeCertificateInfo,
   NativeCommitSummary,
+  NativeDescent,
   NativeGroupEvent,
   NativeMember,
   NativeProposal,
   NativeSender,
+  NativeSuccession,
 } from '../native.js'
+import type { CipherSuite } from './suites.js'
 
 /** What a member's certificates say beside its name. */
 export interface CertificateInfo {
@@ -68,6 +71,24 @@ export interface CommitSummary {
   readonly updated: readonly Member[]
   /** Whether this device is among the removed. */
   readonly removesSelf: boolean
+  /** The group that takes this one's place from here on; undefined where this one goes on. */
+  readonly succession: Succession | undefined
+}
+
+/** Which group succeeds another. */
+export interface Succession {
+  /** The successor's id. */
+  readonly groupId: Uint8Array
+  /** Its suite. */
+  readonly suite: CipherSuite
+}
+
+/** Which group another one succeeds. */
+export interface Descent {
+  /** The id of the old group. */
+  readonly groupId: Uint8Array
+  /** Its last epoch. */
+  readonly epoch: bigint
 }
 
 /** A member said something. */
@@ -102,8 +123,17 @@ export interface EpochChangedEvent {
   readonly supersededOwn: boolean
 }
 
+/** The group has ended: another one takes its place. Only what was sent before can still be read. */
+export interface SucceededEvent {
+  readonly type: 'succeeded'
+  /** Which one. */
+  readonly succession: Succession
+  /** The last epoch here. */
+  readonly epoch: bigint
+}
+
 /** Something that happened in a group. */
-export type GroupEvent = MessageEvent | ProposalEvent | CommitStagedEvent | EpochChangedEvent
+export type GroupEvent = MessageEvent | ProposalEvent | CommitStagedEvent | EpochChangedEvent | SucceededEvent
 
 /** What a message turned out to be. */
 export type Received =
@@ -172,7 +202,18 @@ export function toCommitSummary(summary: NativeCommitSummary): CommitSummary {
     added: summary.added.map(toMember),
     removed: summary.removed.map(toMember),
     updated: summary.updated.map(toMember),
+    succession: summary.succession === undefined ? undefined : toSuccession(summary.succession),
   }
+}
+
+/** @internal */
+export function toSuccession({ groupId, suite }: NativeSuccession): Succession {
+  return { groupId, suite: suite as CipherSuite }
+}
+
+/** @internal */
+export function toDescent({ groupId, epoch }: NativeDescent): Descent {
+  return { groupId, epoch }
 }
 
 type NativeMessage = Extract<NativeGroupEvent, { type: 'message' }>
@@ -187,7 +228,7 @@ function toProposed({ sender, proposal }: NativeProposed): ProposalEvent {
 }
 
 /** @internal */
-export function toReceived(received: NativeGroupEvent): Received {
+export function toReceived(received: Exclude<NativeGroupEvent, { type: 'succeeded' }>): Received {
   switch (received.type) {
     case 'message':
       return toMessage(received)
@@ -212,5 +253,7 @@ export function toGroupEvent(event: NativeBatch['events'][number]): GroupEvent {
     case 'commit-staged':
     case 'epoch-changed':
       return { ...event, commit: toCommitSummary(event.commit) }
+    case 'succeeded':
+      return { ...event, succession: toSuccession(event.succession) }
   }
 }

@@ -2,24 +2,28 @@ import { CoterieError, toError } from '../errors.js'
 import { abortable, type AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
 import { drain } from '../internal/feed.js'
-import type { NativeCandidate, NativeChanges, NativeGroup } from '../native.js'
+import type { NativeCandidate, NativeChanges, NativeCommitted, NativeGroup } from '../native.js'
 import {
   toCommitSummary,
+  toDescent,
   toGroupEvent,
   toMember,
   toProposal,
   toReceived,
+  toSuccession,
   type CommitSummary,
+  type Descent,
   type GroupEvent,
   type Member,
   type Proposal,
   type Received,
+  type Succession,
 } from './events.js'
 import { toNativeExtensions, type GroupExtension } from './extensions.js'
 import { toNativeCertified, type Certified } from './certified.js'
 import { consult, Turns, type Policy } from './policy.js'
 import { toNativePskId, toNativePskIds, type PskId } from './psks.js'
-import type { CipherSuite } from './suites.js'
+import { CIPHER_SUITES, type CipherSuite } from './suites.js'
 
 type NativeCall<Value> = Parameters<typeof abortable<Value>>[1]
 
@@ -82,7 +86,26 @@ export interface Committed {
   readonly ratchetTree: Uint8Array | undefined
   /** What it does. */
   readonly summary: CommitSummary
+  /**
+   * Those it adds whose key packages are valid for less than 14 days more. Where newer ones can be had, it is better to
+   * discard the commit and use those.
+   */
+  readonly expiring: readonly Member[]
 }
+
+/** Which group shall succeed one. */
+export interface NameSuccessorOptions extends AbortOptions {
+  /** The successor's id, of 1 to 255 bytes; 32 random ones where none is given. */
+  readonly id?: Uint8Array
+  /** Its suite; that of this group where none is named. */
+  readonly suite?: CipherSuite
+}
+
+/**
+ * Why a member should replace its own keys by {@link Group.commit} with `update`: it was added and has not committed
+ * since, or half of its leaf's lifetime is over.
+ */
+export type UpdateReason = 'joined' | 'ageing'
 
 /** How a message is sealed. */
 export interface EncryptOptions extends AbortOptions {
@@ -285,12 +308,88 @@ export class Group implements Disposable, AsyncDisposable {
    */
   async commit(changes: Changes = {}, options?: AbortOptions): Promise<Committed> {
     const wanted = toNativeChanges(changes)
-    const { commit, welcome, ratchetTree, summary } = await this.#judged(
-      options,
-      () => this.#invited(wanted.add, options),
-      (cancellation) => this.#native.commit(wanted, this.#now(), cancellation),
+    return toCommitted(
+      await this.#judged(
+        options,
+        () => this.#invited(wanted.add, options),
+        (cancellation) => this.#native.commit(wanted, this.#now(), cancellation),
+      ),
     )
-    return { commit, welcome, ratchetTree, summary: toCommitSummary(summary) }
+  }
+
+  /**
+   * Commits the name of the group that takes this one's place. Once the commit is merged this group is over: what was
+   * sent before can still be read, and calls that would go on in it are refused with `MLS_SUCCEEDED`.
+   *
+   * @throws {@link CoterieError} As {@link Group.commit}; `MLS_SUCCEEDED`.
+   */
+  async nameSuccessor(options?: NameSuccessorOptions): Promise<Committed> {
+    const { id, suite } = check.options(options)
+    const bytes = id === undefined ? crypto.getRandomValues(new Uint8Array(32)) : check.bytes(id, 'id')
+    const name = suite === undefined ? this.suite : check.oneOf(suite, CIPHER_SUITES, 'suite')
+    return toCommitted(
+      await this.#judged(
+        options,
+        () => this.#invited([], options),
+        (cancellation) => this.#native.nameSuccessor(bytes, name, this.#now(), cancellation),
+      ),
+    )
+  }
+
+  /**
+   * The group that succeeds this one; undefined while this one goes on.
+   *
+   * @throws {@link CoterieError} `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async successor(options?: AbortOptions): Promise<Succession | undefined> {
+    const successor = await this.#call(options, (cancellation) => this.#native.successor(cancellation))
+    return successor === null ? undefined : toSuccession(successor)
+  }
+
+  /**
+   * Begins the group that this one has named as its successor. Its first commit proves where it comes from, and only
+   * members of this group's last epoch can join by it: add everybody who shall follow in that one.
+   *
+   * @throws {@link CoterieError} `MLS_NOT_SUCCEEDED`, `MLS_GROUP_EXISTS`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async createSuccessor(options?: AbortOptions): Promise<Group> {
+    const group = await this.#call(options, (cancellation) =>
+      this.#native.createSuccessor(this.#now(), cancellation),
+    )
+    return new Group(group, this.#clock, this.#policy)
+  }
+
+  /**
+   * Which group this one provably descends from; undefined where it succeeds none, or where this member was added by a
+   * later commit.
+   *
+   * @throws {@link CoterieError} `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async descent(options?: AbortOptions): Promise<Descent | undefined> {
+    const descent = await this.#call(options, (cancellation) => this.#native.descent(cancellation))
+    return descent === null ? undefined : toDescent(descent)
+  }
+
+  /**
+   * Whether this member should replace its own keys, and why.
+   *
+   * @throws {@link CoterieError} `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async wantsUpdate(options?: AbortOptions): Promise<UpdateReason | undefined> {
+    const reason = await this.#call(options, (cancellation) =>
+      this.#native.wantsUpdate(this.#now(), cancellation),
+    )
+    return reason ?? undefined
+  }
+
+  /**
+   * Forgets the keys of epochs that have been over for a day, so that what was sent in them can no longer be read. To be
+   * called now and then: an epoch's age counts from the first call that finds it over.
+   *
+   * @throws {@link CoterieError} `MLS_REMOVED`, `HANDLE_CLOSED`.
+   */
+  async forgetPastEpochs(options?: AbortOptions): Promise<void> {
+    await this.#call(options, (cancellation) => this.#native.forgetPastEpochs(this.#now(), cancellation))
   }
 
   /**
@@ -568,7 +667,7 @@ export class Group implements Disposable, AsyncDisposable {
     const received = await this.#step(options, (cancellation) =>
       this.#native.stage(message, this.#now(), cancellation),
     )
-    if (received.type !== 'staged') return toReceived(received)
+    if (received.type !== 'commit-staged') return toReceived(received)
     // What was staged is merged or dropped, whether or not the caller still waits for it.
     const candidates = await this.#step(undefined, () => this.#native.stagedCandidates())
     try {
@@ -579,7 +678,7 @@ export class Group implements Disposable, AsyncDisposable {
     }
     const supersededOwn = (await this.#step(undefined, () => this.#native.pendingCommit())) !== null
     const commit = await this.#step(undefined, () => this.#native.mergeStaged())
-    return toReceived({ type: 'commit', commit, supersededOwn })
+    return toReceived({ type: 'epoch-changed', commit, supersededOwn })
   }
 
   async #receiveEachJudged(
@@ -626,4 +725,14 @@ function toNativeChanges(changes: Changes): NativeChanges {
 function associatedDataOf(options: EncryptOptions | undefined): Uint8Array {
   const { associatedData } = check.options(options)
   return associatedData === undefined ? NOTHING : check.bytes(associatedData, 'associatedData')
+}
+
+function toCommitted({ commit, welcome, ratchetTree, summary, expiring }: NativeCommitted): Committed {
+  return {
+    commit,
+    welcome,
+    ratchetTree,
+    summary: toCommitSummary(summary),
+    expiring: expiring.map(toMember),
+  }
 }

@@ -25,6 +25,7 @@ export type {
   OpenDeviceOptions,
   RekeyOptions,
   StoreKey,
+  SuiteChoice,
 } from './device.js'
 export { MemoryDirectory } from './directory.js'
 export type { Directory } from './directory.js'
@@ -32,6 +33,7 @@ export type {
   CertificateInfo,
   CommitStagedEvent,
   CommitSummary,
+  Descent,
   EpochChangedEvent,
   GroupEvent,
   Member,
@@ -40,6 +42,8 @@ export type {
   ProposalEvent,
   Received,
   Sender,
+  SucceededEvent,
+  Succession,
 } from './events.js'
 export type {
   ExternalSender,
@@ -58,10 +62,28 @@ export type {
   ProposeSelfOptions,
 } from './external.js'
 export { Group } from './group.js'
-export type { Changes, Committed, EncryptOptions, Framing, GroupInfoOptions, TreePlacement } from './group.js'
+export type {
+  Changes,
+  Committed,
+  EncryptOptions,
+  Framing,
+  GroupInfoOptions,
+  NameSuccessorOptions,
+  TreePlacement,
+  UpdateReason,
+} from './group.js'
 export type { PskId } from './psks.js'
 export { GroupSession } from './session.js'
-export type { Accepted, ConnectOptions, Entrance, Invitation, RefusedEvent, SessionEvent } from './session.js'
+export type {
+  Accepted,
+  ConnectOptions,
+  Entrance,
+  Invitation,
+  JoinSessionOptions,
+  RefusedEvent,
+  SessionEvent,
+  UpkeepOptions,
+} from './session.js'
 export { CIPHER_SUITES } from './suites.js'
 export type { CipherSuite } from './suites.js'
 export type { Candidate, Policy, Verdict } from './policy.js'

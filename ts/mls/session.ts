@@ -4,10 +4,24 @@ import * as check from '../internal/arguments.js'
 import { Queue, Reader } from '../internal/queue.js'
 import type { Delivery, GroupChannel } from './channel.js'
 import { Device, type JoinOptions } from './device.js'
-import type { CommitSummary, EpochChangedEvent, Member, MessageEvent, ProposalEvent } from './events.js'
+import type {
+  CommitSummary,
+  EpochChangedEvent,
+  Member,
+  MessageEvent,
+  ProposalEvent,
+  SucceededEvent,
+} from './events.js'
 import type { GroupExtension } from './extensions.js'
 import { readGroupInfo, readMessageHead, type JoinExternalOptions } from './external.js'
-import { Group, type Changes, type EncryptOptions, type GroupInfoOptions } from './group.js'
+import {
+  Group,
+  type Changes,
+  type Committed,
+  type EncryptOptions,
+  type GroupInfoOptions,
+  type NameSuccessorOptions,
+} from './group.js'
 import type { PskId } from './psks.js'
 
 /** A message of the channel was refused and changed nothing. */
@@ -20,7 +34,7 @@ export interface RefusedEvent {
 }
 
 /** Something that happened in a group that is connected to a channel. */
-export type SessionEvent = MessageEvent | ProposalEvent | EpochChangedEvent | RefusedEvent
+export type SessionEvent = MessageEvent | ProposalEvent | EpochChangedEvent | SucceededEvent | RefusedEvent
 
 /** What somebody who was added needs to join. */
 export interface Invitation {
@@ -30,6 +44,17 @@ export interface Invitation {
   readonly ratchetTree?: Uint8Array | undefined
   /** Where in the channel their reading begins. */
   readonly position: bigint
+}
+
+/** When a session replaces its member's own keys, which it does after joining and before they expire. */
+export interface UpkeepOptions {
+  /**
+   * The longest wait in milliseconds, 5 minutes where nothing is said. The members of a group that was just made would
+   * otherwise all commit at once.
+   */
+  readonly jitter?: number
+  /** Gives a number from 0 up to 1, which share of that wait it is. */
+  readonly random?: () => number
 }
 
 /** A commit that was accepted. */
@@ -54,7 +79,21 @@ export interface Entrance {
 export interface ConnectOptions extends AbortOptions {
   /** Where in the channel reading begins; its end where nothing is said. */
   readonly position?: bigint
+  /** When this member's own keys are replaced by the session itself; false leaves that to the application. */
+  readonly upkeep?: UpkeepOptions | false
 }
+
+/** How a group is joined and connected. */
+export type JoinSessionOptions = JoinOptions & Pick<ConnectOptions, 'upkeep'>
+
+/** How often a session looks after its keys: an hour is short beside the day and the weeks that they last. */
+const UPKEEP_INTERVAL = 3_600_000
+
+/** However small the jitter, a session that fails does not try all the time. */
+const UPKEEP_RETRY = 1_000
+
+/** A group of hundreds, all added at once, commits for minutes; each commit that comes first makes others wait anew. */
+const UPKEEP_JITTER = 300_000
 
 interface Waiting {
   resolve(accepted: { summary: CommitSummary; position: bigint }): void
@@ -114,13 +153,22 @@ export class GroupSession implements AsyncDisposable {
   #changes: Promise<unknown> = Promise.resolve()
   #closed = false
   readonly #pumping: Promise<void>
+  readonly #upkeep: Required<UpkeepOptions> | undefined
+  #timer: NodeJS.Timeout | undefined
 
-  private constructor(group: Group, channel: GroupChannel, position: bigint) {
+  private constructor(
+    group: Group,
+    channel: GroupChannel,
+    position: bigint,
+    upkeep: Required<UpkeepOptions> | undefined,
+  ) {
     this.group = group
     this.#channel = channel
     this.#position = position
     this.#deliveries = channel.read(position)
     this.#pumping = this.#pump()
+    this.#upkeep = upkeep
+    if (upkeep !== undefined) this.#lookAfterKeysIn(upkeep.random() * upkeep.jitter)
   }
 
   /**
@@ -131,10 +179,11 @@ export class GroupSession implements AsyncDisposable {
   static async connect(group: Group, channel: GroupChannel, options?: ConnectOptions): Promise<GroupSession> {
     check.instance(group, Group.is, 'Group')
     check.having(channel, ['append', 'end', 'read'], 'channel')
-    const { position } = check.options(options)
+    const { position, upkeep } = check.options(options)
     const signal = check.signal(options)
+    const care = upkeepOf(upkeep)
     signal?.throwIfAborted()
-    return new GroupSession(group, channel, position ?? (await channel.end({ signal })))
+    return new GroupSession(group, channel, position ?? (await channel.end({ signal })), care)
   }
 
   /**
@@ -146,7 +195,7 @@ export class GroupSession implements AsyncDisposable {
     device: Device,
     invitation: Invitation,
     channel: GroupChannel,
-    options?: JoinOptions,
+    options?: JoinSessionOptions,
   ): Promise<GroupSession> {
     check.instance(device, Device.is, 'Device')
     check.having(channel, ['append', 'end', 'read'], 'channel')
@@ -155,7 +204,8 @@ export class GroupSession implements AsyncDisposable {
     const tree = check.options(options).ratchetTree ?? ratchetTree
     const group = await device.join(welcome, { signal, ratchetTree: tree })
     try {
-      return await GroupSession.connect(group, channel, { position, signal })
+      const { upkeep } = check.options(options)
+      return await GroupSession.connect(group, channel, { position, signal, upkeep })
     } catch (error) {
       group.close()
       throw error
@@ -175,13 +225,13 @@ export class GroupSession implements AsyncDisposable {
     device: Device,
     entrance: Entrance,
     channel: GroupChannel,
-    options?: JoinExternalOptions,
+    options?: JoinExternalOptions & Pick<ConnectOptions, 'upkeep'>,
   ): Promise<GroupSession> {
     check.instance(device, Device.is, 'Device')
     check.having(channel, ['append', 'end', 'read'], 'channel')
     const { groupInfo, ratchetTree: besides, position } = check.options(entrance, 'entrance')
     const from = check.u64(position, 'position')
-    const { ratchetTree = besides, resync, psks } = check.options(options)
+    const { ratchetTree = besides, resync, psks, upkeep } = check.options(options)
     const signal = check.signal(options)
     const { epoch } = await readGroupInfo(groupInfo, { signal })
     const { group, commit } = await device.joinExternal(groupInfo, {
@@ -194,7 +244,7 @@ export class GroupSession implements AsyncDisposable {
       const place = await channel.append(commit, { signal })
       // From here on the others may take this device for a member: nothing is given up for a signal any more.
       if (await hasCommit(channel, { group, epoch, from, to: place })) throw superseded()
-      return await GroupSession.connect(group, channel, { position: place + 1n })
+      return await GroupSession.connect(group, channel, { position: place + 1n, upkeep })
     } catch (error) {
       group.close()
       await device.forgetGroup(group.id)
@@ -209,7 +259,10 @@ export class GroupSession implements AsyncDisposable {
    * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Group.commit}.
    */
   async commit(changes: Changes = {}, options?: AbortOptions): Promise<Accepted> {
-    const { summary, welcome, ratchetTree, position } = await this.#commit(changes, options)
+    const { summary, welcome, ratchetTree, position } = await this.#commit(
+      () => this.group.commit(changes, options),
+      options,
+    )
     if (welcome === undefined) return { summary, invitation: undefined }
     return { summary, invitation: { welcome, ratchetTree, position: position + 1n } }
   }
@@ -232,7 +285,7 @@ export class GroupSession implements AsyncDisposable {
    * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Group.commit}.
    */
   async remove(leaves: readonly number[], options?: AbortOptions): Promise<CommitSummary> {
-    return (await this.#commit({ remove: leaves }, options)).summary
+    return (await this.#commit(() => this.group.commit({ remove: leaves }, options), options)).summary
   }
 
   /**
@@ -241,7 +294,17 @@ export class GroupSession implements AsyncDisposable {
    * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Group.commit}.
    */
   async update(options?: AbortOptions): Promise<CommitSummary> {
-    return (await this.#commit({ update: true }, options)).summary
+    return (await this.#commit(() => this.group.commit({ update: true }, options), options)).summary
+  }
+
+  /**
+   * Ends the group in favour of another one, which {@link Group.createSuccessor} of {@link GroupSession.group} begins.
+   * All members hear of it by an event of type `succeeded`.
+   *
+   * @throws {@link CoterieError} `COMMIT_SUPERSEDED`, and as {@link Group.nameSuccessor}.
+   */
+  async nameSuccessor(options?: NameSuccessorOptions): Promise<CommitSummary> {
+    return (await this.#commit(() => this.group.nameSuccessor(options), options)).summary
   }
 
   /** Proposes new keys for this member's own leaf; another member's commit makes it happen. */
@@ -340,12 +403,12 @@ export class GroupSession implements AsyncDisposable {
   }
 
   /** One change at a time: a second one begins when the first has come back. */
-  #commit(changes: Changes, options: AbortOptions | undefined) {
+  #commit(make: () => Promise<Committed>, options: AbortOptions | undefined) {
     const signal = check.signal(options)
     const committed = this.#changes.then(async () => {
       signal?.throwIfAborted()
       this.#checkOpen()
-      const { commit, welcome, ratchetTree } = await this.group.commit(changes, options)
+      const { commit, welcome, ratchetTree } = await make()
       // Whoever closed meanwhile found nobody waiting to be told.
       this.#checkOpen()
       const accepted = new Promise<{ summary: CommitSummary; position: bigint }>((resolve, reject) => {
@@ -380,6 +443,8 @@ export class GroupSession implements AsyncDisposable {
         this.#position = delivery.position + 1n
         if (event === undefined) continue
         for (const subscriber of this.#subscribers) subscriber.put(event)
+        const ended = successionOf(event)
+        if (ended !== undefined) for (const subscriber of this.#subscribers) subscriber.put(ended)
         if (!this.group.isMember) return
       }
     } catch (error) {
@@ -413,6 +478,26 @@ export class GroupSession implements AsyncDisposable {
     }
   }
 
+  #lookAfterKeysIn(milliseconds: number): void {
+    this.#timer = setTimeout(() => void this.#lookAfterKeys(), milliseconds)
+    // A timer alone keeps no process alive.
+    this.#timer.unref()
+  }
+
+  async #lookAfterKeys(): Promise<void> {
+    const { random, jitter } = this.#upkeep ?? { random: () => 0, jitter: 0 }
+    let next = UPKEEP_INTERVAL
+    try {
+      await this.group.forgetPastEpochs()
+      const ended = (await this.group.successor()) !== undefined
+      if (!ended && (await this.group.wantsUpdate()) !== undefined) await this.update()
+    } catch {
+      // Somebody else's commit came first, or the channel is away: another time.
+      next = UPKEEP_RETRY + random() * jitter
+    }
+    if (!this.#closed) this.#lookAfterKeysIn(next)
+  }
+
   #settle(summary: CommitSummary, supersededOwn: boolean, position: bigint): void {
     const waiting = this.#waiting
     if (waiting === undefined || !(summary.own || supersededOwn)) return
@@ -423,6 +508,7 @@ export class GroupSession implements AsyncDisposable {
 
   #end(): void {
     this.#closed = true
+    clearTimeout(this.#timer)
     this.#waiting?.reject(
       new CoterieError('HANDLE_CLOSED', 'the session was closed before the commit came back'),
     )
@@ -434,4 +520,17 @@ export class GroupSession implements AsyncDisposable {
   #checkOpen(): void {
     if (this.#closed) throw new CoterieError('HANDLE_CLOSED', 'the session was closed')
   }
+}
+
+function upkeepOf(value: UpkeepOptions | false | undefined): Required<UpkeepOptions> | undefined {
+  if (value === false) return undefined
+  const { jitter = UPKEEP_JITTER, random = Math.random } = check.options(value, 'upkeep')
+  if (typeof random !== 'function') throw new CoterieError('INVALID_ARGUMENT', 'random must be a function')
+  return { jitter: check.milliseconds(jitter, 'jitter'), random }
+}
+
+function successionOf(event: SessionEvent): SucceededEvent | undefined {
+  if (event.type !== 'epoch-changed' || event.commit.removesSelf) return undefined
+  const { succession, epoch } = event.commit
+  return succession === undefined ? undefined : { type: 'succeeded', succession, epoch }
 }

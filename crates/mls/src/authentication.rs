@@ -7,7 +7,7 @@
 //! A credential is judged at the caller's time when it comes in: with a key package, a proposal, a commit. Those who
 //! are in a group already that this device joins are judged at the last moment at which their certificates were
 //! valid, and a leaf that changes neither credential nor key is not judged again, so that a certificate that expires
-//! neither locks joiners out nor stops anybody's commits (ADR 0010).
+//! neither locks joiners out nor stops anybody's commits (ADR 0013).
 
 use std::sync::Arc;
 

@@ -22,7 +22,8 @@ use crate::authentication::{Authentication, Candidate, Entry};
 use crate::credential;
 use crate::error::{CredentialError, MlsError};
 use crate::external;
-use crate::group::Group;
+use crate::group::{Arrival, Group};
+use crate::held::HeldGroups;
 use crate::key_package::{self, KeyPackageInfo, KeyPackageOptions};
 use crate::limits::{
     GROUP_ID_LENGTH, MAX_FORWARD_DISTANCE, MAX_IDENTITY_LENGTH, MAX_KEY_PACKAGES_PER_CALL, MAX_MEMBERS,
@@ -32,6 +33,7 @@ use crate::limits::{
 use crate::provider::{EngineCrypto, Provider, Signer};
 use crate::restored;
 use crate::rows::Rows;
+use crate::succession::{self, Proof};
 use crate::suite::Suite;
 
 /// Where the device's own row stands.
@@ -88,6 +90,7 @@ pub(crate) struct Shared {
     p256: Arc<Signer>,
     crypto: Arc<EngineCrypto>,
     store: Arc<dyn Store>,
+    held: HeldGroups,
 }
 
 /// Where the device's certificates stand: beside its row, which is as old as the stored format.
@@ -264,19 +267,18 @@ impl Device {
     fn with(parts: Parts, crypto: EngineCrypto, store: Arc<dyn Store>) -> Self {
         let Parts { identity, suite, ed25519, p256, certified } = parts;
         let (ed25519, p256) = (Arc::new(Signer::new(ed25519)), Arc::new(Signer::new(p256)));
-        let (authentication, crypto) = (Authentication::default(), Arc::new(crypto));
-        Self {
-            shared: Arc::new(Shared {
-                identity,
-                suite,
-                certified,
-                authentication,
-                ed25519,
-                p256,
-                crypto,
-                store,
-            }),
-        }
+        let shared = Shared {
+            identity,
+            suite,
+            certified,
+            authentication: Authentication::default(),
+            ed25519,
+            p256,
+            crypto: Arc::new(crypto),
+            store,
+            held: HeldGroups::default(),
+        };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Makes a key package for a directory. Its private keys are stored before it is returned.
@@ -372,27 +374,12 @@ impl Device {
         now: Timestamp,
         beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Group, MlsError> {
-        let shared = &*self.shared;
-        let suite = options.suite.unwrap_or(shared.suite);
+        let suite = options.suite.unwrap_or(self.shared.suite);
         let id = match options.id {
             Some(id) => id.as_bytes().to_vec(),
-            None => shared.crypto.random_array::<GROUP_ID_LENGTH>()?.to_vec(),
+            None => self.shared.crypto.random_array::<GROUP_ID_LENGTH>()?.to_vec(),
         };
-        let credential = shared.credential_at(suite, now)?;
-        let provider = shared.provider();
-        let config = join_config();
-        let group = MlsGroup::builder()
-            .with_group_id(openmls::group::GroupId::from_slice(&id))
-            .ciphersuite(suite.ciphersuite())
-            .with_capabilities(key_package::capabilities(&shared.authentication))
-            .lifetime(shared.certified_lifetime(key_package::lifetime(now, None)))
-            .with_wire_format_policy(config.wire_format_policy())
-            .max_past_epochs(MAX_PAST_EPOCHS)
-            .number_of_resumption_psks(RESUMPTION_SECRETS)
-            .use_ratchet_tree_extension(true)
-            .sender_ratchet_configuration(*config.sender_ratchet_configuration())
-            .build(&provider, &**shared.signer(suite), credential)?;
-        Group::begin_with(Arc::clone(&self.shared), group, provider, beside)
+        found(&self.shared, &id, suite, None, now, beside)
     }
 
     /// Joins a group by the Welcome that somebody sent. The key package it was made for is used up, unless it is
@@ -438,18 +425,21 @@ impl Device {
 
     fn begin_joined(
         &self,
-        joined: Result<MlsGroup, MlsError>,
+        joined: Result<(MlsGroup, Option<Proof>), MlsError>,
         provider: Provider<'_>,
         now: Timestamp,
         beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Group, MlsError> {
-        let judged = joined.and_then(|group| {
+        let judged = joined.and_then(|(group, proof)| {
             self.shared.judge_present(group.members(), group.own_leaf_index(), group.group_id(), now)?;
-            Ok(group)
+            Ok((group, proof))
         });
         match judged {
-            Ok(group) => Group::begin_with(Arc::clone(&self.shared), group, provider, beside),
-            Err(error) => Err(provider.explain(error)),
+            Ok((group, proof)) => {
+                let arrival = Arrival::Welcomed(proof);
+                Group::begin_with(Arc::clone(&self.shared), group, arrival, provider, beside)
+            }
+            Err(error) => Err(succession::explain(provider.explain(error), provider.storage())),
         }
     }
 
@@ -466,7 +456,8 @@ impl Device {
     ) -> Result<Vec<Candidate>, MlsError> {
         check_welcome(welcome, ratchet_tree)?;
         let provider = self.shared.provider();
-        let group = join(welcome, ratchet_tree, &provider).map_err(|error| provider.explain(error))?;
+        let (group, _) = join(welcome, ratchet_tree, &provider)
+            .map_err(|error| succession::explain(provider.explain(error), provider.storage()))?;
         self.shared.judge_present(group.members(), group.own_leaf_index(), group.group_id(), now)
     }
 
@@ -518,6 +509,10 @@ impl Shared {
 
     pub(crate) fn is_volatile(&self) -> bool {
         self.store.is_volatile()
+    }
+
+    pub(crate) fn held(&self) -> &HeldGroups {
+        &self.held
     }
 
     pub(crate) fn signer(&self, suite: Suite) -> &Arc<Signer> {
@@ -605,10 +600,41 @@ impl Shared {
     }
 }
 
-fn join(welcome: &[u8], tree: Option<&[u8]>, provider: &Provider<'_>) -> Result<MlsGroup, MlsError> {
+/// Begins a group with this device as its only member. `proof` is of the group that it succeeds.
+pub(crate) fn found(
+    shared: &Arc<Shared>,
+    id: &[u8],
+    suite: Suite,
+    proof: Option<Proof>,
+    now: Timestamp,
+    beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
+) -> Result<Group, MlsError> {
+    let credential = shared.credential_at(suite, now)?;
+    let provider = shared.provider();
+    let config = join_config();
+    let group = MlsGroup::builder()
+        .with_group_id(openmls::group::GroupId::from_slice(id))
+        .ciphersuite(suite.ciphersuite())
+        .with_capabilities(key_package::capabilities(&shared.authentication))
+        .lifetime(shared.certified_lifetime(key_package::lifetime(now, None)))
+        .with_wire_format_policy(config.wire_format_policy())
+        .max_past_epochs(MAX_PAST_EPOCHS)
+        .number_of_resumption_psks(RESUMPTION_SECRETS)
+        .use_ratchet_tree_extension(true)
+        .sender_ratchet_configuration(*config.sender_ratchet_configuration())
+        .build(&provider, &**shared.signer(suite), credential)?;
+    Group::begin_with(Arc::clone(shared), group, Arrival::Founded(proof), provider, beside)
+}
+
+fn join(
+    welcome: &[u8],
+    tree: Option<&[u8]>,
+    provider: &Provider<'_>,
+) -> Result<(MlsGroup, Option<Proof>), MlsError> {
     let welcome = decode_welcome(welcome)?;
     let tree = tree.map(external::decode_tree).transpose()?;
     let processed = ProcessedWelcome::new_from_welcome(provider, &join_config(), welcome)?;
+    let proof = succession::proof_in(&processed, provider.storage())?;
     // A member whose leaf has outlived its lifetime must not lock joiners out; the roster shows it instead.
     let mut builder = openmls::group::JoinBuilder::new(provider, processed).skip_lifetime_validation();
     if let Some(tree) = tree {
@@ -618,7 +644,7 @@ fn join(welcome: &[u8], tree: Option<&[u8]>, provider: &Provider<'_>) -> Result<
     if staged.members().count() > MAX_MEMBERS {
         return Err(MlsError::TooLarge { what: "the group", limit: MAX_MEMBERS });
     }
-    Ok(staged.into_group(provider)?)
+    Ok((staged.into_group(provider)?, proof))
 }
 
 fn check_welcome(welcome: &[u8], ratchet_tree: Option<&[u8]>) -> Result<(), MlsError> {

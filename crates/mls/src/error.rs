@@ -3,7 +3,7 @@
 use coterie_crypto::certificate::CertificateError;
 use coterie_crypto::{CryptoError, EntropyError};
 use coterie_store::StoreError;
-use coterie_types::{Code, Epoch, ErrorCode, LeafIndex};
+use coterie_types::{Code, Epoch, ErrorCode, GroupId, LeafIndex};
 
 /// Why a call failed. Nothing was changed by it, unless the variant says otherwise. Holds no key, payload or
 /// user input, so it is safe to log.
@@ -111,6 +111,27 @@ pub enum MlsError {
     /// The application's policy refused somebody, for the reason that it gives.
     #[error("refused by policy: {0}")]
     RefusedByPolicy(String),
+    /// An own commit that was discarded here comes back: the group accepted it, and went on without this member.
+    #[error("a commit that this member discarded was accepted by the group")]
+    Diverged,
+    /// The group has named its successor and takes nothing more.
+    #[error("the group has ended; another one succeeds it")]
+    Succeeded,
+    /// The group has not named a successor.
+    #[error("the group has not named a successor")]
+    NotSucceeded,
+    /// A Welcome to a group that succeeds one which this device is not in, or whose end it has not reached.
+    #[error("the group succeeds another one, whose {epoch} this device has not reached")]
+    DescentUnknown {
+        /// The group that it succeeds.
+        predecessor: GroupId,
+        /// The last epoch of that.
+        epoch: Epoch,
+    },
+    /// The application's rows could not be written, and a volatile group cannot undo a step: what the call does was
+    /// done, and its result is lost.
+    #[error("the step was done without the rows, which could not be written: {0}")]
+    NotUndone(#[source] StoreError),
     /// The store is older than it once was; what this member would send now could repeat a key.
     #[error("the group comes from a store that was put back to an earlier state")]
     Restored,
@@ -208,6 +229,11 @@ impl ErrorCode for MlsError {
             Self::PskNotFound => Code::MLS_PSK_NOT_FOUND,
             Self::InvalidCredential(error) => error.code(),
             Self::RefusedByPolicy(_) => Code::MLS_REFUSED_BY_POLICY,
+            Self::Diverged => Code::MLS_DIVERGED,
+            Self::Succeeded => Code::MLS_SUCCEEDED,
+            Self::NotSucceeded => Code::MLS_NOT_SUCCEEDED,
+            Self::DescentUnknown { .. } => Code::MLS_DESCENT_UNKNOWN,
+            Self::NotUndone(_) => Code::MLS_NOT_UNDONE,
             Self::Restored => Code::MLS_RESTORED,
             Self::FeedFull => Code::FEED_FULL,
             Self::Store(error) => error.code(),

@@ -13,6 +13,7 @@ use coterie_types::Epoch;
 use crate::error::MlsError;
 use crate::limits::{EVENT_QUEUE_BYTES, EVENT_QUEUE_LENGTH};
 use crate::roster::{CommitSummary, Member, ProposalSummary, Sender};
+use crate::succession::Succession;
 
 /// Something that happened in a group.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -46,6 +47,13 @@ pub enum GroupEvent {
         commit: CommitSummary,
         /// Whether a pending commit of this member was dropped, because this one came first.
         superseded_own: bool,
+    },
+    /// The commit merged last ended the group in favour of another.
+    Succeeded {
+        /// Which one takes its place.
+        succession: Succession,
+        /// The last epoch here.
+        epoch: Epoch,
     },
 }
 

@@ -12,6 +12,7 @@ use openmls::prelude::{
 
 use crate::error::MlsError;
 use crate::limits::{MAX_EXTENSION_LENGTH, MAX_EXTENSIONS};
+use crate::succession;
 
 /// The extension that names the group's frame profile, among the types for private use (RFC 9420 section 17.3).
 /// Every device of ours can follow a group that has it.
@@ -152,8 +153,10 @@ pub(crate) fn decode(extensions: &[GroupExtension]) -> Result<Extensions<GroupCo
         return Err(MlsError::TooLarge { what: "the list of extensions", limit: MAX_EXTENSIONS });
     }
     let decoded = extensions.iter().map(GroupExtension::decode).collect::<Result<Vec<_>, _>>()?;
-    Extensions::from_vec(decoded)
-        .map_err(|error| MlsError::InvalidProposal { offender: None, reason: error.to_string() })
+    let list = Extensions::from_vec(decoded)
+        .map_err(|error| MlsError::InvalidProposal { offender: None, reason: error.to_string() })?;
+    succession::check_unnamed(&list)?;
+    Ok(list)
 }
 
 /// A group's list in our form.

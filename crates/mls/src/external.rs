@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use coterie_crypto::Entropy;
 use coterie_crypto::signature::SigningKey;
+use coterie_store::StoreError;
 use coterie_types::{Epoch, GroupId, LeafIndex, Timestamp};
 use openmls::group::ExternalCommitBuilder;
 use openmls::prelude::group_info::VerifiableGroupInfo;
@@ -20,11 +21,13 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use crate::device::{self, Device, Shared, join_config};
 use crate::error::MlsError;
 use crate::extension::{self, ExternalSenderInfo, GroupExtension};
-use crate::group::Group;
+use crate::group::{Arrival, Group};
 use crate::key_package::{self, KeyPackageOptions};
 use crate::limits::{MAX_MEMBERS, MAX_MESSAGE_LENGTH, MAX_PSKS_PER_COMMIT};
 use crate::provider::{EngineCrypto, Provider, Signer, StepStorage};
 use crate::psk::PskId;
+use crate::rows::Rows;
+use crate::succession;
 use crate::suite::Suite;
 
 /// How a device joins by a commit of its own.
@@ -65,6 +68,21 @@ impl Device {
         options: ExternalJoin<'_>,
         now: Timestamp,
     ) -> Result<(Group, Vec<u8>), MlsError> {
+        self.join_external_with(group_info, options, now, |_, _, _| Ok(()))
+    }
+
+    /// Joins by a commit of its own, and stores what `beside` writes in the same step; it is given the group's id and
+    /// the commit, for an outbox.
+    ///
+    /// # Errors
+    /// As [`Self::join_external`], and when `beside` fails.
+    pub fn join_external_with(
+        &self,
+        group_info: &[u8],
+        options: ExternalJoin<'_>,
+        now: Timestamp,
+        beside: impl FnOnce(&GroupId, &[u8], &mut Rows<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<(Group, Vec<u8>), MlsError> {
         if options.psks.len() > MAX_PSKS_PER_COMMIT {
             return Err(MlsError::TooLarge {
                 what: "the list of pre-shared keys",
@@ -76,7 +94,12 @@ impl Device {
         let shared = self.shared();
         let provider = shared.provider();
         match commit_to_join(shared, info, tree, options, &provider, now) {
-            Ok((group, commit)) => Ok((Group::begin(Arc::clone(shared), group, provider)?, commit)),
+            Ok((group, commit)) => {
+                let beside = |id: &GroupId, rows: &mut Rows<'_, '_>| beside(id, &commit, rows);
+                let arrival = if options.resync { Arrival::Again } else { Arrival::External };
+                let group = Group::begin_with(Arc::clone(shared), group, arrival, provider, beside)?;
+                Ok((group, commit))
+            }
             Err(error) => Err(provider.explain(error)),
         }
     }
@@ -138,6 +161,9 @@ fn commit_to_join(
     now: Timestamp,
 ) -> Result<(MlsGroup, Vec<u8>), MlsError> {
     let suite = suite_of(&info)?;
+    if succession::named_in(info.group_context().extensions())?.is_some() {
+        return Err(MlsError::Succeeded);
+    }
     let credential = shared.credential_at(suite, now)?;
     let group_id = info.group_id().clone();
     let held = MlsGroup::load(provider.storage(), &group_id)?;

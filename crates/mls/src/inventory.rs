@@ -10,6 +10,7 @@ use crate::device::{Device, group_key_name};
 use crate::error::MlsError;
 use crate::limits::{EXPIRED_KEY_PACKAGE_GRACE, KEY_PACKAGE_RENEWAL, KEY_PACKAGES_LOW, KEY_PACKAGES_WANTED};
 use crate::provider::StorageFault;
+use crate::succession;
 use crate::suite::Suite;
 
 /// Key packages read at a time: a device has fifty or so, and one that published without end must not fill memory.
@@ -99,6 +100,7 @@ impl Device {
             // Where it is the device's own key, there is no row of that name.
             storage.delete_row(Space::Device, group_key_name(leaf.signature_key().as_slice()))?;
         }
+        succession::forget_proof(&group, storage)?;
         group.delete(storage)?;
         storage.delete_group(&id)?;
         provider.commit()?;

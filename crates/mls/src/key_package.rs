@@ -13,6 +13,7 @@ use crate::error::MlsError;
 use crate::extension::PROFILE_EXTENSION;
 use crate::limits::{CLOCK_TOLERANCE, KEY_PACKAGE_LIFETIME, MAX_MESSAGE_LENGTH};
 use crate::provider::EngineCrypto;
+use crate::succession::SUCCESSION_EXTENSION;
 use crate::suite::Suite;
 
 /// How a key package is made.
@@ -51,7 +52,11 @@ pub(crate) fn capabilities(authentication: &Authentication) -> Capabilities {
     Capabilities::new(
         Some(&[ProtocolVersion::Mls10]),
         Some(&suites),
-        Some(&[ExtensionType::LastResort, ExtensionType::Unknown(PROFILE_EXTENSION)]),
+        Some(&[
+            ExtensionType::LastResort,
+            ExtensionType::Unknown(PROFILE_EXTENSION),
+            ExtensionType::Unknown(SUCCESSION_EXTENSION),
+        ]),
         Some(&[ProposalType::SelfRemove]),
         Some(&authentication.credential_types()),
     )

@@ -19,9 +19,11 @@ mod extension;
 mod external;
 mod group;
 mod head;
+mod held;
 #[cfg(feature = "interop")]
 pub mod interop;
 mod inventory;
+mod invitation;
 mod key_package;
 pub mod limits;
 mod provider;
@@ -30,6 +32,7 @@ mod refusal;
 mod restored;
 mod roster;
 mod rows;
+mod succession;
 mod suite;
 
 pub use authentication::{Authentication, Candidate, Entry, Policy, Refusal};
@@ -42,11 +45,14 @@ pub use extension::{ExternalSenderInfo, GroupExtension, PROFILE_EXTENSION, Requi
 pub use external::{ExternalJoin, ExternalSigner, GroupInfoSummary, read_group_info};
 pub use group::{
     CertifiedKey, Changes, Committed, Encrypted, Framing, Group, HandshakeFraming, Received, TreePlacement,
+    UpdateReason, Wish,
 };
 pub use head::{MessageContent, MessageHead, read_message_head};
 pub use inventory::KeyPackageStock;
+pub use invitation::SuiteChoice;
 pub use key_package::{KeyPackageInfo, KeyPackageOptions};
 pub use psk::PskId;
 pub use roster::{CommitSummary, Member, ProposalSummary, Sender};
 pub use rows::Rows;
+pub use succession::{Descent, SUCCESSION_EXTENSION, Succession};
 pub use suite::{Suite, UnknownSuite};

@@ -31,6 +31,14 @@ pub const MAX_PENDING_PROPOSALS: usize = 1_000;
 /// read. Each costs a secret tree; senders move on within a round trip, so a few suffice.
 pub const MAX_PAST_EPOCHS: usize = 5;
 
+/// How long the message keys of a past epoch are kept at most. A device that sealed a message and lost its network
+/// sends it when it is back, mostly within a night; keys that lie about for longer serve whoever takes the device.
+pub const MAX_PAST_EPOCH_AGE: Duration = Duration::from_days(1);
+
+/// Own commits of one epoch that are remembered after they were discarded, to recognise one that the group accepted
+/// all the same. A member that discards more of them in one epoch is not talking to its group at all.
+pub const MAX_DISCARDED_COMMITS: usize = 64;
+
 /// Messages of one sender that may be skipped before a gap is refused. Each skipped key is derived at once, and
 /// 2,000 of them take less than the 5 ms that the event loop may be held for.
 pub const MAX_FORWARD_DISTANCE: u32 = 2_000;
@@ -55,6 +63,9 @@ pub const EXPIRED_KEY_PACKAGE_GRACE: Duration = Duration::from_days(30);
 /// a month of a few invitations a day should not run dry; at 300 bytes (2.7 kB in the hybrid suite) fifty cost
 /// nobody anything.
 pub const KEY_PACKAGES_WANTED: usize = 50;
+
+/// Key packages of one invitee that are looked at to choose a suite: a few for each. Each costs two signature checks.
+pub const MAX_OFFER: usize = 16;
 
 /// Below how many it should make more: half, so that they are made in batches and not one by one.
 pub const KEY_PACKAGES_LOW: usize = 25;

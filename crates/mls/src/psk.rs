@@ -19,6 +19,7 @@ use crate::device::Device;
 use crate::error::MlsError;
 use crate::limits::{MAX_PSK_ID_LENGTH, MAX_PSK_LENGTH, MAX_PSKS_PER_COMMIT};
 use crate::provider::{EngineCrypto, Provider};
+use crate::succession;
 
 /// A pre-shared key, by name.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -64,6 +65,9 @@ impl Device {
 fn check_external(id: &[u8]) -> Result<(), MlsError> {
     match id.len() {
         0 => Err(MlsError::InvalidArgument("the name of a pre-shared key has at least one byte")),
+        _ if succession::is_reserved(id) => {
+            Err(MlsError::InvalidArgument("names of this form are for proofs of descent"))
+        }
         1..=MAX_PSK_ID_LENGTH => Ok(()),
         _ => Err(MlsError::TooLarge { what: "the name of a pre-shared key", limit: MAX_PSK_ID_LENGTH }),
     }
@@ -77,8 +81,7 @@ impl PskId {
         suite: Ciphersuite,
         provider: &Provider<'_>,
     ) -> Result<PreSharedKeyId, MlsError> {
-        let rand: &EngineCrypto = provider.rand();
-        let nonce = rand.random_vec(suite.hash_length())?;
+        let nonce = nonce(suite, provider)?;
         match self {
             Self::External(id) => {
                 check_external(id)?;
@@ -92,6 +95,11 @@ impl PskId {
             )),
         }
     }
+}
+
+pub(crate) fn nonce(suite: Ciphersuite, provider: &Provider<'_>) -> Result<Vec<u8>, MlsError> {
+    let rand: &EngineCrypto = provider.rand();
+    Ok(rand.random_vec(suite.hash_length())?)
 }
 
 /// A proposal to mix `id` in.

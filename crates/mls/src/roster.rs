@@ -7,6 +7,7 @@ use openmls::treesync::LeafNodeSource;
 
 use crate::credential::{self, CertificateInfo};
 use crate::error::MlsError;
+use crate::succession::{self, Succession};
 
 /// One member of a group.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -73,6 +74,8 @@ pub struct CommitSummary {
     pub updated: Vec<Member>,
     /// Whether this device is among the removed.
     pub removes_self: bool,
+    /// The group that takes this one's place from here on, where it ends.
+    pub succession: Option<Succession>,
 }
 
 pub(crate) fn member(leaf: LeafIndex, node: &LeafNode) -> Result<Member, MlsError> {
@@ -170,6 +173,7 @@ pub(crate) fn summary(
         removed,
         updated,
         removes_self: staged.self_removed(),
+        succession: succession::named_by(staged)?,
     })
 }
 

@@ -81,6 +81,8 @@ impl OwnedChanges {
             extensions: self.extensions.as_deref(),
             identity: self.identity.as_deref(),
             certificate: self.certificate.as_ref().map(OwnedCertified::borrowed),
+            // Named by a call of its own.
+            succession: None,
             tree: self.tree,
         }
     }

@@ -289,7 +289,7 @@ impl NativeGroup {
     /// Takes in one message; a commit is merged.
     #[napi(
         catch_unwind,
-        ts_return_type = "NativeGroupEvent | NativeFailure | Promise<NativeGroupEvent | NativeFailure>"
+        ts_return_type = "Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure | Promise<Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure>"
     )]
     pub fn receive<'env>(
         &self,
@@ -307,7 +307,7 @@ impl NativeGroup {
     /// Takes in one message; a commit waits.
     #[napi(
         catch_unwind,
-        ts_return_type = "NativeGroupEvent | NativeFailure | Promise<NativeGroupEvent | NativeFailure>"
+        ts_return_type = "Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure | Promise<Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure>"
     )]
     pub fn stage<'env>(
         &self,
@@ -353,7 +353,7 @@ impl NativeGroup {
     /// Takes in several messages in one step.
     #[napi(
         catch_unwind,
-        ts_return_type = "(NativeGroupEvent | NativeFailure)[] | NativeFailure | Promise<(NativeGroupEvent | NativeFailure)[] | NativeFailure>"
+        ts_return_type = "(Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure)[] | NativeFailure | Promise<(Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure)[] | NativeFailure>"
     )]
     pub fn receive_all<'env>(
         &self,

@@ -23,6 +23,7 @@ mod identity;
 #[cfg(all(feature = "interop", not(test)))]
 mod interop;
 mod inventory;
+mod life;
 mod outside;
 mod promise;
 mod serial;

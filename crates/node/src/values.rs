@@ -1,7 +1,8 @@
 //! The core's values in the shape in which they cross the boundary.
 
 use coterie_mls::{
-    CommitSummary, Committed, GroupEvent, KeyPackageInfo, Member, ProposalSummary, Received, Sender,
+    CommitSummary, Committed, Descent, GroupEvent, KeyPackageInfo, Member, ProposalSummary, Received, Sender,
+    Succession,
 };
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
@@ -81,6 +82,26 @@ pub struct NativeCommitSummary {
     pub updated: Vec<NativeMember>,
     /// Whether this device is among the removed.
     pub removes_self: bool,
+    /// The group that takes this one's place.
+    pub succession: Option<NativeSuccession>,
+}
+
+/// Which group succeeds another.
+#[napi(object, object_from_js = false)]
+pub struct NativeSuccession {
+    /// The successor's name.
+    pub group_id: Uint8Array,
+    /// Its suite.
+    pub suite: String,
+}
+
+/// Which group another one succeeds.
+#[napi(object, object_from_js = false)]
+pub struct NativeDescent {
+    /// The name of the old group.
+    pub group_id: Uint8Array,
+    /// Its last epoch.
+    pub epoch: BigInt,
 }
 
 /// Something that happened in a group, and what a message turned out to be.
@@ -116,6 +137,13 @@ pub enum NativeGroupEvent {
         /// Whether a pending commit of this member was dropped.
         superseded_own: bool,
     },
+    /// The group has ended in favour of another.
+    Succeeded {
+        /// Which one.
+        succession: NativeSuccession,
+        /// The last epoch here.
+        epoch: BigInt,
+    },
     /// Something this member sent itself came back; of no interest to subscribers.
     OwnEcho,
 }
@@ -131,6 +159,8 @@ pub struct NativeCommitted {
     pub ratchet_tree: Option<Uint8Array>,
     /// What it does.
     pub summary: NativeCommitSummary,
+    /// Those it adds whose leaves expire soon.
+    pub expiring: Vec<NativeMember>,
 }
 
 /// What a key package says about its owner.
@@ -208,7 +238,21 @@ impl From<CommitSummary> for NativeCommitSummary {
             removed: members(summary.removed),
             updated: members(summary.updated),
             removes_self: summary.removes_self,
+            succession: summary.succession.map(NativeSuccession::from),
         }
+    }
+}
+
+impl From<Succession> for NativeSuccession {
+    fn from(succession: Succession) -> Self {
+        let Succession { group_id, suite } = succession;
+        Self { group_id: group_id.as_bytes().to_vec().into(), suite: suite.name().to_owned() }
+    }
+}
+
+impl From<Descent> for NativeDescent {
+    fn from(Descent { group_id, epoch }: Descent) -> Self {
+        Self { group_id: group_id.as_bytes().to_vec().into(), epoch: epoch.number().into() }
     }
 }
 
@@ -244,6 +288,9 @@ impl From<GroupEvent> for NativeGroupEvent {
             GroupEvent::EpochChanged { commit, superseded_own } => {
                 Self::EpochChanged { commit: commit.into(), superseded_own }
             }
+            GroupEvent::Succeeded { succession, epoch } => {
+                Self::Succeeded { succession: succession.into(), epoch: epoch.number().into() }
+            }
         }
     }
 }
@@ -255,6 +302,7 @@ impl From<Committed> for NativeCommitted {
             welcome: committed.welcome.map(Uint8Array::from),
             ratchet_tree: committed.ratchet_tree.map(Uint8Array::from),
             summary: committed.summary.into(),
+            expiring: members(committed.expiring),
         }
     }
 }

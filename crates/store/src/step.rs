@@ -78,6 +78,18 @@ impl Step {
         Ok(())
     }
 
+    /// Takes every write and deletion of `space` back.
+    pub fn forget_space(&mut self, space: Space) {
+        self.forget(space, b"");
+        let lengths = self.cleared.iter().filter(|(cleared, _)| *cleared == space).map(|(_, key)| key.len());
+        let (count, bytes) = lengths.fold((0_usize, 0_usize), |(count, bytes), length| {
+            (count.saturating_add(1), bytes.saturating_add(length))
+        });
+        self.cleared.retain(|(cleared, _)| *cleared != space);
+        self.count = self.count.saturating_sub(count);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
     /// Adds the writes of `later` as if they had been made on this step, after its own.
     ///
     /// # Errors
@@ -322,5 +334,24 @@ mod tests {
         let mut step = Step::new();
         step.put(Space::Group, b"name", b"secret".to_vec()).unwrap();
         assert_eq!(format!("{step:?}"), "Step { writes: 1, .. }");
+    }
+
+    #[test]
+    fn a_space_is_forgotten_with_its_deletions_and_the_others_are_not() {
+        let store = crate::MemoryStore::new();
+        let mut before = Step::new();
+        before.put(Space::Application, b"kept", vec![1]).unwrap();
+        store.commit(before).unwrap();
+        let mut step = Step::new();
+        step.put(Space::Group, b"k", vec![2]).unwrap();
+        let (count, bytes) = (step.count, step.bytes);
+        step.delete_prefix(Space::Application, b"k").unwrap();
+        step.put(Space::Application, b"new", vec![3; 100]).unwrap();
+        step.forget_space(Space::Application);
+        assert_eq!((step.count, step.bytes), (count, bytes));
+        store.commit(step).unwrap();
+        assert_eq!(store.get(Space::Application, b"kept"), Ok(Some(vec![1])));
+        assert_eq!(store.get(Space::Application, b"new"), Ok(None));
+        assert_eq!(store.get(Space::Group, b"k"), Ok(Some(vec![2])));
     }
 }

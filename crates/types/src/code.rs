@@ -186,6 +186,96 @@ codes! {
         "Reading goes on. To send again, join anew: by an external commit with resync, or by a new invitation.";
     MLS_REFUSED_BY_POLICY, Never, "The application's policy refused a member of this commit. Nothing was changed.",
         "Resolve the refusal, then process or discard the commit.";
+    MLS_DIVERGED, Never, "A commit that this member discarded was accepted by the group, which went on without it.",
+        "Join again from outside with resync, by a GroupInfo of another member.";
+    MLS_SUCCEEDED, Never, "The group has ended: another one succeeds it. Only late messages can still be read.",
+        "Join the successor by its Welcome and go on there.";
+    MLS_NOT_SUCCEEDED, Never, "The group has not named a successor.",
+        "Commit the name of the successor first.";
+    MLS_DESCENT_UNKNOWN, Later, "The Welcome is to a group that succeeds one which this device is not in, or whose end it has not reached.",
+        "Process what is left of the old group, then join again; whoever was never in it is added later, by an ordinary commit.";
+    MLS_NOT_UNDONE, Never, "The application's rows could not be written, and a group in memory cannot undo what was done.",
+        "The group is whole: look at its state, and repeat what is still wanted.";
+
+    // Bytes of the Group Protocol Stack.
+    WIRE_MALFORMED, Never, "The bytes are not a well-formed frame, message or payload.",
+        "Drop them; whoever sent them is faulty or hostile.";
+    WIRE_TOO_LARGE, Never, "A frame, a payload or a part of one is above a stated limit.",
+        "Split it; the limit is named in the message.";
+    WIRE_UNSUPPORTED_CODEC, Never, "The payload's codec is none that this version knows.",
+        "Ask the sender to use CBOR, Protobuf or FlatBuffers.";
+
+    // Group base protocol. The numbers on the wire are mapped to these.
+    GBP_UNSUPPORTED_VERSION, Never, "The frame is of a version or a profile of the protocol that is not supported here.",
+        "Upgrade Coterie, or ask the sender to.";
+    GBP_UNKNOWN_GROUP, Never, "The frame belongs to another group.",
+        "Hand it to the group whose id it carries.";
+    GBP_EPOCH_MISMATCH, Later, "The frame is for an epoch this member has left or has not reached.",
+        "Complete the transition under way; if the frame is of the past, it is lost.";
+    GBP_TRANSITION_MISMATCH, Later, "The frame or message belongs to another transition than the current one.",
+        "Wait for the transition under way to end, then repeat it.";
+    GBP_REPLAY_DETECTED, Never, "A frame with this number was accepted before, or is too old to tell.",
+        "Nothing: duplicates are harmless.";
+    GBP_DECRYPT_FAILED, Later, "The frame did not authenticate. Nothing was changed.",
+        "Drop it; whoever sent it holds other keys.";
+    GBP_COMMIT_INVALID, Never, "The commit of a transition was refused.",
+        "Report it to the coordinator, who aborts the transition.";
+    GBP_STREAM_POLICY_VIOLATION, Never, "The frame or control message breaks the rules of its stream.",
+        "Drop it; whoever sent it is faulty or hostile.";
+    GBP_TRANSITION_IN_PROGRESS, Never, "Another transition is under way.",
+        "Wait until it has ended or abort it, then begin again.";
+    GBP_PREPARE_TIMEOUT, Later, "No member was ready in time for the transition.",
+        "Abort it and prepare another.";
+    GBP_READY_TIMEOUT, Later, "A member took too long to process the commit of a transition.",
+        "Abort it and prepare another, or remove the member.";
+    GBP_EXECUTE_TIMEOUT, Later, "The coordinator did not complete a transition in time.",
+        "Wait for the next transition, or elect a coordinator.";
+    GBP_COORDINATOR_GONE, Later, "Nothing was heard of the coordinator for too long.",
+        "The member with the lowest number claims the role.";
+    GBP_DIGEST_MISMATCH, Never, "Two members disagree about who belongs to the group.",
+        "Leave the group and ask to be invited again.";
+
+    // Group audio.
+    GAP_BAD_SOURCE_ID, Never, "The audio names a source that is not known here.",
+        "Drop it.";
+    GAP_DECODE_FAILED, Never, "The audio payload or its frame could not be decoded.",
+        "Drop it; the next frame stands for itself.";
+    GAP_AUTH_FAILED, Never, "The audio frame did not authenticate.",
+        "Drop it; whoever sent it holds other keys.";
+    GAP_REPLAY_DETECTED, Never, "An audio frame with this number was accepted before, or is too old to tell.",
+        "Nothing: duplicates are harmless.";
+    GAP_EPOCH_STALE, Never, "The audio's key phase belongs to an epoch that has expired.",
+        "Drop it.";
+    GAP_KEY_PHASE_UNKNOWN, Never, "The audio's key phase was never known here.",
+        "Drop it.";
+
+    // Group text.
+    GTP_BAD_LENGTH, Never, "A text message's length field and its content differ.",
+        "Drop it; whoever sent it is faulty or hostile.";
+    GTP_UNSUPPORTED_CONTENT_TYPE, Never, "The group does not take content of this type.",
+        "Send it as another type.";
+    GTP_DUPLICATE_MESSAGE, Never, "This message was received before.",
+        "Nothing: duplicates are harmless.";
+    GTP_POLICY_REJECTED, Never, "The group's policy refused the message.",
+        "Do not repeat it.";
+    GTP_ATTACHMENT_INTEGRITY, Never, "An attachment's pieces do not fit its manifest.",
+        "Ask its sender to send it again.";
+    GTP_REQUEST_TIMEOUT, Later, "No answer to a request came in time.",
+        "Ask again.";
+
+    // Group signals.
+    GSP_BAD_SCHEMA, Never, "A signal or its arguments are not of the form that its type asks for.",
+        "Correct the arguments; on receipt, drop it.";
+    GSP_UNAUTHORIZED, Never, "The sender may not give this signal.",
+        "Ask a member whose role allows it.";
+    GSP_UNKNOWN_SIGNAL, Never, "The signal's number is none that this version knows.",
+        "Drop it.";
+    GSP_DUPLICATE_REQUEST, Never, "This signal was received before.",
+        "Nothing: duplicates are harmless.";
+    GSP_STATE_CONFLICT, Later, "The signal contradicts the current state.",
+        "Look at the state, then repeat the signal if it is still wanted.";
+    GSP_PRECONDITION_FAILED, Never, "Something that the signal depends on is missing.",
+        "Establish it, then give the signal anew.";
 
     // Storage.
     STORE_LOCKED, Later, "Another process or handle has this store open.",

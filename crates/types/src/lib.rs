@@ -5,8 +5,10 @@
 
 pub mod code;
 mod group;
+mod stream;
 mod time;
 
 pub use code::{Code, ErrorCode, Retry};
 pub use group::{Epoch, GroupId, GroupIdError, LeafIndex};
+pub use stream::{MemberId, MessageId, RequestId, Sequence, StreamClass, StreamId, TransitionId};
 pub use time::{Duration, Timestamp};

@@ -40,6 +40,8 @@ const HOMES: &[(&str, &str)] = &[
     ("rusqlite", "store"),
     ("quinn", "transport"),
     ("snow", "transport"),
+    ("minicbor", "wire"),
+    ("planus", "wire"),
     // gRPC and the second MLS are for testing against; neither may come near the addon.
     ("tonic", "mls-interop"),
     ("mls-rs", "mls-interop"),

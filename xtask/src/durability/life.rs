@@ -32,7 +32,7 @@ pub(super) const GUEST: usize = 3;
 /// Whoever holds a lock here holds it for long.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(20);
 
-const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 const LONG: Duration = Duration::from_days(36_500);
 
 /// One member.

@@ -6,24 +6,80 @@ use coterie_mls::interop::{Structure, recode};
 use coterie_mls::{Device, DeviceOptions, ExternalJoin, Group, GroupOptions, Suite, read_group_info};
 use coterie_store::MemoryStore;
 use coterie_testkit::{Seed, T0};
+use coterie_wire::cbor::check;
+use coterie_wire::control::ControlMessage;
+use coterie_wire::payload::{Chunk, Manifest, Resync};
+use coterie_wire::{Codec, ErrorObject, Frame};
 use serde_json::Value;
 
-use crate::case::{File, Verdict, decode, list, same};
+use super::cbor;
+use super::stack::Payload;
+use crate::case::{File, Verdict, decode, list, same, same_bytes};
 use crate::report::Outcome;
 
 /// No input is longer: a case that asks for more is wrong about itself.
 const LONGEST: usize = 64 * 1024 * 1024;
 
+/// Checks a case's input.
+type Check = fn(&Value, &[u8]) -> Verdict;
+
 /// All files here have the same keys; what they attack shows in the words of their cases.
+const FORMATS: &[(&[&str], Check)] = &[
+    (&["wire format", "welcome", "MLS"], |_, input| refused(input)),
+    (&["vtable"], |case, input| payloads(case, Codec::FlatBuffers, input)),
+    (&["wire type"], |case, input| payloads(case, Codec::Protobuf, input)),
+    (&["shortest form", "indefinite"], items),
+];
+
 pub(super) fn run(file: &File) -> Outcome {
-    let mentions = |case: &Value| {
+    let mentions = |case: &Value, words: &[&str]| {
         let why = case.get("why").and_then(Value::as_str).unwrap_or_default();
-        why.contains("wire format") || why.contains("welcome") || why.contains("MLS")
+        words.iter().any(|word| why.contains(word))
     };
-    if !file.cases.iter().any(mentions) {
-        return Outcome::not_run(file, "no decoder of this format yet");
+    let found = FORMATS.iter().find(|(words, _)| file.cases.iter().any(|case| mentions(case, words)));
+    match found {
+        Some((_, check)) => file.each(|case| check(case, &input(case)?)),
+        None => Outcome::not_run(file, "no decoder of this format yet"),
     }
-    file.each(|case| refused(&input(case)?))
+}
+
+/// Whether the case leaves it open that the input is accepted, if its encoding is then defined and stable.
+fn may_be_accepted(case: &Value) -> bool {
+    case.get("expect").and_then(Value::as_str) == Some("error-or-canonical")
+}
+
+fn items(case: &Value, input: &[u8]) -> Verdict {
+    if check(input).is_ok() {
+        same("accepted", &true, &may_be_accepted(case))?;
+        same_bytes("encoded again", &cbor::recode(input)?, input)?;
+    }
+    let messages = [
+        ("a frame", Frame::decode(input).is_ok()),
+        ("a control message", ControlMessage::decode(input).is_ok()),
+        ("an error object", ErrorObject::decode(input).is_ok()),
+        ("a resynchronisation", Resync::decode(input).is_ok()),
+    ];
+    if let Some((what, _)) = messages.into_iter().find(|(_, accepted)| *accepted) {
+        return Err(format!("accepted as {what}"));
+    }
+    payloads(case, Codec::Cbor, input)
+}
+
+fn payloads(case: &Value, codec: Codec, input: &[u8]) -> Verdict {
+    for layer in Payload::LAYERS {
+        let Ok(payload) = Payload::decode(layer, codec.into(), input) else { continue };
+        same(layer, &may_be_accepted(case), &true)?;
+        let written = payload.encode(codec).map_err(|why| why.to_string())?;
+        same("decoded again", &Payload::decode(layer, codec.into(), &written), &Ok(payload))?;
+    }
+    let attachments = [
+        ("a manifest", Manifest::decode(codec.into(), input).is_ok()),
+        ("a chunk", Chunk::decode(codec.into(), input).is_ok()),
+    ];
+    match attachments.into_iter().find(|(_, accepted)| *accepted) {
+        Some((what, _)) => Err(format!("accepted as {what}")),
+        None => Ok(()),
+    }
 }
 
 /// Pairs of hex and how often it is repeated, joined.

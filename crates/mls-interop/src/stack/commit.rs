@@ -56,6 +56,7 @@ impl Stack {
             identity: None,
             certificate: None,
             tree: if request.external_tree { TreePlacement::Beside } else { TreePlacement::Inside },
+            succession: None,
         };
         let committed = member.group.commit_exactly(changes, &references, now())?;
         Ok(proto::CommitResponse {

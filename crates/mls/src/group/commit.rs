@@ -1,4 +1,4 @@
-//! Changes to the group: proposals, and the commits that make them happen.
+//! Changes to the group: commits, with the proposals that they make happen.
 //!
 //! A commit of this member is pending until [`Group::merge_pending`] or the commit's own bytes coming back say
 //! that it was accepted. If another commit comes first, ours is dropped.
@@ -10,12 +10,12 @@ use coterie_crypto::hpke::with_shared_info;
 use coterie_crypto::signature::SigningKey;
 use coterie_store::StoreError;
 use coterie_types::{LeafIndex, Timestamp};
-use openmls::group::{OutgoingWireFormatPolicy, QueuedProposal};
+use openmls::group::QueuedProposal;
 use openmls::prelude::hash_ref::ProposalRef;
 use openmls::prelude::tls_codec::Serialize as _;
 use openmls::prelude::{
     Capabilities, CredentialWithKey, Extensions, GroupContext, KeyPackage, LeafNodeIndex, LeafNodeParameters,
-    MlsMessageOut, NewSignerBundle, Proposal, ProposalType, Sender as MlsSender,
+    MlsMessageOut, NewSignerBundle, Proposal, Sender as MlsSender,
 };
 use openmls::schedule::PreSharedKeyId;
 use openmls_traits::OpenMlsProvider;
@@ -26,14 +26,16 @@ use super::{Group, Live, digest};
 use crate::credential;
 use crate::device::{self, Shared};
 use crate::error::MlsError;
-use crate::events::GroupEvent;
 use crate::extension::{self, GroupExtension};
 use crate::key_package;
-use crate::limits::{MAX_CHANGES_PER_COMMIT, MAX_MEMBERS, MAX_PENDING_PROPOSALS, MAX_PSKS_PER_COMMIT};
+use crate::limits::{
+    KEY_PACKAGE_RENEWAL, MAX_CHANGES_PER_COMMIT, MAX_DISCARDED_COMMITS, MAX_MEMBERS, MAX_PSKS_PER_COMMIT,
+};
 use crate::provider::{GroupRow, Provider, Signer};
 use crate::psk::{self, PskId};
-use crate::roster::{self, CommitSummary};
+use crate::roster::{self, CommitSummary, Member};
 use crate::rows::Rows;
+use crate::succession::{Succession, keep_proof};
 use crate::suite::Suite;
 
 /// Verifying so many key packages takes half a millisecond, which is worth waking another thread for.
@@ -52,6 +54,9 @@ pub struct Changes<'a> {
     pub psks: &'a [PskId],
     /// What the group's extensions shall be from now on, all of them; none leaves them as they are.
     pub extensions: Option<&'a [GroupExtension]>,
+    /// Which group takes this one's place from the commit on: it is this group's last, and everybody who is in it then
+    /// can follow into that one ([`Group::create_successor`]).
+    pub succession: Option<&'a Succession>,
     /// A new identity for this member in this group, with a new signature key. The commit itself is still signed
     /// with the old one.
     pub identity: Option<&'a [u8]>,
@@ -111,6 +116,9 @@ pub struct Committed {
     pub ratchet_tree: Option<Vec<u8>>,
     /// What it does.
     pub summary: CommitSummary,
+    /// Those it adds whose leaves are valid for less than [`KEY_PACKAGE_RENEWAL`] more. They should update their leaves
+    /// soon; an inviter that can get newer key packages should rather discard the commit and use those.
+    pub expiring: Vec<Member>,
 }
 
 /// Digests that recognise this member's commits when they come back.
@@ -120,6 +128,34 @@ pub(super) struct OwnCommits {
     pub(super) pending: Option<Vec<u8>>,
     /// Of the one merged last.
     pub(super) merged: Option<Vec<u8>>,
+    /// Of those discarded in this epoch, oldest first.
+    pub(super) discarded: Vec<Vec<u8>>,
+}
+
+impl OwnCommits {
+    pub(super) fn are_none(&self) -> bool {
+        self.pending.is_none() && self.merged.is_none() && self.discarded.is_empty()
+    }
+
+    /// Another's commit was merged. Answers whether there was something to forget.
+    pub(super) fn forget_epoch(&mut self) -> bool {
+        let some = self.pending.is_some() || !self.discarded.is_empty();
+        self.pending = None;
+        self.discarded.clear();
+        some
+    }
+
+    fn merge(&mut self) {
+        self.merged = self.pending.take();
+        self.discarded.clear();
+    }
+
+    fn discard(&mut self) {
+        if self.discarded.len() >= MAX_DISCARDED_COMMITS {
+            self.discarded.remove(0);
+        }
+        self.discarded.extend(self.pending.take());
+    }
 }
 
 impl Group {
@@ -156,113 +192,13 @@ impl Group {
         let packages = self.decode_key_packages(changes.add, now)?;
         self.live()?.check_changes(&changes, now)?;
         let plan = Plan { changes: &changes, now };
-        self.step_with(
-            |live, provider, shared| {
-                live.judge_invited(&packages, shared.authentication(), now)?;
-                live.commit(packages, plan, provider, shared)
-            },
-            beside,
-        )
-    }
-
-    /// Proposes to add the holder of a key package; some member's commit makes it happen.
-    ///
-    /// # Errors
-    /// When the key package does not fit, too many proposals wait, or this device was removed.
-    pub fn propose_add(&mut self, key_package: &[u8], now: Timestamp) -> Result<Vec<u8>, MlsError> {
-        let package = key_package::decode(self.shared.crypto(), key_package, now)?;
-        self.step(|live, provider, shared| {
-            live.check_room_for_proposals()?;
-            live.judge_one(&package, shared.authentication(), now)?;
-            let signer = live.signer(shared)?;
-            let (message, _) = live.mls.propose_add_member(provider, &*signer, &package)?;
-            encode(&message)
-        })
-    }
-
-    /// Proposes to remove a member; oneself, to leave.
-    ///
-    /// # Errors
-    /// When nobody sits at `leaf`, too many proposals wait, or this device was removed.
-    pub fn propose_remove(&mut self, leaf: LeafIndex) -> Result<Vec<u8>, MlsError> {
-        self.step(|live, provider, shared| {
-            live.check_room_for_proposals()?;
-            roster::member_at(&live.mls, leaf)?;
-            let signer = live.signer(shared)?;
-            let index = LeafNodeIndex::new(leaf.number());
-            let (message, _) = live.mls.propose_remove_member(provider, &*signer, index)?;
-            encode(&message)
-        })
-    }
-
-    /// Proposes new keys for this member's own leaf; another member's commit makes it happen.
-    ///
-    /// # Errors
-    /// When too many proposals wait or this device was removed.
-    pub fn propose_update(&mut self) -> Result<Vec<u8>, MlsError> {
-        self.step(|live, provider, shared| {
-            live.check_room_for_proposals()?;
-            let signer = live.signer(shared)?;
-            let (message, _) =
-                live.mls.propose_self_update(provider, &*signer, LeafNodeParameters::default())?;
-            encode(&message)
-        })
-    }
-
-    /// Proposes to mix a pre-shared key into the next epoch. Whoever commits it must hold the key too.
-    ///
-    /// # Errors
-    /// When the name does not fit, too many proposals wait, or this device was removed.
-    pub fn propose_psk(&mut self, id: &PskId) -> Result<Vec<u8>, MlsError> {
-        self.step(|live, provider, shared| {
-            live.check_room_for_proposals()?;
-            let signer = live.signer(shared)?;
-            let id = id.resolve(live.mls.group_id(), live.mls.ciphersuite(), provider)?;
-            let (message, _) = live.mls.propose_pre_shared_key(provider, &*signer, id)?;
-            encode(&message)
-        })
-    }
-
-    /// Proposes what the group's extensions shall be, all of them.
-    ///
-    /// # Errors
-    /// When an extension is malformed or some member cannot follow it, too many proposals wait, or this device was
-    /// removed.
-    pub fn propose_extensions(&mut self, extensions: &[GroupExtension]) -> Result<Vec<u8>, MlsError> {
-        let extensions = extension::decode(extensions)?;
-        self.step(|live, provider, shared| {
-            live.check_room_for_proposals()?;
-            let signer = live.signer(shared)?;
-            let (message, _) = live.mls.propose_group_context_extensions(provider, extensions, &*signer)?;
-            encode(&message)
-        })
-    }
-
-    /// Proposes to leave; another member's commit makes it happen. Where handshakes are public and all members know
-    /// SelfRemove, which ours do, it is one of those, which even somebody who joins from outside may commit; elsewhere
-    /// it is a proposal to remove oneself.
-    ///
-    /// # Errors
-    /// When too many proposals wait, or this device was removed.
-    pub fn propose_leave(&mut self) -> Result<Vec<u8>, MlsError> {
-        self.step(|live, provider, shared| {
-            live.check_room_for_proposals()?;
-            let signer = live.signer(shared)?;
-            let message = if live.may_remove_itself() {
-                live.mls.leave_group_via_self_remove(provider, &*signer)?
-            } else {
-                live.mls.leave_group(provider, &*signer)?
-            };
-            encode(&message)
-        })
-    }
-
-    /// Forgets the proposals that wait, here only.
-    ///
-    /// # Errors
-    /// When this device was removed or the store fails.
-    pub fn clear_proposals(&mut self) -> Result<(), MlsError> {
-        self.step(|live, provider, _| Ok(live.mls.clear_pending_proposals(provider.storage())?))
+        let commit = |live: &mut Live, provider: &Provider<'_>, shared: &Shared| {
+            live.judge_invited(&packages, shared.authentication(), now)?;
+            let mut committed = live.commit(packages, plan, provider, shared)?;
+            committed.expiring = expiring(&committed.summary.added, now);
+            Ok(committed)
+        };
+        self.step_with(commit, beside)
     }
 
     /// Moves on to the epoch that this member's own commit begins: whoever orders commits has accepted it.
@@ -283,11 +219,12 @@ impl Group {
     ) -> Result<CommitSummary, MlsError> {
         self.events.check_room()?;
         let summary = self.step_with(|live, provider, _| live.merge_pending(provider), beside)?;
-        self.publish(|| GroupEvent::EpochChanged { commit: summary.clone(), superseded_own: false });
+        self.publish_commit(&summary, false);
         Ok(summary)
     }
 
-    /// Drops this member's own commit: it was not accepted. The proposals it covered go on waiting.
+    /// Drops this member's own commit: it was not accepted. The proposals it covered go on waiting. Should the group
+    /// have accepted it all the same, its coming back is refused as [`MlsError::Diverged`].
     ///
     /// # Errors
     /// When none is pending or the store fails.
@@ -336,14 +273,11 @@ impl Live {
         shared.signer_of(self.suite()?, leaf.signature_key().as_slice())
     }
 
-    pub(super) fn check_room_for_proposals(&self) -> Result<(), MlsError> {
-        if self.mls.pending_proposals().count() >= MAX_PENDING_PROPOSALS {
-            return Err(MlsError::TooLarge { what: "the list of proposals", limit: MAX_PENDING_PROPOSALS });
-        }
-        Ok(())
-    }
-
     fn check_changes(&self, changes: &Changes<'_>, now: Timestamp) -> Result<(), MlsError> {
+        self.check_not_succeeded()?;
+        if changes.succession.is_some_and(|next| next.group_id.as_bytes() == self.mls.group_id().as_slice()) {
+            return Err(MlsError::InvalidArgument("a group cannot succeed itself"));
+        }
         if self.mls.pending_commit().is_some() || self.staged.is_some() {
             return Err(MlsError::CommitPending);
         }
@@ -351,8 +285,10 @@ impl Live {
             && changes.remove.is_empty()
             && changes.psks.is_empty()
             && changes.extensions.is_none()
+            && changes.succession.is_none()
             && changes.identity.is_none()
             && changes.certificate.is_none()
+            && self.proof_due().is_none()
             && !changes.update;
         if nothing && !self.mls.pending_proposals().any(|queued| is_timely(queued, now)) {
             return Err(MlsError::NothingToCommit);
@@ -379,7 +315,7 @@ impl Live {
     ) -> Result<Committed, MlsError> {
         let Plan { changes, now } = plan;
         let signer = self.signer(shared)?;
-        let extensions = changes.extensions.map(extension::decode).transpose()?;
+        let extensions = self.next_extensions(changes)?;
         let psks = self.resolve_psks(changes.psks, provider)?;
         let successor = self.successor(changes, shared, now)?;
         let new_signer = successor.as_ref();
@@ -456,12 +392,26 @@ impl Live {
             welcome: welcome.as_ref().map(encode).transpose()?,
             ratchet_tree,
             summary: self.pending_summary()?.ok_or(MlsError::NoPendingCommit)?,
+            expiring: Vec::new(),
         })
     }
 
     fn resolve_psks(&self, psks: &[PskId], provider: &Provider<'_>) -> Result<Vec<PreSharedKeyId>, MlsError> {
         let (group, suite) = (self.mls.group_id(), self.mls.ciphersuite());
-        psks.iter().map(|id| id.resolve(group, suite, provider)).collect()
+        let mut ids =
+            psks.iter().map(|id| id.resolve(group, suite, provider)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(proof) = self.proof_due() {
+            ids.push(proof.id(psk::nonce(suite, provider)?));
+        }
+        Ok(ids)
+    }
+
+    /// What the group's extensions shall be, where the commit changes them.
+    fn next_extensions(&self, changes: &Changes<'_>) -> Result<Option<Extensions<GroupContext>>, MlsError> {
+        let given = changes.extensions.map(extension::decode).transpose()?;
+        let Some(succession) = changes.succession else { return Ok(given) };
+        let extensions = given.unwrap_or_else(|| self.mls.extensions().clone());
+        crate::succession::name_in(extensions, succession).map(Some)
     }
 
     /// Which keys are to be proposals of the commit itself. Where other members' wait too, ours are queued behind
@@ -525,13 +475,6 @@ impl Live {
         tree.tls_serialize_detached().map_err(MlsError::internal)
     }
 
-    fn may_remove_itself(&self) -> bool {
-        let outgoing = self.mls.configuration().wire_format_policy().outgoing();
-        let mut leaves = self.mls.treesync().full_leaves();
-        matches!(outgoing, OutgoingWireFormatPolicy::AlwaysPlaintext)
-            && leaves.all(|(_, leaf)| leaf.capabilities().proposals().contains(&ProposalType::SelfRemove))
-    }
-
     fn pending_summary(&self) -> Result<Option<CommitSummary>, MlsError> {
         let committer = MlsSender::Member(self.mls.own_leaf_index());
         self.mls.pending_commit().map(|staged| roster::summary(&self.mls, staged, &committer)).transpose()
@@ -541,7 +484,8 @@ impl Live {
         let summary = self.pending_summary()?.ok_or(MlsError::NoPendingCommit)?;
         self.refused = None;
         self.mls.merge_pending_commit(provider)?;
-        self.own_commits.merged = self.own_commits.pending.take();
+        keep_proof(&self.mls, provider)?;
+        self.own_commits.merge();
         self.store_own_commits(provider)?;
         Ok(summary)
     }
@@ -551,7 +495,7 @@ impl Live {
             return Err(MlsError::NoPendingCommit);
         }
         self.mls.clear_pending_commit(provider.storage())?;
-        self.own_commits.pending = None;
+        self.own_commits.discard();
         self.store_own_commits(provider)
     }
 
@@ -562,6 +506,11 @@ impl Live {
             &self.own_commits,
         )?)
     }
+}
+
+fn expiring(added: &[Member], now: Timestamp) -> Vec<Member> {
+    let ends_soon = |member: &&Member| member.expires.is_some_and(|end| end <= now + KEY_PACKAGE_RENEWAL);
+    added.iter().filter(ends_soon).cloned().collect()
 }
 
 /// Whether a commit made `now` may cover the proposal: whoever sends a leaf vouches for its lifetime (RFC 9420 section

@@ -18,7 +18,8 @@ impl Group {
     /// everybody and authentic to members.
     ///
     /// # Errors
-    /// When something is too long, proposals wait for a commit, this device was removed, or the store fails.
+    /// When something is too long, proposals wait for a commit, another group succeeds this one,
+    /// this device was removed, or the store fails.
     pub fn encrypt(&mut self, plaintext: &[u8], associated_data: &[u8]) -> Result<Encrypted, MlsError> {
         self.encrypt_with(plaintext, associated_data, |_, _| Ok(()))
     }
@@ -98,6 +99,7 @@ impl Live {
         provider: &Provider<'_>,
         shared: &Shared,
     ) -> Result<Encrypted, MlsError> {
+        self.check_not_succeeded()?;
         let signer = self.signer(shared)?;
         self.mls.set_aad(associated_data.to_vec());
         let sealed = self.mls.create_message(provider, &*signer, plaintext);

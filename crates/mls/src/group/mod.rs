@@ -1,9 +1,10 @@
 //! One member's view of one group.
 //!
 //! [`Group`] owns the steps: each public call that changes something is one step, whose writes reach the store
-//! together. What a step does stands in the submodules: [`commit`] makes, merges and drops commits and
-//! proposals, [`receive`] takes in what others sent, [`message`] seals what this member says, [`info`] is what it
-//! tells those outside.
+//! together. What a step does stands in the submodules: [`propose`] makes proposals, [`commit`] makes, merges and drops
+//! commits, [`receive`] takes in what others sent, [`message`] seals what this member says, [`info`] is what it
+//! tells those outside, [`stay`] is how its stay goes on,
+//! [`succession`] how the group ends in favour of another.
 //!
 //! The order of commits is not decided here. A commit of this member is only pending until whoever orders
 //! commits has accepted it.
@@ -14,12 +15,15 @@ mod info;
 #[cfg(feature = "interop")]
 mod interop;
 mod message;
+mod propose;
 mod receive;
+mod stay;
+mod succession;
 
 use std::sync::Arc;
 
 use coterie_crypto::hash::{self, HashAlgorithm};
-use coterie_store::StoreError;
+use coterie_store::{Space, StoreError};
 use coterie_types::{Epoch, GroupId, LeafIndex};
 use openmls::prelude::MlsGroup;
 use openmls_traits::OpenMlsProvider;
@@ -27,16 +31,21 @@ use openmls_traits::OpenMlsProvider;
 pub use commit::{CertifiedKey, Changes, Committed, TreePlacement};
 pub use info::{Framing, HandshakeFraming};
 pub use message::Encrypted;
+pub use propose::Wish;
 pub use receive::Received;
+pub(crate) use stay::Stay;
+pub use stay::UpdateReason;
 
 use crate::device::Shared;
 use crate::error::MlsError;
 use crate::events::{Events, GroupEvent};
+use crate::held::Hold;
 use crate::limits::{MAX_EXPORT_LENGTH, QUICK_MEMBERS};
 use crate::provider::{GroupRow, Provider, StoredSecrets};
 use crate::restored;
 use crate::roster::{self, CommitSummary, Member, ProposalSummary};
 use crate::rows::Rows;
+use crate::succession::{Proof, keep_proof};
 use crate::suite::Suite;
 
 use commit::OwnCommits;
@@ -60,6 +69,29 @@ enum State {
     Torn(Epoch),
 }
 
+/// How a device comes into a group.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Arrival {
+    /// It begins the group, which may succeed another.
+    Founded(Option<Proof>),
+    /// A member added it, maybe with the proof of the group's descent.
+    Welcomed(Option<Proof>),
+    /// By a commit of its own.
+    External,
+    /// By a commit of its own, into a group that it is in already.
+    Again,
+}
+
+impl Arrival {
+    fn into_stay(self) -> Stay {
+        match self {
+            Self::Founded(Some(proof)) => Stay::succeeding(proof),
+            Self::Welcomed(proof) => Stay::welcomed(proof),
+            Self::Founded(None) | Self::External | Self::Again => Stay::default(),
+        }
+    }
+}
+
 /// The state in memory of a group that this device is in.
 struct Live {
     mls: MlsGroup,
@@ -70,6 +102,9 @@ struct Live {
     refused: Option<Refused>,
     /// Whether a message that authenticated was refused in this step, before anything but its key was used up.
     key_spent: bool,
+    stay: Stay,
+    /// What keeps another group of this id from beginning beside this one, in a volatile device.
+    _hold: Option<Hold>,
     /// What the store holds of the message secrets.
     stored_secrets: StoredSecrets,
     /// Whether the keys may have been used in a life of the store that was taken back.
@@ -77,31 +112,31 @@ struct Live {
 }
 
 impl Group {
-    /// A group that was just created or joined, in the step of `provider`, which ends here.
-    pub(crate) fn begin(
-        shared: Arc<Shared>,
-        mls: MlsGroup,
-        provider: Provider<'_>,
-    ) -> Result<Self, MlsError> {
-        Self::begin_with(shared, mls, provider, |_, _| Ok(()))
-    }
-
-    /// The same with rows of the application in that step.
+    /// A group that was just created or joined, in the step of `provider`, which ends here, with rows of the
+    /// application in that step.
     pub(crate) fn begin_with(
         shared: Arc<Shared>,
         mls: MlsGroup,
+        arrival: Arrival,
         provider: Provider<'_>,
         beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Self, MlsError> {
+        let id = group_id(&mls)?;
+        let hold =
+            shared.is_volatile().then(|| shared.held().take(&id, arrival == Arrival::Again)).transpose()?;
         let mut live = Live {
             mls,
             own_commits: OwnCommits::default(),
             staged: None,
             refused: None,
             key_spent: false,
+            stay: arrival.into_stay(),
+            _hold: hold,
             stored_secrets: StoredSecrets::default(),
             is_restored: false,
         };
+        live.store_stay(&provider)?;
+        keep_proof(&live.mls, &provider)?;
         live.write_message_secrets(&provider)?;
         restored::mark_group(&live.mls, &shared, &provider)?;
         let group = Self::with(shared, live)?;
@@ -118,8 +153,7 @@ impl Group {
     }
 
     fn with(shared: Arc<Shared>, live: Live) -> Result<Self, MlsError> {
-        let id = GroupId::new(live.mls.group_id().as_slice())
-            .map_err(|_| MlsError::Unsupported("the length of the group's id"))?;
+        let id = group_id(&live.mls)?;
         let suite = Suite::from_code_point(u16::from(live.mls.ciphersuite()))
             .map_err(|_| MlsError::Unsupported("the group's cipher suite"))?;
         Ok(Self { shared, id, suite, state: State::Member(Box::new(live)), events: Events::default() })
@@ -248,13 +282,15 @@ impl Group {
     ) -> Result<T, MlsError> {
         self.step(|live, provider, shared| {
             let value = work(live, provider, shared)?;
-            beside(&value, &mut Rows::of(provider.storage()))?;
+            let written = beside(&value, &mut Rows::of(provider.storage()));
+            written.map_err(|error| without_rows(error, provider, shared))?;
             Ok(value)
         })
     }
 
     /// Runs one step. When `work` is refused before it wrote anything, nothing was changed; when it fails later,
-    /// the last stored state takes the place of what is in memory.
+    /// the last stored state takes the place of what is in memory. A volatile group has no stored state: what openmls
+    /// did before the failure, mostly the use of one message key, stands there.
     fn step<T>(
         &mut self,
         work: impl FnOnce(&mut Live, &Provider<'_>, &Shared) -> Result<T, MlsError>,
@@ -270,21 +306,18 @@ impl Group {
             Ok(value)
         });
         let outcome = outcome.map_err(|error| provider.explain(error));
-        let touched = provider.storage().is_touched();
-        match outcome.and_then(|value| Ok(provider.commit().map(|()| value)?)) {
-            Ok(value) => {
-                if !live.mls.is_active() {
-                    self.state = State::Removed(live.epoch());
-                }
-                Ok(value)
-            }
-            Err(error) => {
-                if live.must_undo(touched, &shared) {
-                    self.state = State::Torn(before);
-                }
-                Err(error)
-            }
+        // A read that failed may have come after a change in memory, before the write that belongs to it.
+        let touched = provider.storage().is_touched() || provider.storage().fault().is_some();
+        let stands = outcome.is_ok() || shared.is_volatile();
+        let stored = if stands { provider.commit() } else { Ok(()) };
+        if (touched && stored.is_err()) || (!stands && live.must_undo(touched, &shared)) {
+            self.state = State::Torn(before);
+        } else if !live.mls.is_active() {
+            self.state = State::Removed(live.epoch());
         }
+        let value = outcome?;
+        stored?;
+        Ok(value)
     }
 
     /// The state in memory, loaded again where the last step tore it.
@@ -334,16 +367,27 @@ impl Live {
         let own_commits = storage.group_row(&id, GroupRow::OwnCommit)?.unwrap_or_default();
         let staged = storage.group_row::<StagedRow>(&id, GroupRow::StagedCommit)?;
         let staged = staged.map(|row| Staged::from_row(&mls, row)).transpose()?;
+        let stay = storage.group_row(&id, GroupRow::Stay)?.unwrap_or_default();
         let stored_secrets = storage.take_stored_secrets();
         let is_restored = restored::is_restored(&id, shared, storage)?;
-        let (refused, key_spent) = (None, false);
-        Ok(Some(Self { mls, own_commits, staged, refused, key_spent, stored_secrets, is_restored }))
+        let (refused, key_spent, _hold) = (None, false, None);
+        Ok(Some(Self {
+            mls,
+            own_commits,
+            staged,
+            refused,
+            key_spent,
+            stay,
+            _hold,
+            stored_secrets,
+            is_restored,
+        }))
     }
 
-    /// Whether a step that failed must be undone: it changed something, or used up a message's key, which a volatile
-    /// group cannot have back and does without.
+    /// Whether a step that failed must be undone: it changed something, or used up a message's key. What a volatile
+    /// group did stands.
     fn must_undo(&self, touched: bool, shared: &Shared) -> bool {
-        if shared.is_volatile() { touched && !self.key_spent } else { touched || self.key_spent }
+        !shared.is_volatile() && (touched || self.key_spent)
     }
 
     fn epoch(&self) -> Epoch {
@@ -354,14 +398,26 @@ impl Live {
     fn write_message_secrets(&mut self, provider: &Provider<'_>) -> Result<(), MlsError> {
         let current = self.epoch().number();
         if provider.storage().begin_writing_message_secrets(&mut self.stored_secrets, current) {
-            let nothing = openmls::group::PastEpochDeletion::before_timestamp(std::time::UNIX_EPOCH);
-            self.mls.delete_past_epoch_secrets(provider, nothing).map_err(|error| match error {
-                openmls::group::DeletePastEpochSecretsError::StorageError(fault) => MlsError::from(fault),
-            })?;
+            self.delete_past_epochs(provider, None)?;
             self.stored_secrets = provider.storage().take_stored_secrets();
         }
         Ok(())
     }
+}
+
+fn group_id(mls: &MlsGroup) -> Result<GroupId, MlsError> {
+    GroupId::new(mls.group_id().as_slice()).map_err(|_| MlsError::Unsupported("the length of the group's id"))
+}
+
+/// The application's rows could not be written. A stored group goes back to where it was; a volatile one cannot, so
+/// that there its step stands without them.
+fn without_rows(error: StoreError, provider: &Provider<'_>, shared: &Shared) -> MlsError {
+    if !shared.is_volatile() {
+        return error.into();
+    }
+    let touched = provider.storage().is_touched();
+    provider.storage().with_step(|step, _| step.forget_space(Space::Application));
+    if touched { MlsError::NotUndone(error) } else { error.into() }
 }
 
 /// What recognises a message of our own when it comes back.

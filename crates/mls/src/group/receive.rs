@@ -9,13 +9,13 @@ use coterie_types::{Epoch, LeafIndex, Timestamp};
 use openmls::framing::ContentType;
 use openmls::prelude::tls_codec::DeserializeBytes;
 use openmls::prelude::{
-    MlsGroup, MlsMessageIn, ProcessedMessage, ProcessedMessageContent, ProtocolMessage, QueuedProposal,
-    Sender as MlsSender, StagedCommit,
+    MlsGroup, MlsMessageIn, ProcessedMessage, ProcessedMessageContent, Proposal, ProtocolMessage,
+    QueuedProposal, Sender as MlsSender, StagedCommit,
 };
 use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
 
-use super::{Group, Live, digest};
+use super::{Group, Live, digest, without_rows};
 use crate::authentication::Authentication;
 use crate::credential::{self, Presented};
 use crate::device::Shared;
@@ -27,6 +27,7 @@ use crate::psk;
 use crate::refusal;
 use crate::roster::{self, CommitSummary, Member, ProposalSummary, Sender};
 use crate::rows::Rows;
+use crate::succession::{self, keep_proof};
 
 /// What a message turned out to be.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -187,12 +188,15 @@ impl Group {
                 let before = provider.storage().touches();
                 let received = live.receive(message.as_ref(), judge, provider);
                 match received {
-                    // Refused after it had begun to change something: the whole step must be undone.
+                    // Not the message's fault, and not to be taken for a refusal of it.
+                    Err(error) if provider.storage().fault().is_some() => return Err(error),
+                    // Refused after it had begun to change something: the whole step must be undone, where it can be.
                     Err(error) if live.must_undo(provider.storage().touches() != before, shared) => {
                         return Err(error);
                     }
                     received => {
-                        beside(index, received.as_ref(), &mut Rows::of(provider.storage()))?;
+                        let written = beside(index, received.as_ref(), &mut Rows::of(provider.storage()));
+                        written.map_err(|error| without_rows(error, provider, shared))?;
                         all.push(received);
                     }
                 }
@@ -206,7 +210,7 @@ impl Group {
                 }
                 Ok(all)
             }
-            Err(error @ (MlsError::Store(_) | MlsError::Removed)) => Err(error),
+            Err(error @ (MlsError::Store(_) | MlsError::NotUndone(_) | MlsError::Removed)) => Err(error),
             Err(_) => self.receive_each_with(messages, now, beside),
         }
     }
@@ -325,14 +329,17 @@ impl Group {
             Received::Proposal { sender, proposal } => {
                 self.publish(|| GroupEvent::Proposal { sender: sender.clone(), proposal: proposal.clone() });
             }
-            Received::Commit { commit, superseded_own } => {
-                self.publish(|| GroupEvent::EpochChanged {
-                    commit: commit.clone(),
-                    superseded_own: *superseded_own,
-                });
-            }
+            Received::Commit { commit, superseded_own } => self.publish_commit(commit, *superseded_own),
             Received::Staged(commit) => self.publish(|| GroupEvent::CommitStaged { commit: commit.clone() }),
             Received::OwnEcho => {}
+        }
+    }
+
+    pub(super) fn publish_commit(&mut self, commit: &CommitSummary, superseded_own: bool) {
+        self.publish(|| GroupEvent::EpochChanged { commit: commit.clone(), superseded_own });
+        if let (Some(succession), false) = (&commit.succession, commit.removes_self) {
+            let epoch = commit.epoch;
+            self.publish(|| GroupEvent::Succeeded { succession: succession.clone(), epoch });
         }
     }
 }
@@ -367,8 +374,7 @@ impl Live {
             .process_message(provider, message)
             .map_err(|error| refusal::of_message(error, self.epoch(), epoch))?;
         let received = self.accept(processed, bytes, judge, provider);
-        let failed = |error: &MlsError| matches!(error, MlsError::Store(_) | MlsError::Internal(_));
-        self.key_spent = received.as_ref().is_err_and(|error| !failed(error));
+        self.key_spent = received.is_err();
         received
     }
 
@@ -380,14 +386,15 @@ impl Live {
         self.refused.take()
     }
 
-    /// A commit of our own that comes back was accepted; one that was merged before is an echo.
+    /// A commit of our own that comes back was accepted; one that was merged before is an echo; and one that was
+    /// discarded tells that the group went on without this member.
     fn receive_own_commit(
         &mut self,
         message: &[u8],
         provider: &Provider<'_>,
     ) -> Result<Option<Received>, MlsError> {
         let own = &self.own_commits;
-        if own.pending.is_none() && own.merged.is_none() {
+        if own.are_none() {
             return Ok(None);
         }
         let digest = Some(digest(message));
@@ -395,7 +402,13 @@ impl Live {
             let commit = self.merge_pending(provider)?;
             return Ok(Some(Received::Commit { commit, superseded_own: false }));
         }
-        Ok((own.merged == digest).then_some(Received::OwnEcho))
+        if own.merged == digest {
+            return Ok(Some(Received::OwnEcho));
+        }
+        match digest {
+            Some(digest) if own.discarded.contains(&digest) => Err(MlsError::Diverged),
+            _ => Ok(None),
+        }
     }
 
     fn decode(&self, message: &[u8]) -> Result<ProtocolMessage, MlsError> {
@@ -410,6 +423,9 @@ impl Live {
         let handshake = message.content_type() != ContentType::Application;
         if got > current || (handshake && got < current) {
             return Err(MlsError::WrongEpoch { current, got });
+        }
+        if got == current {
+            self.check_not_succeeded()?;
         }
         if message.content_type() == ContentType::Proposal {
             self.check_room_for_proposals()?;
@@ -441,6 +457,10 @@ impl Live {
             | ProcessedMessageContent::ExternalJoinProposalMessage(proposal) => {
                 self.admit_proposed(&proposal, judge.authentication, judge.now)?;
                 self.keep_proposal(*proposal, provider)
+            }
+            ProcessedMessageContent::StagedCommitMessage(_) if self.proof_due().is_some() => {
+                let reason = "the first commit of a group that succeeds another is its founder's".to_owned();
+                Err(MlsError::InvalidCommit { offender: None, reason })
             }
             ProcessedMessageContent::StagedCommitMessage(commit) => {
                 let staged = Staged::new(&self.mls, *commit, sender)?;
@@ -506,6 +526,15 @@ impl Live {
         proposal: QueuedProposal,
         provider: &Provider<'_>,
     ) -> Result<Received, MlsError> {
+        if let Proposal::Add(add) = proposal.proposal() {
+            self.check_suite(add.key_package())?;
+        }
+        if let Proposal::GroupContextExtensions(changed) = proposal.proposal() {
+            succession::check_unnamed(changed.extensions()).map_err(|_| MlsError::InvalidProposal {
+                offender: None,
+                reason: "a successor is named by a commit itself".to_owned(),
+            })?;
+        }
         let received = Received::Proposal {
             sender: roster::sender(&self.mls, proposal.sender())?,
             proposal: roster::proposal(&self.mls, &proposal)?,
@@ -530,8 +559,10 @@ impl Live {
         self.refused = None;
         let superseded_own = self.mls.pending_commit().is_some();
         self.mls.merge_staged_commit(provider, staged.commit)?;
-        if superseded_own {
-            self.own_commits.pending = None;
+        if self.mls.is_active() {
+            keep_proof(&self.mls, provider)?;
+        }
+        if self.own_commits.forget_epoch() {
             self.store_own_commits(provider)?;
         }
         if !self.mls.is_active() {

@@ -7,6 +7,7 @@ mod crypto;
 mod secrets;
 mod signatures;
 mod signer;
+mod step;
 mod storage;
 
 use coterie_store::Store;
@@ -17,7 +18,7 @@ use crate::error::MlsError;
 pub(crate) use crypto::EngineCrypto;
 pub(crate) use secrets::Stored as StoredSecrets;
 pub(crate) use signer::Signer;
-pub(crate) use storage::{GroupRow, StepStorage, StorageFault};
+pub(crate) use step::{GroupRow, StepStorage, StorageFault};
 
 /// The surroundings of one protocol step.
 pub(crate) struct Provider<'a> {

@@ -1,302 +1,13 @@
-//! openmls's storage over a step's write buffer.
-//!
-//! Nothing reaches the store before the step commits. Message secrets are not written when openmls asks for it,
-//! which is once per message and costs as much as the group has talkative members, but once per step (ADR 0004):
-//! the group is asked to write them at the end, and then only those of their rows are written that differ.
+//! openmls's storage over a step's rows.
 //!
 //! Rows are in postcard's form, with one exception. The join configuration holds a policy that openmls reads by
 //! looking at what is there, a number or the name of a variant, and postcard's form does not say what is there.
 //! So that row is JSON: it is small, rarely written and holds no secret.
-//!
-//! A volatile store keeps no rows that only loading a group reads: its groups live in memory and die with it.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
-
-use coterie_store::{Space, Step, Store, StoreError};
+use coterie_store::Space;
 use openmls_traits::storage::{CURRENT_VERSION, Entity, StorageProvider, traits};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
 
-use super::secrets::{self, Index, Place, Stored};
-
-/// Why a row could not be read or written.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum StorageFault {
-    /// The store itself.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A row that is not what this version writes.
-    #[error("a stored row could not be read")]
-    Decode,
-    /// A value that has no stored form: a defect of ours.
-    #[error("a value could not be encoded")]
-    Encode,
-}
-
-/// The rows of one group, in the order in which they stand behind the group's id.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
-pub(crate) enum GroupRow {
-    Context = 1,
-    Tree = 2,
-    ConfirmationTag = 3,
-    InterimTranscriptHash = 4,
-    JoinConfig = 5,
-    OwnLeafIndex = 6,
-    OwnLeafNodes = 7,
-    State = 8,
-    EpochSecrets = 9,
-    MessageSecrets = 10,
-    ResumptionSecrets = 11,
-    ApplicationExportTree = 12,
-    EpochKeyPairs = 13,
-    ProposalOrder = 14,
-    Proposal = 15,
-    /// Ours: the digests of own commits, see `group::commit`.
-    OwnCommit = 16,
-    /// Ours: a received commit that waits for the application's word.
-    StagedCommit = 17,
-    /// Ours: which life of the store the group began in, see `restored`.
-    Life = 18,
-}
-
-/// One step's view of the store.
-pub(crate) struct StepStorage<'a> {
-    store: &'a dyn Store,
-    step: RefCell<Step>,
-    message_secrets: Cell<MessageSecrets>,
-    /// What is stored of the message secrets, and which epochs of them to look at.
-    secrets: RefCell<SecretsPlan>,
-    touches: Cell<u64>,
-    fault: RefCell<Option<StorageFault>>,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum MessageSecrets {
-    /// openmls has not asked for a write.
-    Clean,
-    /// It has; they are to be written when the step ends.
-    Changed,
-    /// The step is ending.
-    Writing,
-}
-
-#[derive(Default)]
-struct SecretsPlan {
-    stored: Stored,
-    current: u64,
-    touched: BTreeSet<u64>,
-}
-
-type Answer<T> = Result<T, StorageFault>;
-
-impl<'a> StepStorage<'a> {
-    pub(crate) fn new(store: &'a dyn Store) -> Self {
-        Self {
-            store,
-            step: RefCell::new(Step::new()),
-            message_secrets: Cell::new(MessageSecrets::Clean),
-            secrets: RefCell::default(),
-            touches: Cell::new(0),
-            fault: RefCell::new(None),
-        }
-    }
-
-    /// Whether message secrets changed in this step and must be written before it commits. From here on they are,
-    /// as what differs from `stored`; `current` is the epoch that the group is in now.
-    pub(crate) fn begin_writing_message_secrets(&self, stored: &mut Stored, current: u64) -> bool {
-        let changed = self.message_secrets.get() == MessageSecrets::Changed && !self.store.is_volatile();
-        if changed {
-            let mut plan = self.secrets.borrow_mut();
-            plan.stored = std::mem::take(stored);
-            plan.current = current;
-        }
-        self.message_secrets.set(MessageSecrets::Writing);
-        changed
-    }
-
-    /// What is stored of the message secrets now that they were read, or once the step commits.
-    pub(crate) fn take_stored_secrets(&self) -> Stored {
-        std::mem::take(&mut self.secrets.borrow_mut().stored)
-    }
-
-    /// Says that the message secrets of `epoch` may change in this step. What a past epoch's are is written only if
-    /// this was said.
-    pub(crate) fn touch_epoch(&self, epoch: u64) {
-        self.secrets.borrow_mut().touched.insert(epoch);
-    }
-
-    /// Deletes every row of a group.
-    pub(crate) fn delete_group(&self, group: &impl Serialize) -> Answer<()> {
-        self.touch();
-        self.step.borrow_mut().delete_prefix(Space::Group, &key(group)?)?;
-        Ok(())
-    }
-
-    /// Removes every row of a space.
-    pub(crate) fn delete_all(&self, space: Space) -> Answer<()> {
-        self.touch();
-        Ok(self.step.borrow_mut().delete_prefix(space, &[])?)
-    }
-
-    /// Runs `work` on the step's writes, for rows that are none of openmls's.
-    pub(crate) fn with_step<T>(&self, work: impl FnOnce(&mut Step, &dyn Store) -> T) -> T {
-        work(&mut self.step.borrow_mut(), self.store)
-    }
-
-    fn write_secrets(&self, group: &impl Serialize, value: &impl Serialize) -> Answer<()> {
-        self.touch();
-        if self.store.is_volatile() {
-            return Ok(());
-        }
-        let mut plan = self.secrets.borrow_mut();
-        let SecretsPlan { stored, current, touched } = &mut *plan;
-        let changes = stored.update(value, *current, touched).map_err(|_| StorageFault::Encode)?;
-        let mut step = self.step.borrow_mut();
-        for (place, bytes) in changes.puts {
-            let bytes = Zeroizing::new(bytes);
-            step.put(Space::Group, &secrets_key(group, place)?, bytes.to_vec())?;
-        }
-        for place in changes.deletes {
-            step.delete(Space::Group, &secrets_key(group, place)?)?;
-        }
-        Ok(())
-    }
-
-    fn read_secrets<T: DeserializeOwned>(&self, group: &impl Serialize) -> Answer<Option<T>> {
-        let Some(index) = self.read::<Index>(Space::Group, &secrets_key(group, Place::Index)?)? else {
-            return Ok(None);
-        };
-        let (whole, stored) = secrets::join(index, |place| {
-            let row = self.step.borrow().get(self.store, Space::Group, &secrets_key(group, place)?)?;
-            row.ok_or(StorageFault::Decode)
-        })?;
-        self.secrets.borrow_mut().stored = stored;
-        postcard::from_bytes(&whole).map(Some).map_err(|_| StorageFault::Decode)
-    }
-
-    /// How often something was changed in this step.
-    pub(crate) fn touches(&self) -> u64 {
-        self.touches.get()
-    }
-
-    /// Whether anything was changed in this step.
-    pub(crate) fn is_touched(&self) -> bool {
-        self.touches() > 0
-    }
-
-    pub(crate) fn commit(self) -> Result<(), StoreError> {
-        let step = self.step.into_inner();
-        if step.is_empty() { Ok(()) } else { self.store.commit(step) }
-    }
-
-    /// Reads a row of ours beside openmls's.
-    pub(crate) fn group_row<T: DeserializeOwned>(
-        &self,
-        group: &impl Serialize,
-        row: GroupRow,
-    ) -> Answer<Option<T>> {
-        self.read(Space::Group, &group_key(group, row, &[])?)
-    }
-
-    fn put_group_row(&self, group: &impl Serialize, row: GroupRow, value: &impl Serialize) -> Answer<()> {
-        self.write(Space::Group, &group_key(group, row, &[])?, value)
-    }
-
-    /// Removes a row of ours beside openmls's.
-    pub(crate) fn delete_group_row(&self, group: &impl Serialize, row: GroupRow) -> Answer<()> {
-        self.delete(Space::Group, group_key(group, row, &[])?)
-    }
-
-    /// Reads a row outside any group.
-    pub(crate) fn row<T: DeserializeOwned>(&self, space: Space, key: &[u8]) -> Answer<Option<T>> {
-        self.read(space, key)
-    }
-
-    /// Writes a row outside any group.
-    pub(crate) fn put_row(&self, space: Space, key: &[u8], value: &impl Serialize) -> Answer<()> {
-        self.write(space, key, value)
-    }
-
-    /// Deletes a row outside any group.
-    pub(crate) fn delete_row(&self, space: Space, key: Vec<u8>) -> Answer<()> {
-        self.delete(space, key)
-    }
-
-    fn touch(&self) {
-        self.touches.set(self.touches.get().saturating_add(1));
-    }
-
-    fn read<T: DeserializeOwned>(&self, space: Space, key: &[u8]) -> Answer<Option<T>> {
-        self.noting(self.try_read(space, key))
-    }
-
-    fn try_read<T: DeserializeOwned>(&self, space: Space, key: &[u8]) -> Answer<Option<T>> {
-        let bytes = self.step.borrow().get(self.store, space, key)?.map(Zeroizing::new);
-        bytes.map(|bytes| postcard::from_bytes(&bytes)).transpose().map_err(|_| StorageFault::Decode)
-    }
-
-    /// Remembers why a read failed.
-    fn noting<T>(&self, value: Answer<T>) -> Answer<T> {
-        if let Err(fault) = &value {
-            self.fault.replace(Some(fault.clone()));
-        }
-        value
-    }
-
-    /// The fault that the last failed read met. openmls takes some of them for a row that is not there.
-    pub(crate) fn fault(&self) -> Option<StorageFault> {
-        self.fault.borrow().clone()
-    }
-
-    fn write(&self, space: Space, key: &[u8], value: &(impl Serialize + ?Sized)) -> Answer<()> {
-        self.touch();
-        let bytes = postcard::to_stdvec(value).map_err(|_| StorageFault::Encode)?;
-        self.step.borrow_mut().put(space, key, bytes)?;
-        Ok(())
-    }
-
-    fn delete(&self, space: Space, key: Vec<u8>) -> Answer<()> {
-        self.touch();
-        self.step.borrow_mut().delete(space, &key)?;
-        Ok(())
-    }
-
-    /// Writes a row of ours that only loading the group reads: a volatile store does without.
-    pub(crate) fn put_loadable_row(
-        &self,
-        group: &impl Serialize,
-        row: GroupRow,
-        value: &impl Serialize,
-    ) -> Answer<()> {
-        self.touch();
-        if self.store.is_volatile() { Ok(()) } else { self.put_group_row(group, row, value) }
-    }
-}
-
-fn key(value: &impl Serialize) -> Answer<Vec<u8>> {
-    postcard::to_stdvec(value).map_err(|_| StorageFault::Encode)
-}
-
-fn secrets_key(group: &impl Serialize, place: Place) -> Answer<Vec<u8>> {
-    group_key(group, GroupRow::MessageSecrets, &place.suffix())
-}
-
-/// The encoded group id carries its length, so no group's rows begin another's.
-fn group_key(group: &impl Serialize, row: GroupRow, suffix: &[u8]) -> Answer<Vec<u8>> {
-    let mut bytes = key(group)?;
-    bytes.push(row as u8);
-    bytes.extend_from_slice(suffix);
-    Ok(bytes)
-}
-
-fn epoch_suffix(epoch: &impl Serialize, leaf_index: u32) -> Answer<Vec<u8>> {
-    let mut bytes = key(epoch)?;
-    bytes.extend_from_slice(&leaf_index.to_be_bytes());
-    Ok(bytes)
-}
+use super::step::{Answer, GroupRow, StepStorage, StorageFault, epoch_suffix, group_key, key};
 
 impl StorageProvider<CURRENT_VERSION> for StepStorage<'_> {
     type Error = StorageFault;
@@ -547,12 +258,7 @@ impl StorageProvider<CURRENT_VERSION> for StepStorage<'_> {
         group: &G,
         secrets: &T,
     ) -> Answer<()> {
-        if self.message_secrets.get() == MessageSecrets::Writing {
-            return self.write_secrets(group, secrets);
-        }
-        self.touch();
-        self.message_secrets.set(MessageSecrets::Changed);
-        Ok(())
+        self.write_or_note_secrets(group, secrets)
     }
 
     fn message_secrets<G: traits::GroupId<CURRENT_VERSION>, T: traits::MessageSecrets<CURRENT_VERSION>>(
@@ -563,12 +269,7 @@ impl StorageProvider<CURRENT_VERSION> for StepStorage<'_> {
     }
 
     fn delete_message_secrets<G: traits::GroupId<CURRENT_VERSION>>(&self, group: &G) -> Answer<()> {
-        self.message_secrets.set(MessageSecrets::Clean);
-        self.secrets.replace(SecretsPlan::default());
-        self.touch();
-        let prefix = secrets_key(group, Place::Index)?;
-        self.step.borrow_mut().delete_prefix(Space::Group, &prefix)?;
-        Ok(())
+        self.delete_secrets(group)
     }
 
     fn append_own_leaf_node<G: traits::GroupId<CURRENT_VERSION>, T: traits::LeafNode<CURRENT_VERSION>>(
@@ -769,7 +470,7 @@ impl StorageProvider<CURRENT_VERSION> for StepStorage<'_> {
         &self,
         id: &I,
     ) -> Answer<Option<T>> {
-        self.read(Space::Psk, &key(id)?)
+        self.read_psk(id)
     }
 
     fn delete_psk<I: traits::PskId<CURRENT_VERSION>>(&self, id: &I) -> Answer<()> {
