@@ -63,6 +63,8 @@ export declare class NativeDevice {
   chooseSuite(offers: Array<Array<Uint8Array>>, now: number, cancellation?: NativeCancellation | undefined | null): NativeSuiteChoice | NativeFailure | Promise<NativeSuiteChoice | NativeFailure>
   /** Joins a group by a commit of its own. */
   joinExternal(groupInfo: Uint8Array, options: NativeExternalJoin, now: number, cancellation?: NativeCancellation | undefined | null): NativeJoined | NativeFailure | Promise<NativeJoined | NativeFailure>
+  /** Who is in the group that a GroupInfo describes. */
+  presentIn(groupInfo: Uint8Array, options: NativeExternalJoin, now: number, cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
   /** Asks to be added to a group. */
   proposeSelf(groupInfo: Uint8Array, lifetime: number | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
 }
@@ -163,6 +165,8 @@ export declare class NativeGroup {
   receive(message: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure | Promise<Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure>
   /** Takes in one message; a commit waits. */
   stage(message: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure | Promise<Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure>
+  /** Whom a message would bring in. */
+  receivedCandidates(message: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
   /** Whom a commit of key packages, and of what waits, would bring in. */
   candidates(keyPackages: Array<Uint8Array>, now: number, cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
   /** Whom the staged commit would bring in. */

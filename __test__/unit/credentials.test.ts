@@ -20,8 +20,6 @@ type Kit = { root: string } & Record<Name, { certificate: string; key: string }>
 
 const hex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'))
 const DURING = Date.UTC(2024, 0, 1)
-/** Beyond this machine's clock, which openmls asks as well. */
-const LONG = { lifetime: 20 * 365 * 86_400_000 }
 const AFTER = Date.UTC(2036, 0, 1)
 
 function certified(name: Name, options: Partial<DeviceOptions> = {}): Promise<Device> {
@@ -38,26 +36,35 @@ function certified(name: Name, options: Partial<DeviceOptions> = {}): Promise<De
 const plain = (identity: string, policy?: Policy) =>
   Device.create({ identity, suite: ANY_SUITE, ...(policy === undefined ? {} : { policy }) })
 
+function bytesOf(welcome: Uint8Array | undefined): Uint8Array {
+  if (welcome === undefined) throw new Error('a Welcome')
+  return welcome
+}
+
 test.for([['alice', 'bob'] as const, ['carol', 'dave'] as const])(
   'certified members %s are known by the names in their certificates',
   async ([first, second]) => {
     const [a, b] = [await certified(first), await certified(second)]
-    const info = a.inspectKeyPackage(await b.keyPackage(LONG))
+    const info = a.inspectKeyPackage(await b.keyPackage())
     expect(info.certificate?.expires).toEqual(new Date('2035-01-01'))
     const group = await a.createGroup()
-    const { welcome } = await group.commit({ add: [await b.keyPackage(LONG)] })
+    const { welcome } = await group.commit({ add: [await b.keyPackage()] })
     await group.mergePending()
-    const joined = await b.join(welcome!)
+    const joined = await b.join(bytesOf(welcome))
     expect(await names(joined)).toEqual([`${first}@example.org`, `${second}@example.org`])
     const received = await joined.receive(await group.encrypt('hello'))
-    expect(received).toMatchObject({ sender: { name: `${first}@example.org`, certificate: expect.anything() } })
+    expect(received).toMatchObject({
+      sender: { name: `${first}@example.org`, certificate: expect.anything() },
+    })
   },
 )
 
 test('a certificate that does not fit is refused by name', async () => {
   const { certificate, key } = KIT.bob
   const chain = [hex(certificate)]
-  await expect(certified('bob', { identity: 'eve@example.org' })).rejects.toEqual(code('MLS_INVALID_CREDENTIAL'))
+  await expect(certified('bob', { identity: 'eve@example.org' })).rejects.toEqual(
+    code('MLS_INVALID_CREDENTIAL'),
+  )
   await expect(certified('bob', { clock: () => AFTER })).rejects.toEqual(code('MLS_CERTIFICATE_EXPIRED'))
   await expect(certified('mallory')).rejects.toEqual(code('MLS_INVALID_CREDENTIAL'))
   const privateKey = hex(KIT.alice.key)
@@ -83,7 +90,7 @@ test('a policy is asked about everybody who comes in, and its reason is the erro
   const group = await a.createGroup()
   const { welcome } = await group.commit({ add: [await b.keyPackage()] })
   await group.mergePending()
-  const bobs = await b.join(welcome!)
+  const bobs = await b.join(bytesOf(welcome))
   const refusal = expect.objectContaining({ code: 'MLS_REFUSED_BY_POLICY', message: 'not mallory' })
   await expect(bobs.commit({ add: [await m.keyPackage()] })).rejects.toEqual(refusal)
   await expect(bobs.proposeAdd(await m.keyPackage())).rejects.toEqual(refusal)
@@ -105,7 +112,12 @@ test('a policy that admits merges in order, and holds in a session too', async (
     await new Promise(setImmediate)
     return name !== 'mallory'
   }
-  const [a, b, c, m] = await Promise.all([plain('alice'), plain('bob', policy), plain('carol'), plain('mallory')])
+  const [a, b, c, m] = await Promise.all([
+    plain('alice'),
+    plain('bob', policy),
+    plain('carol'),
+    plain('mallory'),
+  ])
   const channel = new MemoryChannel()
   const team = await GroupSession.connect(await a.createGroup(), channel)
   const bobs = await GroupSession.join(b, await team.add([await b.keyPackage()]), channel)
@@ -118,4 +130,86 @@ test('a policy that admits merges in order, and holds in a session too', async (
   expect(await next(events, 'refused')).toMatchObject({ error: { code: 'MLS_REFUSED_BY_POLICY' } })
   expect(await names(bobs)).toEqual(['alice', 'bob', 'carol'])
   await Promise.all([bobs.close(), team.close()])
+})
+
+/** A group of Alice and Bob, who has a policy, and somebody whom it does not know. */
+async function pair(policy: Policy) {
+  const [a, b, m] = [await plain('alice'), await plain('bob', policy), await plain('mallory')]
+  const group = await a.createGroup()
+  const { welcome } = await group.commit({ add: [await b.keyPackage()] })
+  await group.mergePending()
+  return { group, bobs: await b.join(bytesOf(welcome)), b, m }
+}
+
+const refusal = code('MLS_REFUSED_BY_POLICY')
+
+test('a policy that throws or rejects has refused, and other messages of a batch arrive', async () => {
+  let broken = false
+  const { group, bobs, m } = await pair(() => {
+    if (broken) throw new RangeError('a bug')
+    return true
+  })
+  broken = true
+  const words = await group.encrypt('one')
+  const { commit } = await group.commit({ add: [await m.keyPackage()] })
+  const [heard, refused, later] = await bobs.receiveAll([words, commit, await group.encrypt('two')])
+  expect([heard, later]).toMatchObject([{ type: 'message' }, { type: 'message' }])
+  expect(refused).toEqual(refusal)
+  expect(refused).toMatchObject({ cause: expect.any(RangeError) })
+  broken = false
+  expect(await bobs.receive(commit)).toMatchObject({
+    type: 'commit',
+    commit: { added: [{ name: 'mallory' }] },
+  })
+})
+
+test('a policy that does not answer is given up by the signal or by closing, and nothing has changed', async () => {
+  let answer: (verdict: boolean) => void = () => undefined
+  const { group, bobs, m } = await pair(({ entry }) =>
+    entry === 'present' ? true : new Promise((resolve) => (answer = resolve)),
+  )
+  const { commit } = await group.commit({ add: [await m.keyPackage()] })
+  const given = new AbortController()
+  const waiting = bobs.receive(commit, { signal: given.signal })
+  const impatient = new AbortController()
+  const behind = bobs.members({ signal: impatient.signal })
+  impatient.abort(new Error('enough'))
+  await expect(behind).rejects.toThrow('enough')
+  given.abort(new Error('no answer'))
+  await expect(waiting).rejects.toThrow('no answer')
+  expect((await bobs.members()).length).toBe(2)
+  expect(await bobs.stagedCommit()).toBeUndefined()
+
+  const again = bobs.receive(commit)
+  const queued = bobs.members()
+  bobs.close()
+  await expect(again).rejects.toEqual(code('HANDLE_CLOSED'))
+  await expect(queued).rejects.toEqual(code('HANDLE_CLOSED'))
+  answer(true)
+})
+
+test('a policy is asked about a received proposal, and about everybody before an external join', async () => {
+  let wary = true
+  const { group, bobs, b, m } = await pair(({ name }) => !(wary && name === 'mallory'))
+  const proposal = await group.proposeAdd(await m.keyPackage())
+  await expect(bobs.receive(proposal)).rejects.toEqual(refusal)
+  expect(await bobs.pendingProposals()).toEqual([])
+  await group.clearProposals()
+
+  const mallorys = await m.createGroup()
+  const info = await mallorys.groupInfo()
+  await expect(b.joinExternal(info)).rejects.toEqual(refusal)
+  wary = false
+  const { group: joined, commit } = await b.joinExternal(info)
+  expect(await mallorys.receive(commit)).toMatchObject({ type: 'commit' })
+  expect(await names(joined)).toEqual(['mallory', 'bob'])
+})
+
+test('a successor keeps the policy', async () => {
+  const { bobs, m } = await pair(({ name }) => name !== 'mallory')
+  const { summary } = await bobs.nameSuccessor()
+  await bobs.mergePending()
+  const after = await bobs.createSuccessor()
+  expect(after.id).toEqual(summary.succession?.groupId)
+  await expect(after.commit({ add: [await m.keyPackage()] })).rejects.toEqual(refusal)
 })

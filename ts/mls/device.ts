@@ -385,7 +385,7 @@ export class Device implements Disposable, AsyncDisposable {
       const present = await abortable(signal, (cancellation) =>
         device.welcomedBy(bytes, tree, now, cancellation),
       )
-      await consult(this.#policy, present)
+      await consult(this.#policy, present, [signal])
     }
     const group = await abortable(signal, (cancellation) => device.join(bytes, tree, now, cancellation))
     return new Group(group, this.#clock, this.#policy)
@@ -424,8 +424,15 @@ export class Device implements Disposable, AsyncDisposable {
       psks: toNativePskIds(psks),
       ...(ratchetTree === undefined ? {} : { ratchetTree: check.bytes(ratchetTree, 'ratchetTree') }),
     }
+    const now = this.#now()
+    if (this.#policy !== undefined) {
+      const present = await abortable(signal, (cancellation) =>
+        device.presentIn(bytes, how, now, cancellation),
+      )
+      await consult(this.#policy, present, [signal])
+    }
     const { group, commit } = await abortable(signal, (cancellation) =>
-      device.joinExternal(bytes, how, this.#now(), cancellation),
+      device.joinExternal(bytes, how, now, cancellation),
     )
     return { group: new Group(group, this.#clock, this.#policy), commit }
   }

@@ -2,7 +2,14 @@ import { CoterieError, toError } from '../errors.js'
 import { abortable, type AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
 import { drain } from '../internal/feed.js'
-import type { NativeCandidate, NativeChanges, NativeCommitted, NativeGroup } from '../native.js'
+import type {
+  NativeCandidate,
+  NativeChanges,
+  NativeCommitted,
+  NativeFailure,
+  NativeGroup,
+  NativeGroupEvent,
+} from '../native.js'
 import {
   toCommitSummary,
   toDescent,
@@ -20,10 +27,13 @@ import {
   type Succession,
 } from './events.js'
 import { toNativeExtensions, type GroupExtension } from './extensions.js'
+import { readMessageHead } from './external.js'
 import { toNativeCertified, type Certified } from './certified.js'
 import { consult, Turns, type Policy } from './policy.js'
 import { toNativePskId, toNativePskIds, type PskId } from './psks.js'
 import { CIPHER_SUITES, type CipherSuite } from './suites.js'
+
+type NativeReceived = Exclude<NativeGroupEvent, { type: 'succeeded' }>
 
 type NativeCall<Value> = Parameters<typeof abortable<Value>>[1]
 
@@ -139,6 +149,8 @@ export class Group implements Disposable, AsyncDisposable {
   readonly #id: Uint8Array
   readonly #policy: Policy | undefined
   readonly #turns = new Turns()
+  /** Ends the wait for a policy. */
+  readonly #closing = new AbortController()
 
   /** @internal */
   constructor(group: NativeGroup, clock: () => number, policy?: Policy) {
@@ -311,8 +323,8 @@ export class Group implements Disposable, AsyncDisposable {
     return toCommitted(
       await this.#judged(
         options,
-        () => this.#invited(wanted.add, options),
-        (cancellation) => this.#native.commit(wanted, this.#now(), cancellation),
+        (now) => this.#invited(wanted.add, now),
+        (now, cancellation) => this.#native.commit(wanted, now, cancellation),
       ),
     )
   }
@@ -330,8 +342,8 @@ export class Group implements Disposable, AsyncDisposable {
     return toCommitted(
       await this.#judged(
         options,
-        () => this.#invited([], options),
-        (cancellation) => this.#native.nameSuccessor(bytes, name, this.#now(), cancellation),
+        (now) => this.#invited([], now),
+        (now, cancellation) => this.#native.nameSuccessor(bytes, name, now, cancellation),
       ),
     )
   }
@@ -403,8 +415,8 @@ export class Group implements Disposable, AsyncDisposable {
     return this.#judged(
       options,
       // The first is the one proposed here; the others wait already.
-      async () => (await this.#invited([bytes], options)).slice(0, 1),
-      (cancellation) => this.#native.proposeAdd(bytes, this.#now(), cancellation),
+      async (now) => (await this.#invited([bytes], now)).slice(0, 1),
+      (now, cancellation) => this.#native.proposeAdd(bytes, now, cancellation),
     )
   }
 
@@ -505,10 +517,12 @@ export class Group implements Disposable, AsyncDisposable {
    */
   async receive(message: Uint8Array, options?: AbortOptions): Promise<Received> {
     const bytes = check.bytes(message, 'message')
-    const policy = this.#policy
-    if (policy !== undefined) return this.#turns.take(() => this.#receiveJudged(bytes, policy, options))
     return toReceived(
-      await this.#call(options, (cancellation) => this.#native.receive(bytes, this.#now(), cancellation)),
+      await this.#judged(
+        options,
+        (now) => this.#step(undefined, () => this.#native.receivedCandidates(bytes, now)),
+        (now, cancellation) => this.#native.receive(bytes, now, cancellation),
+      ),
     )
   }
 
@@ -535,12 +549,13 @@ export class Group implements Disposable, AsyncDisposable {
     options?: AbortOptions,
   ): Promise<(Received | CoterieError)[]> {
     const list = check.bytesList(messages, 'messages')
-    const policy = this.#policy
-    if (policy !== undefined) return this.#turns.take(() => this.#receiveEachJudged(list, policy, options))
+    if (this.#policy !== undefined) {
+      return this.#turns.take(() => this.#receiveRuns(list), check.signal(options))
+    }
     const all = await this.#call(options, (cancellation) =>
       this.#native.receiveAll(list, this.#now(), cancellation),
     )
-    return all.map((received) => ('failed' in received ? toError(received) : toReceived(received)))
+    return all.map(toReceivedOrError)
   }
 
   /**
@@ -552,8 +567,8 @@ export class Group implements Disposable, AsyncDisposable {
     return toCommitSummary(
       await this.#judged(
         options,
-        () => this.#step(options, (cancellation) => this.#native.stagedCandidates(cancellation)),
-        (cancellation) => this.#native.mergeStaged(cancellation),
+        () => this.#step(undefined, () => this.#native.stagedCandidates()),
+        (_now, cancellation) => this.#native.mergeStaged(cancellation),
       ),
     )
   }
@@ -616,6 +631,7 @@ export class Group implements Disposable, AsyncDisposable {
 
   /** Lets go of the group once the calls under way are done. Closing twice is fine. */
   close(): void {
+    this.#closing.abort(new CoterieError('HANDLE_CLOSED', 'the group was closed'))
     this.#native.close()
   }
 
@@ -631,7 +647,7 @@ export class Group implements Disposable, AsyncDisposable {
   #call<Value>(options: AbortOptions | undefined, call: NativeCall<Value>): Promise<Value> {
     const signal = check.signal(options)
     if (this.#policy === undefined) return abortable(signal, call)
-    return this.#turns.take(() => abortable(signal, call))
+    return this.#turns.take(() => abortable(signal, call), signal)
   }
 
   /** Within a turn. */
@@ -639,64 +655,60 @@ export class Group implements Disposable, AsyncDisposable {
     return abortable(check.signal(options), call)
   }
 
-  /** Asks the policy, if there is one, and then does the work, both in one turn. */
+  /** Asks the policy, if there is one, and then does the work, both in one turn and at one time. */
   #judged<Value>(
     options: AbortOptions | undefined,
-    candidates: () => Promise<NativeCandidate[]>,
-    call: NativeCall<Value>,
+    candidates: (now: number) => Promise<NativeCandidate[]>,
+    call: (now: number, ...rest: Parameters<NativeCall<Value>>) => ReturnType<NativeCall<Value>>,
   ): Promise<Value> {
     const policy = this.#policy
-    if (policy === undefined) return this.#step(options, call)
+    if (policy === undefined) return this.#step(options, (cancellation) => call(this.#now(), cancellation))
+    const signal = check.signal(options)
     return this.#turns.take(async () => {
-      await consult(policy, await candidates())
-      return this.#step(options, call)
-    })
+      const now = this.#now()
+      await consult(policy, await candidates(now), [signal, this.#closing.signal])
+      return this.#step(options, (cancellation) => call(now, cancellation))
+    }, signal)
   }
 
-  #invited(keyPackages: Uint8Array[], options: AbortOptions | undefined): Promise<NativeCandidate[]> {
-    return this.#step(options, (cancellation) =>
-      this.#native.candidates(keyPackages, this.#now(), cancellation),
-    )
+  #invited(keyPackages: Uint8Array[], now: number): Promise<NativeCandidate[]> {
+    return this.#step(undefined, () => this.#native.candidates(keyPackages, now))
   }
 
-  async #receiveJudged(
-    message: Uint8Array,
-    policy: Policy,
-    options: AbortOptions | undefined,
-  ): Promise<Received> {
-    const received = await this.#step(options, (cancellation) =>
-      this.#native.stage(message, this.#now(), cancellation),
-    )
-    if (received.type !== 'commit-staged') return toReceived(received)
-    // What was staged is merged or dropped, whether or not the caller still waits for it.
-    const candidates = await this.#step(undefined, () => this.#native.stagedCandidates())
-    try {
-      await consult(policy, candidates)
-    } catch (error) {
-      await this.#step(undefined, () => this.#native.discardStaged())
-      throw error
-    }
-    const supersededOwn = (await this.#step(undefined, () => this.#native.pendingCommit())) !== null
-    const commit = await this.#step(undefined, () => this.#native.mergeStaged())
-    return toReceived({ type: 'epoch-changed', commit, supersededOwn })
-  }
-
-  async #receiveEachJudged(
-    messages: readonly Uint8Array[],
-    policy: Policy,
-    options: AbortOptions | undefined,
-  ): Promise<(Received | CoterieError)[]> {
+  /** Within a turn. What lies between two changes is taken in by one step, as it is where there is no policy. */
+  async #receiveRuns(messages: readonly Uint8Array[]): Promise<(Received | CoterieError)[]> {
     const all: (Received | CoterieError)[] = []
-    for (const message of messages) {
-      try {
-        // oxlint-disable-next-line no-await-in-loop -- one after the other is what the order means
-        all.push(await this.#receiveJudged(message, policy, options))
-      } catch (error) {
-        if (!CoterieError.is(error)) throw error
-        all.push(error)
-      }
+    let run: Uint8Array[] = []
+    const end = async () => {
+      const taken = run
+      run = []
+      if (taken.length === 0) return
+      const received = await this.#step(undefined, () => this.#native.receiveAll(taken, this.#now()))
+      all.push(...received.map(toReceivedOrError))
     }
+    /* oxlint-disable no-await-in-loop -- one after the other is what the order means */
+    for (const message of messages) {
+      if (await isChange(message)) {
+        await end()
+        all.push(await this.#receiveOne(message))
+      } else run.push(message)
+    }
+    /* oxlint-enable no-await-in-loop */
+    await end()
     return all
+  }
+
+  /** Within a turn. */
+  async #receiveOne(message: Uint8Array): Promise<Received | CoterieError> {
+    const now = this.#now()
+    try {
+      const candidates = await this.#step(undefined, () => this.#native.receivedCandidates(message, now))
+      if (this.#policy !== undefined) await consult(this.#policy, candidates, [this.#closing.signal])
+      return toReceived(await this.#step(undefined, () => this.#native.receive(message, now)))
+    } catch (error) {
+      if (!CoterieError.is(error)) throw error
+      return error
+    }
   }
 
   #now(): number {
@@ -709,7 +721,10 @@ function treeIsBeside(tree: unknown): boolean {
 }
 
 function toNativeChanges(changes: Changes): NativeChanges {
-  const { add, remove, update, psks, extensions, identity, certificate, tree } = check.options(changes, 'changes')
+  const { add, remove, update, psks, extensions, identity, certificate, tree } = check.options(
+    changes,
+    'changes',
+  )
   return {
     add: check.bytesList(add ?? [], 'add'),
     remove: check.list(remove ?? [], 'remove', check.u32),
@@ -725,6 +740,16 @@ function toNativeChanges(changes: Changes): NativeChanges {
 function associatedDataOf(options: EncryptOptions | undefined): Uint8Array {
   const { associatedData } = check.options(options)
   return associatedData === undefined ? NOTHING : check.bytes(associatedData, 'associatedData')
+}
+
+/** Whether a message may bring somebody in. What cannot be read is for the engine to refuse. */
+async function isChange(message: Uint8Array): Promise<boolean> {
+  const head = await readMessageHead(message).catch(() => undefined)
+  return head !== undefined && head.content !== 'application'
+}
+
+function toReceivedOrError(received: NativeReceived | NativeFailure): Received | CoterieError {
+  return 'failed' in received ? toError(received) : toReceived(received)
 }
 
 function toCommitted({ commit, welcome, ratchetTree, summary, expiring }: NativeCommitted): Committed {

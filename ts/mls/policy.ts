@@ -1,6 +1,14 @@
 import { CoterieError } from '../errors.js'
 import type { NativeCandidate } from '../native.js'
-import { nameOf, toCertificateInfo, toMember, toSender, type CertificateInfo, type Member, type Sender } from './events.js'
+import {
+  nameOf,
+  toCertificateInfo,
+  toMember,
+  toSender,
+  type CertificateInfo,
+  type Member,
+  type Sender,
+} from './events.js'
 
 /** Somebody whom a policy is asked about. Its credential has been found to count. */
 export interface Candidate {
@@ -30,7 +38,8 @@ export type Verdict = boolean | string
 
 /**
  * What the application has to say about members. Calls on the group wait for its answer, in their order, so it must not
- * await any of them.
+ * await any of them. One that throws or rejects has refused. While it does not answer, the call's signal and closing the
+ * group still end the wait; nothing has changed then.
  */
 export type Policy = (candidate: Candidate) => Verdict | Promise<Verdict>
 
@@ -49,27 +58,75 @@ export function toCandidate(candidate: NativeCandidate): Candidate {
   }
 }
 
-/** @internal Asks about each, and throws what the first refusal says. */
-export async function consult(policy: Policy, candidates: readonly NativeCandidate[]): Promise<void> {
+/**
+ * @internal Asks about each, and throws what the first refusal says. A policy that fails has not admitted anybody. One
+ * that is late is not waited for once any of `signals` says so.
+ */
+export async function consult(
+  policy: Policy,
+  candidates: readonly NativeCandidate[],
+  signals: readonly (AbortSignal | undefined)[],
+): Promise<void> {
   for (const candidate of candidates) {
     // One after the other: a later question may be needless.
     // oxlint-disable-next-line no-await-in-loop
-    const verdict = await policy(toCandidate(candidate))
+    const verdict = await unlessAborted(ask(policy, toCandidate(candidate)), signals)
     if (verdict === true) continue
-    throw new CoterieError(
-      'MLS_REFUSED_BY_POLICY',
-      typeof verdict === 'string' ? verdict : 'the policy refused a member',
-    )
+    throw refusal(typeof verdict === 'string' ? verdict : 'the policy refused a member')
   }
+}
+
+async function ask(policy: Policy, candidate: Candidate): Promise<Verdict> {
+  try {
+    return await policy(candidate)
+  } catch (cause) {
+    throw refusal('the policy failed', { cause })
+  }
+}
+
+function refusal(message: string, options?: ErrorOptions): CoterieError {
+  return new CoterieError('MLS_REFUSED_BY_POLICY', message, options)
+}
+
+function unlessAborted<Value>(
+  answer: Promise<Value>,
+  signals: readonly (AbortSignal | undefined)[],
+): Promise<Value> {
+  const signal = AbortSignal.any(signals.filter((one) => one !== undefined))
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      reject(signal.reason as Error)
+    }
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    answer.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', abort)
+    })
+  })
 }
 
 /** @internal Lets work that waits for an answer keep its place: each begins when the one before has ended. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve()
 
-  take<Value>(work: () => Promise<Value>): Promise<Value> {
-    const done = this.#last.then(work)
+  /** Work whose signal is aborted before its turn rejects at once, and is not begun. */
+  take<Value>(work: () => Promise<Value>, signal?: AbortSignal): Promise<Value> {
+    let begun = false
+    const done = this.#last.then(() => {
+      signal?.throwIfAborted()
+      begun = true
+      return work()
+    })
     this.#last = done.catch(() => undefined)
-    return done
+    if (signal === undefined) return done
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        if (!begun) reject(signal.reason as Error)
+      }
+      signal.addEventListener('abort', abort, { once: true })
+      done.then(resolve, reject).finally(() => {
+        signal.removeEventListener('abort', abort)
+      })
+    })
   }
 }

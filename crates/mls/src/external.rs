@@ -18,6 +18,7 @@ use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::authentication::Candidate;
 use crate::device::{self, Device, Shared, join_config};
 use crate::error::MlsError;
 use crate::extension::{self, ExternalSenderInfo, GroupExtension};
@@ -61,7 +62,8 @@ impl Device {
     ///
     /// # Errors
     /// When the GroupInfo or tree is malformed, forged or does not fit, a pre-shared key is not known, or the device
-    /// is in the group already and `resync` is not set.
+    /// is in the group already and `resync` is not set; when a member's credential does not count, or the policy
+    /// refuses one.
     pub fn join_external(
         &self,
         group_info: &[u8],
@@ -83,14 +85,7 @@ impl Device {
         now: Timestamp,
         beside: impl FnOnce(&GroupId, &[u8], &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<(Group, Vec<u8>), MlsError> {
-        if options.psks.len() > MAX_PSKS_PER_COMMIT {
-            return Err(MlsError::TooLarge {
-                what: "the list of pre-shared keys",
-                limit: MAX_PSKS_PER_COMMIT,
-            });
-        }
-        let info = decode(group_info)?;
-        let tree = options.ratchet_tree.map(decode_tree).transpose()?;
+        let (info, tree) = check_join(group_info, options)?;
         let shared = self.shared();
         let provider = shared.provider();
         match commit_to_join(shared, info, tree, options, &provider, now) {
@@ -102,6 +97,24 @@ impl Device {
             }
             Err(error) => Err(provider.explain(error)),
         }
+    }
+
+    /// Who is in the group that `group_info` describes, beside this device, for an application whose word takes longer
+    /// than a call may. Joins nothing and changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::join_external`].
+    pub fn present_in(
+        &self,
+        group_info: &[u8],
+        options: ExternalJoin<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<Candidate>, MlsError> {
+        let (info, tree) = check_join(group_info, options)?;
+        let provider = self.shared().provider();
+        let (group, _) = commit_to_join(self.shared(), info, tree, options, &provider, now)
+            .map_err(|error| provider.explain(error))?;
+        self.shared().judge_present(group.members(), group.own_leaf_index(), group.group_id(), now)
     }
 
     /// Asks to be added to the group that `group_info` describes; some member's commit makes it happen. The key
@@ -149,6 +162,16 @@ pub fn read_group_info(group_info: &[u8]) -> Result<GroupInfoSummary, MlsError> 
         suite: suite_of(&info)?,
         extensions: extension::encode(info.group_context().extensions())?,
     })
+}
+
+fn check_join(
+    group_info: &[u8],
+    options: ExternalJoin<'_>,
+) -> Result<(VerifiableGroupInfo, Option<RatchetTreeIn>), MlsError> {
+    if options.psks.len() > MAX_PSKS_PER_COMMIT {
+        return Err(MlsError::TooLarge { what: "the list of pre-shared keys", limit: MAX_PSKS_PER_COMMIT });
+    }
+    Ok((decode(group_info)?, options.ratchet_tree.map(decode_tree).transpose()?))
 }
 
 /// The commit that joins, and the group as it is after it.

@@ -323,7 +323,11 @@ fn a_policy_refuses_whoever_comes_in_by_any_way_and_the_group_goes_on() {
 
     // By a proposal that this member would commit, and by renaming.
     let proposal = alice.propose_add(&package, T0).unwrap();
-    bob.receive(&proposal, T0).unwrap();
+    refused(bob.receive(&proposal, T0), Entry::Add);
+    assert!(bob.pending_proposals().unwrap().is_empty(), "what is unwanted does not wait");
+    on.store(false, Ordering::Relaxed);
+    assert!(matches!(bob.receive(&proposal, T0), Ok(Received::Proposal { .. })));
+    on.store(true, Ordering::Relaxed);
     assert_eq!(code(bob.commit(Changes::default(), T0)), Code::MLS_REFUSED_BY_POLICY);
     bob.clear_proposals().unwrap();
     alice.clear_proposals().unwrap();
@@ -381,6 +385,13 @@ fn a_refused_commit_can_come_again_in_memory_and_on_disk_even_after_other_messag
         let committed = alice.commit(Changes { add: &[key_package(&m)], ..Default::default() }, T0).unwrap();
         let sealed = alice.encrypt(b"meanwhile", b"").unwrap();
         let both = [committed.commit.clone(), sealed];
+        for _ in 0..2 {
+            let asked = bob.received_candidates(&committed.commit, T0).unwrap();
+            assert_eq!(asked.len(), 1);
+            assert_eq!((asked[0].identity.as_slice(), asked[0].entry), (&b"mallory"[..], Entry::Add));
+        }
+        assert!(bob.received_candidates(&both[1], T0).unwrap().is_empty());
+        assert!(bob.received_candidates(b"no message", T0).unwrap().is_empty());
         let received = bob.receive_all(&both, T0).unwrap();
         assert_eq!(received[0].as_ref().unwrap_err().code(), Code::MLS_REFUSED_BY_POLICY);
         assert!(matches!(received[1], Ok(Received::Message { .. })));
@@ -391,4 +402,65 @@ fn a_refused_commit_can_come_again_in_memory_and_on_disk_even_after_other_messag
         assert_agree(&mut [&mut alice, &mut bob]);
     }
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// By a suite chosen for them and into a successor, people come in by commits and Welcomes like anybody else.
+#[test]
+fn the_policy_and_the_certificates_hold_for_chosen_suites_and_successors() {
+    let world = World::new(78);
+    let [a, b] = [("alice@example.org", 1), ("bob@example.org", 2)]
+        .map(|(name, at)| world.certified(name, Suite::P256Aes128, at));
+    // A better suite is offered, which a P-256 certificate cannot sign in; and somebody else's authority does not count.
+    let elsewhere = World::new(79).certified("eve@example.org", Suite::P256Aes128, 3);
+    let choice = a.choose_suite(&[[packaged(&b)]], T0).unwrap();
+    assert_eq!(choice.suite, Suite::P256Aes128);
+    assert_eq!(code(a.choose_suite(&[[packaged(&elsewhere)]], T0)), Code::MLS_INVALID_CREDENTIAL);
+    let ed = world.certified("eve@example.org", ED25519, 4);
+    assert_eq!(code(a.choose_suite(&[[packaged(&ed)]], T0)), Code::MLS_UNSUPPORTED);
+
+    let seed = Seed::new(80);
+    let on = Arc::new(AtomicBool::new(true));
+    let [a, b, m] = ["alice", "bob", "mallory"].map(|name| device(seed, name, ED25519));
+    let b = b.authenticating(wary(&on));
+    let mut alice = create(&a);
+    let mut bob = b.join(&invite(&mut alice, key_package(&b)).welcome.unwrap(), None, T0).unwrap();
+    on.store(false, Ordering::Relaxed);
+    let added = invite(&mut alice, key_package(&m));
+    bob.receive(&added.commit, T0).unwrap();
+    let mut mallory = m.join(&added.welcome.unwrap(), None, T0).unwrap();
+    let next = coterie_mls::Succession {
+        group_id: coterie_types::GroupId::new(b"the next").unwrap(),
+        suite: Suite::X25519ChaCha20,
+    };
+    let named = alice.commit(Changes { succession: Some(&next), ..Default::default() }, T0).unwrap();
+    alice.merge_pending().unwrap();
+    bob.receive(&named.commit, T0).unwrap();
+    mallory.receive(&named.commit, T0).unwrap();
+
+    on.store(true, Ordering::Relaxed);
+    let package = |device: &Device| {
+        let suite = Some(next.suite);
+        device
+            .key_package(KeyPackageOptions { suite, lifetime: Some(common::LONG), ..Default::default() }, T0)
+    };
+    let mut bobs = bob.create_successor(T0).unwrap();
+    let add = [package(&m).unwrap()];
+    let refused = bobs.commit(Changes { add: &add, ..Default::default() }, T0);
+    assert_eq!(code(refused), Code::MLS_REFUSED_BY_POLICY);
+    drop(bobs);
+    let mut mallorys = mallory.create_successor(T0).unwrap();
+    let follow = [package(&b).unwrap()];
+    let first = mallorys.commit(Changes { add: &follow, ..Default::default() }, T0).unwrap();
+    mallorys.merge_pending().unwrap();
+    let welcome = first.welcome.unwrap();
+    assert_eq!(code(b.welcomed_by(&welcome, None, T0)), Code::MLS_REFUSED_BY_POLICY);
+    assert_eq!(code(b.join(&welcome, None, T0)), Code::MLS_REFUSED_BY_POLICY);
+    let info = mallorys.group_info(true).unwrap();
+    assert_eq!(code(b.join_external(&info, ExternalJoin::default(), T0)), Code::MLS_REFUSED_BY_POLICY);
+    on.store(false, Ordering::Relaxed);
+    let present = b.present_in(&info, ExternalJoin::default(), T0).unwrap();
+    assert_eq!(present.iter().map(|one| one.identity.as_slice()).collect::<Vec<_>>(), [b"mallory"]);
+    let mut joined = b.join(&welcome, None, T0).unwrap();
+    assert!(joined.descent().unwrap().is_some());
+    assert_agree(&mut [&mut joined, &mut mallorys]);
 }

@@ -320,6 +320,23 @@ impl NativeGroup {
         self.by_size(env, cancellation, work, NativeGroupEvent::from)
     }
 
+    /// Whom a message would bring in.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>"
+    )]
+    pub fn received_candidates<'env>(
+        &self,
+        env: &'env Env,
+        message: Uint8Array,
+        now: f64,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Vec<NativeCandidate>>> {
+        let quick = Group::receives_quickly(&message);
+        let work = move |group: &mut Group| Ok(group.received_candidates(&message, timestamp(now))?);
+        self.quickly(env, quick, cancellation, work, candidates)
+    }
+
     /// Whom a commit of key packages, and of what waits, would bring in.
     #[napi(
         catch_unwind,

@@ -7,6 +7,7 @@ use openmls::group::QueuedProposal;
 use openmls::prelude::{KeyPackage, LeafNode, Proposal, Sender as MlsSender, StagedCommit};
 
 use super::commit::is_timely;
+use super::receive::Staged;
 use super::{Group, Live};
 use crate::authentication::{Authentication, Candidate, Entry, differs};
 use crate::credential;
@@ -49,9 +50,7 @@ impl Group {
     /// When this device was removed.
     pub fn staged_candidates(&mut self) -> Result<Vec<Candidate>, MlsError> {
         let live = self.live()?;
-        let Some(staged) = &live.staged else { return Ok(Vec::new()) };
-        let newcomers = live.committed_newcomers(staged.commit(), staged.sender());
-        newcomers.map(|newcomer| live.candidate(&newcomer)).filter_map(Result::transpose).collect()
+        live.staged.as_ref().map_or(Ok(Vec::new()), |staged| live.committed_candidates(staged))
     }
 }
 
@@ -95,14 +94,31 @@ impl Live {
         self.judge(&newcomer, authentication, now)
     }
 
-    /// Whom a proposal would bring in.
-    pub(super) fn admit_proposed(
+    /// Whom a received proposal would bring in: one that is unwanted must not wait here, where this member's own
+    /// commits would be refused for it.
+    pub(super) fn judge_proposed(
         &self,
         proposal: &QueuedProposal,
         authentication: &Authentication,
         now: Timestamp,
     ) -> Result<(), MlsError> {
-        self.proposed(proposal).map_or(Ok(()), |newcomer| self.admit(&newcomer, authentication, now))
+        self.proposed(proposal).map_or(Ok(()), |newcomer| self.judge(&newcomer, authentication, now))
+    }
+
+    pub(super) fn proposed_candidates(
+        &self,
+        proposal: &QueuedProposal,
+        authentication: &Authentication,
+        now: Timestamp,
+    ) -> Result<Vec<Candidate>, MlsError> {
+        let Some(newcomer) = self.proposed(proposal) else { return Ok(Vec::new()) };
+        self.admit(&newcomer, authentication, now)?;
+        Ok(self.candidate(&newcomer)?.into_iter().collect())
+    }
+
+    pub(super) fn committed_candidates(&self, staged: &Staged) -> Result<Vec<Candidate>, MlsError> {
+        let newcomers = self.committed_newcomers(staged.commit(), staged.sender());
+        newcomers.map(|newcomer| self.candidate(&newcomer)).filter_map(Result::transpose).collect()
     }
 
     /// Whether everybody whom a received commit brings in shows a credential that counts.

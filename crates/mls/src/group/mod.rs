@@ -97,8 +97,8 @@ struct Live {
     mls: MlsGroup,
     own_commits: OwnCommits,
     staged: Option<Staged>,
-    /// A commit that was refused for a cause that may pass. Its key is used up in memory, and a volatile group has
-    /// nothing to go back to.
+    /// A change that was refused for a cause that may pass, or looked at. Its key is used up in memory, and a volatile
+    /// group has nothing to go back to.
     refused: Option<Refused>,
     /// Whether a message that authenticated was refused in this step, before anything but its key was used up.
     key_spent: bool,

@@ -4,6 +4,8 @@
 //! up its key, a proposal joins those that wait, a commit begins the next epoch, or waits for the application's
 //! word where it was only staged.
 
+use std::sync::Arc;
+
 use coterie_store::StoreError;
 use coterie_types::{Epoch, LeafIndex, Timestamp};
 use openmls::framing::ContentType;
@@ -15,12 +17,13 @@ use openmls::prelude::{
 use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
 
-use super::{Group, Live, digest, without_rows};
-use crate::authentication::Authentication;
+use super::{Group, Live, State, digest, without_rows};
+use crate::authentication::{Authentication, Candidate};
 use crate::credential::{self, Presented};
 use crate::device::Shared;
 use crate::error::MlsError;
 use crate::events::GroupEvent;
+use crate::head::{self, MessageContent};
 use crate::limits::{MAX_MESSAGE_LENGTH, QUICK_LENGTH};
 use crate::provider::{GroupRow, Provider};
 use crate::psk;
@@ -70,10 +73,16 @@ pub(super) struct Staged {
     summary: CommitSummary,
 }
 
-/// A commit that authenticated and was refused by the caller's side, found again by a digest of its bytes.
+/// A change that authenticated and was not taken in, found again by a digest of its bytes.
 pub(super) struct Refused {
     digest: Vec<u8>,
-    staged: Staged,
+    change: Change,
+}
+
+/// A change that authenticated.
+enum Change {
+    Commit(Box<Staged>),
+    Proposal(Box<QueuedProposal>),
 }
 
 /// The same as it is stored. A commit's bytes can be processed only once, so what came of it is durable.
@@ -152,6 +161,33 @@ impl Group {
         beside: impl FnOnce(&Received, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Received, MlsError> {
         self.take_in(message, OnCommit::Stage, now, beside)
+    }
+
+    /// Whom a message would bring in, for an application whose word takes longer than a call may. Takes in nothing:
+    /// [`Self::receive`] of the same bytes does.
+    ///
+    /// # Errors
+    /// When the message is refused already, for a credential that does not count, say.
+    pub fn received_candidates(
+        &mut self,
+        message: &[u8],
+        now: Timestamp,
+    ) -> Result<Vec<Candidate>, MlsError> {
+        let shared = Arc::clone(&self.shared);
+        if shared.is_volatile() {
+            // What is held takes the place of the state to go back to.
+            return self.step(|live, provider, shared| {
+                live.look_at(message, shared.authentication(), now, provider)
+            });
+        }
+        let live = self.live()?;
+        let before = live.epoch();
+        let provider = shared.provider();
+        let looked = live.look_at(message, shared.authentication(), now, &provider);
+        if live.must_undo(provider.storage().is_touched(), &shared) {
+            self.state = State::Torn(before);
+        }
+        looked.map_err(|error| provider.explain(error))
     }
 
     /// Takes in several messages in one step, which is one write for all of them. Each is accepted or refused by
@@ -362,28 +398,72 @@ impl Live {
         if let Some(received) = self.receive_own_commit(message, provider)? {
             return Ok(received);
         }
-        if let Some(refused) = self.take_refused(message) {
-            return self.accept_commit(refused.staged, message, judge, provider);
+        if let Some(change) = self.take_refused(message) {
+            return self.accept_change(change, message, judge, provider);
         }
-        let bytes = message;
-        let message = self.decode(bytes)?;
-        let epoch = Epoch::new(message.epoch().as_u64());
-        provider.storage().touch_epoch(epoch.number());
-        let processed = self
-            .mls
-            .process_message(provider, message)
-            .map_err(|error| refusal::of_message(error, self.epoch(), epoch))?;
-        let received = self.accept(processed, bytes, judge, provider);
+        let processed = self.authenticate(message, provider)?;
+        let received = self.accept(processed, message, judge, provider);
         self.key_spent = received.is_err();
         received
     }
 
-    /// The commit that was refused before, if these are its bytes.
-    fn take_refused(&mut self, message: &[u8]) -> Option<Refused> {
+    /// Whom a message would bring in, which is then held for whoever has no stored state to go back to.
+    fn look_at(
+        &mut self,
+        message: &[u8],
+        authentication: &Authentication,
+        now: Timestamp,
+        provider: &Provider<'_>,
+    ) -> Result<Vec<Candidate>, MlsError> {
+        self.key_spent = false;
+        if message.len() > MAX_MESSAGE_LENGTH || !may_bring_somebody(message) || self.is_own_commit(message) {
+            return Ok(Vec::new());
+        }
+        let change = match self.take_refused(message) {
+            Some(change) => change,
+            None => {
+                let processed = self.authenticate(message, provider)?;
+                self.key_spent = true;
+                match self.change(processed)? {
+                    Some(change) => change,
+                    None => return Ok(Vec::new()),
+                }
+            }
+        };
+        let candidates = self.candidates_of(&change, authentication, now);
+        self.refused = Some(Refused { digest: digest(message), change });
+        candidates
+    }
+
+    fn authenticate(
+        &mut self,
+        message: &[u8],
+        provider: &Provider<'_>,
+    ) -> Result<ProcessedMessage, MlsError> {
+        let message = self.decode(message)?;
+        let epoch = Epoch::new(message.epoch().as_u64());
+        provider.storage().touch_epoch(epoch.number());
+        self.mls
+            .process_message(provider, message)
+            .map_err(|error| refusal::of_message(error, self.epoch(), epoch))
+    }
+
+    /// The change that was not taken in before, if these are its bytes.
+    fn take_refused(&mut self, message: &[u8]) -> Option<Change> {
         if self.staged.is_some() || self.refused.as_ref()?.digest != digest(message) {
             return None;
         }
-        self.refused.take()
+        self.refused.take().map(|refused| refused.change)
+    }
+
+    fn is_own_commit(&self, message: &[u8]) -> bool {
+        let own = &self.own_commits;
+        !own.are_none() && {
+            let digest = digest(message);
+            own.pending.as_ref() == Some(&digest)
+                || own.merged.as_ref() == Some(&digest)
+                || own.discarded.contains(&digest)
+        }
     }
 
     /// A commit of our own that comes back was accepted; one that was merged before is an echo; and one that was
@@ -455,16 +535,11 @@ impl Live {
             }
             ProcessedMessageContent::ProposalMessage(proposal)
             | ProcessedMessageContent::ExternalJoinProposalMessage(proposal) => {
-                self.admit_proposed(&proposal, judge.authentication, judge.now)?;
-                self.keep_proposal(*proposal, provider)
-            }
-            ProcessedMessageContent::StagedCommitMessage(_) if self.proof_due().is_some() => {
-                let reason = "the first commit of a group that succeeds another is its founder's".to_owned();
-                Err(MlsError::InvalidCommit { offender: None, reason })
+                self.accept_change(Change::Proposal(proposal), message, judge, provider)
             }
             ProcessedMessageContent::StagedCommitMessage(commit) => {
-                let staged = Staged::new(&self.mls, *commit, sender)?;
-                self.accept_commit(staged, message, judge, provider)
+                let staged = self.stage_commit(*commit, sender)?;
+                self.accept_change(Change::Commit(Box::new(staged)), message, judge, provider)
             }
             ProcessedMessageContent::OwnPendingCommit => {
                 let commit = self.merge_pending(provider)?;
@@ -477,34 +552,78 @@ impl Live {
         }
     }
 
-    /// Merges or keeps a commit, unless somebody whom it brings in is refused.
-    fn accept_commit(
+    /// The change that a message is, if it is one.
+    fn change(&self, processed: ProcessedMessage) -> Result<Option<Change>, MlsError> {
+        let sender = processed.sender().clone();
+        Ok(match processed.into_content() {
+            ProcessedMessageContent::ProposalMessage(proposal)
+            | ProcessedMessageContent::ExternalJoinProposalMessage(proposal) => {
+                Some(Change::Proposal(proposal))
+            }
+            ProcessedMessageContent::StagedCommitMessage(commit) => {
+                Some(Change::Commit(Box::new(self.stage_commit(*commit, sender)?)))
+            }
+            _ => None,
+        })
+    }
+
+    fn stage_commit(&self, commit: StagedCommit, sender: MlsSender) -> Result<Staged, MlsError> {
+        if self.proof_due().is_some() {
+            let reason = "the first commit of a group that succeeds another is its founder's".to_owned();
+            return Err(MlsError::InvalidCommit { offender: None, reason });
+        }
+        Staged::new(&self.mls, commit, sender)
+    }
+
+    /// Takes in a change, unless somebody whom it brings in is refused.
+    fn accept_change(
         &mut self,
-        staged: Staged,
+        change: Change,
         message: &[u8],
         judge: Judge<'_>,
         provider: &Provider<'_>,
     ) -> Result<Received, MlsError> {
-        if let Err(error) = self.judge_commit(&staged, judge) {
-            self.refused = Some(Refused { digest: digest(message), staged });
+        if let Err(error) = self.judge_change(&change, judge) {
+            self.refused = Some(Refused { digest: digest(message), change });
             return Err(error);
         }
-        match judge.on_commit {
-            OnCommit::Merge => {
-                let (commit, superseded_own) = self.merge(staged, provider)?;
+        match (change, judge.on_commit) {
+            (Change::Proposal(proposal), _) => self.keep_proposal(*proposal, provider),
+            (Change::Commit(staged), OnCommit::Merge) => {
+                let (commit, superseded_own) = self.merge(*staged, provider)?;
                 Ok(Received::Commit { commit, superseded_own })
             }
-            OnCommit::Stage => self.keep_staged(staged, provider),
+            (Change::Commit(staged), OnCommit::Stage) => self.keep_staged(*staged, provider),
         }
     }
 
     /// A staged commit is for the application to look at: its policy is asked when it wants to merge.
-    fn judge_commit(&self, staged: &Staged, judge: Judge<'_>) -> Result<(), MlsError> {
+    fn judge_change(&self, change: &Change, judge: Judge<'_>) -> Result<(), MlsError> {
         let Judge { authentication, on_commit, now } = judge;
-        self.admit_committed(&staged.commit, &staged.sender, authentication, now)?;
-        match on_commit {
-            OnCommit::Merge => self.consult_committed(&staged.commit, &staged.sender, authentication),
-            OnCommit::Stage => Ok(()),
+        match (change, on_commit) {
+            (Change::Proposal(proposal), _) => self.judge_proposed(proposal, authentication, now),
+            (Change::Commit(staged), OnCommit::Merge) => {
+                self.admit_committed(&staged.commit, &staged.sender, authentication, now)?;
+                self.consult_committed(&staged.commit, &staged.sender, authentication)
+            }
+            (Change::Commit(staged), OnCommit::Stage) => {
+                self.admit_committed(&staged.commit, &staged.sender, authentication, now)
+            }
+        }
+    }
+
+    fn candidates_of(
+        &self,
+        change: &Change,
+        authentication: &Authentication,
+        now: Timestamp,
+    ) -> Result<Vec<Candidate>, MlsError> {
+        match change {
+            Change::Proposal(proposal) => self.proposed_candidates(proposal, authentication, now),
+            Change::Commit(staged) => {
+                self.admit_committed(&staged.commit, &staged.sender, authentication, now)?;
+                self.committed_candidates(staged)
+            }
         }
     }
 
@@ -526,6 +645,7 @@ impl Live {
         proposal: QueuedProposal,
         provider: &Provider<'_>,
     ) -> Result<Received, MlsError> {
+        self.check_room_for_proposals()?;
         if let Proposal::Add(add) = proposal.proposal() {
             self.check_suite(add.key_package())?;
         }
@@ -591,6 +711,11 @@ impl Staged {
     pub(super) fn from_row(group: &MlsGroup, row: StagedRow) -> Result<Self, MlsError> {
         Self::new(group, row.commit, row.sender)
     }
+}
+
+/// Whether the message may be a proposal or a commit. What cannot be read is for the receiving call to refuse.
+fn may_bring_somebody(message: &[u8]) -> bool {
+    head::read_message_head(message).is_ok_and(|head| head.content != MessageContent::Application)
 }
 
 /// Reads as much of a message's head as tells application data from the rest (RFC 9420 sections 6 and 6.3):
