@@ -20,9 +20,9 @@ export declare class NativeCancellation {
 /** One installation of one user. */
 export declare class NativeDevice {
   /** Makes a new device in memory. */
-  static create(identity: Uint8Array | undefined | null, suiteName: string, certified: NativeCertified | undefined | null, trust: NativeTrust | undefined | null, now: number): NativeDevice | NativeFailure
+  static create(identity: NativeIdentity, now: number): NativeDevice | NativeFailure
   /** Opens the device that a file holds, or makes one there. */
-  static open(store: NativeStoreOptions, identity: Uint8Array | undefined | null, suiteName: string, certified: NativeCertified | undefined | null, trust: NativeTrust | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): NativeDevice | NativeFailure | Promise<NativeDevice | NativeFailure>
+  static open(store: NativeStoreOptions, identity: NativeIdentity, now: number, cancellation?: NativeCancellation | undefined | null): NativeDevice | NativeFailure | Promise<NativeDevice | NativeFailure>
   /** Makes another key the one that opens the store. */
   rekey(order: NativeRekey, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
   /** Closes the store, if there is one, once what is under way is done. */
@@ -390,6 +390,18 @@ export interface NativeGroupInfo {
   suite: string
   /** The group's extensions. */
   extensions: Array<NativeExtension>
+}
+
+/** Who a device is to be, and whom it believes. */
+export interface NativeIdentity {
+  /** Whom its credential names. */
+  identity?: Uint8Array
+  /** The suite of a new device. */
+  suite: string
+  /** What it shows instead of a name. */
+  certified?: NativeCertified
+  /** Whom it believes; names only where nothing is said. */
+  trust?: NativeTrust
 }
 
 /** A group that was joined by a commit. */

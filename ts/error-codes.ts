@@ -80,7 +80,7 @@ export const ERROR_CODES = {
   MLS_CERTIFICATE_EXPIRED: { retryable: false },
   /** The store was put back to an earlier state, so this group's keys may have been used already. Reading goes on. To send again, join anew: by an external commit with resync, or by a new invitation. */
   MLS_RESTORED: { retryable: false },
-  /** The application's policy refused a member of this commit. Nothing was changed. Resolve the refusal, then process or discard the commit. */
+  /** The application's policy refused somebody who would come in, or failed. Nothing was changed. Resolve the refusal, then process or discard the commit. */
   MLS_REFUSED_BY_POLICY: { retryable: false },
   /** A commit that this member discarded was accepted by the group, which went on without it. Join again from outside with resync, by a GroupInfo of another member. */
   MLS_DIVERGED: { retryable: false },

@@ -25,6 +25,7 @@ export type {
   NativeFeed,
   NativeGroup,
   NativeGroupEvent,
+  NativeIdentity,
   NativeKeyPackageInfo,
   NativeMember,
   NativeProposal,

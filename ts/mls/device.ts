@@ -1,7 +1,7 @@
 import { CoterieError, unwrap } from '../errors.js'
 import { abortable, type AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
-import { native, type NativeDevice } from '../native.js'
+import { native, type NativeDevice, type NativeIdentity } from '../native.js'
 import { toNativeCertified, type Certified } from './certified.js'
 import type { Directory } from './directory.js'
 import { toCertificateInfo, type CertificateInfo } from './events.js'
@@ -48,7 +48,11 @@ export type StoreKey =
 export type OpenDeviceOptions = StoreKey &
   AbortOptions &
   Authentication & {
-    /** A certificate for a new device, in place of a Basic credential; it takes `trustAnchors`. */
+    /**
+     * A certificate for a new device, in place of a Basic credential; it takes `trustAnchors`. Where the store holds a
+     * device that has another one, of the same name and signature scheme, it is renewed: what is made from now on shows
+     * the new one. In groups where the device is already, {@link Group.commit} with `certificate` renews it.
+     */
     readonly certificate?: Certified
     /** The path of the encrypted database. Files beside it begin with the same name. */
     readonly store: string
@@ -157,13 +161,26 @@ function storeKey({ passphrase, key }: StoreKey): { passphrase: Uint8Array } | {
   return { key: check.bytes(key, 'key') }
 }
 
-function certifiedOf(certificate: Certified | undefined) {
-  return certificate === undefined ? undefined : toNativeCertified(certificate)
+function toNativeIdentity(options: DeviceOptions): NativeIdentity {
+  const { identity, suite, certificate, trustAnchors, acceptBasic } = options
+  if (acceptBasic !== undefined && typeof acceptBasic !== 'boolean') {
+    throw new CoterieError('INVALID_ARGUMENT', 'acceptBasic must be a boolean')
+  }
+  const trust =
+    trustAnchors === undefined
+      ? undefined
+      : { anchors: check.bytesList(trustAnchors, 'trustAnchors'), basic: acceptBasic === true }
+  return {
+    suite: suiteOrDefault(suite) ?? DEFAULT_CIPHER_SUITE,
+    ...(identity === undefined ? {} : { identity: check.bytesOrText(identity, 'identity') }),
+    ...(certificate === undefined ? {} : { certified: toNativeCertified(certificate) }),
+    ...(trust === undefined ? {} : { trust }),
+  }
 }
 
-function trustOf({ trustAnchors, acceptBasic }: Authentication) {
-  if (trustAnchors === undefined) return undefined
-  return { anchors: check.bytesList(trustAnchors, 'trustAnchors'), basic: acceptBasic === true }
+/** Only a certificate is judged when a device is made or opened. */
+function timeFor({ certified }: NativeIdentity, clock: () => number): number {
+  return certified === undefined ? 0 : check.time(clock)
 }
 
 function policyOf({ policy }: Authentication): Policy | undefined {
@@ -211,23 +228,22 @@ export class Device implements Disposable, AsyncDisposable {
    * A store has one owner at a time, on this machine and in all its processes.
    *
    * @throws {@link CoterieError} `STORE_LOCKED`, `STORE_WRONG_KEY`, `STORE_DAMAGED`, `STORE_NEWER`, `STORE_FULL`,
-   * `STORE_IO`, `STORE_BUSY`, `INVALID_ARGUMENT`, `RANDOMNESS_UNAVAILABLE`.
+   * `STORE_IO`, `STORE_BUSY`, `MLS_INVALID_CREDENTIAL`, `MLS_CERTIFICATE_EXPIRED`, `INVALID_ARGUMENT`,
+   * `RANDOMNESS_UNAVAILABLE`.
    */
   static async open(options: OpenDeviceOptions): Promise<Device> {
-    const { store, identity, suite, create = true, clock } = check.options(options)
+    const { store, create = true, clock } = check.options(options)
     const signal = check.signal(options)
     const file = {
       path: check.text(store, 'store'),
       create: create === true,
       ...storeKey(check.options(options)),
     }
-    const bytes = identity === undefined ? undefined : check.bytesOrText(identity, 'identity')
-    const name = suiteOrDefault(suite) ?? DEFAULT_CIPHER_SUITE
+    const who = toNativeIdentity(check.options(options))
     const now = check.clock(clock)
     const policy = policyOf(options)
-    const [certified, trust] = [certifiedOf(options.certificate), trustOf(options)]
     const device = await abortable(signal, (cancellation) =>
-      native.NativeDevice.open(file, bytes, name, certified, trust, now(), cancellation),
+      native.NativeDevice.open(file, who, timeFor(who, now), cancellation),
     )
     return new Device(device, now, policy)
   }
@@ -235,18 +251,16 @@ export class Device implements Disposable, AsyncDisposable {
   /**
    * Makes a device with fresh keys, in memory.
    *
-   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_TOO_LARGE`, `RANDOMNESS_UNAVAILABLE`.
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_INVALID_CREDENTIAL`, `MLS_CERTIFICATE_EXPIRED`, `MLS_TOO_LARGE`,
+   * `RANDOMNESS_UNAVAILABLE`.
    */
   static async create(options: DeviceOptions): Promise<Device> {
-    const { identity, suite, clock } = check.options(options)
-    const certified = certifiedOf(options.certificate)
-    const bytes =
-      identity === undefined && certified !== undefined ? undefined : check.bytesOrText(identity, 'identity')
-    const name = suiteOrDefault(suite) ?? DEFAULT_CIPHER_SUITE
+    const { identity, certificate, clock } = check.options(options)
+    if (certificate === undefined) check.bytesOrText(identity, 'identity')
+    const who = toNativeIdentity(options)
     const now = check.clock(clock)
     const policy = policyOf(options)
-    const made = native.NativeDevice.create(bytes, name, certified, trustOf(options), now())
-    return new Device(unwrap(made), now, policy)
+    return new Device(unwrap(native.NativeDevice.create(who, timeFor(who, now))), now, policy)
   }
 
   /** @internal Whether `value` is one, and not only looks like one. */
@@ -272,7 +286,8 @@ export class Device implements Disposable, AsyncDisposable {
   /**
    * Makes one key package: what lets others add this device while it is away.
    *
-   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `RANDOMNESS_UNAVAILABLE`.
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_CERTIFICATE_EXPIRED`, `MLS_UNSUPPORTED`,
+   * `RANDOMNESS_UNAVAILABLE`.
    */
   async keyPackage(options?: KeyPackageOptions): Promise<Uint8Array> {
     const [only] = await this.keyPackages(1, options)
@@ -284,7 +299,8 @@ export class Device implements Disposable, AsyncDisposable {
   /**
    * Makes several key packages at once.
    *
-   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `RANDOMNESS_UNAVAILABLE`.
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_CERTIFICATE_EXPIRED`, `MLS_UNSUPPORTED`,
+   * `RANDOMNESS_UNAVAILABLE`.
    */
   async keyPackages(count: number, options?: KeyPackageOptions): Promise<Uint8Array[]> {
     const device = this.#device
@@ -309,7 +325,8 @@ export class Device implements Disposable, AsyncDisposable {
   /**
    * Checks a key package and says whose it is.
    *
-   * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_INVALID_KEY_PACKAGE`, `MLS_UNSUPPORTED`.
+   * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_INVALID_KEY_PACKAGE`, `MLS_INVALID_CREDENTIAL`,
+   * `MLS_CERTIFICATE_EXPIRED`, `MLS_UNSUPPORTED`.
    */
   inspectKeyPackage(keyPackage: Uint8Array): KeyPackageInfo {
     const info = unwrap(this.#device.inspectKeyPackage(check.bytes(keyPackage, 'keyPackage'), this.#now()))
@@ -372,7 +389,7 @@ export class Device implements Disposable, AsyncDisposable {
    * The key package it was made for is used up; a Welcome that is refused uses up nothing.
    *
    * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_WELCOME_INVALID`, `MLS_KEY_PACKAGE_NOT_FOUND`, `MLS_UNSUPPORTED`,
-   * `MLS_GROUP_EXISTS`, and `MLS_DESCENT_UNKNOWN` where the group succeeds one that this device was not in.
+   * `MLS_GROUP_EXISTS`, `MLS_INVALID_CREDENTIAL`, `MLS_REFUSED_BY_POLICY`, and `MLS_DESCENT_UNKNOWN` where the group succeeds one that this device was not in.
    */
   async join(welcome: Uint8Array, options?: JoinOptions): Promise<Group> {
     const device = this.#device
@@ -412,7 +429,8 @@ export class Device implements Disposable, AsyncDisposable {
    * {@link GroupSession.joinExternal} finds that out by itself.
    *
    * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_GROUP_INFO_INVALID`, `MLS_UNSUPPORTED`, `MLS_GROUP_EXISTS`,
-   * `MLS_PSK_NOT_FOUND`, `MLS_TOO_LARGE`, `INVALID_ARGUMENT`, `HANDLE_CLOSED`.
+   * `MLS_INVALID_CREDENTIAL`, `MLS_CERTIFICATE_EXPIRED`, `MLS_REFUSED_BY_POLICY`, `MLS_PSK_NOT_FOUND`, `MLS_TOO_LARGE`,
+   * `INVALID_ARGUMENT`, `HANDLE_CLOSED`.
    */
   async joinExternal(groupInfo: Uint8Array, options?: JoinExternalOptions): Promise<JoinedExternally> {
     const device = this.#device

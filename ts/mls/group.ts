@@ -315,7 +315,7 @@ export class Group implements Disposable, AsyncDisposable {
    * Commits `changes` and every proposal that waits. The group moves on when the commit is merged, not before.
    *
    * @throws {@link CoterieError} `MLS_COMMIT_PENDING`, `MLS_NOTHING_TO_COMMIT`, `MLS_INVALID_KEY_PACKAGE`, `MLS_MALFORMED`,
-   * `MLS_ALREADY_MEMBER`, `MLS_MEMBER_NOT_FOUND`, `MLS_CANNOT_REMOVE_SELF`, `MLS_PSK_NOT_FOUND`, `MLS_INVALID_PROPOSAL`,
+   * `MLS_INVALID_CREDENTIAL`, `MLS_CERTIFICATE_EXPIRED`, `MLS_REFUSED_BY_POLICY`, `MLS_ALREADY_MEMBER`, `MLS_MEMBER_NOT_FOUND`, `MLS_CANNOT_REMOVE_SELF`, `MLS_PSK_NOT_FOUND`, `MLS_INVALID_PROPOSAL`,
    * `MLS_TOO_LARGE`, `MLS_REMOVED`, `HANDLE_CLOSED`.
    */
   async commit(changes: Changes = {}, options?: AbortOptions): Promise<Committed> {
@@ -407,8 +407,8 @@ export class Group implements Disposable, AsyncDisposable {
   /**
    * Proposes to add the holder of a key package; some member's commit makes it happen.
    *
-   * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_INVALID_KEY_PACKAGE`, `MLS_COMMIT_PENDING`, `MLS_TOO_LARGE`,
-   * `MLS_REMOVED`, `HANDLE_CLOSED`.
+   * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_INVALID_KEY_PACKAGE`, `MLS_INVALID_CREDENTIAL`,
+   * `MLS_CERTIFICATE_EXPIRED`, `MLS_REFUSED_BY_POLICY`, `MLS_COMMIT_PENDING`, `MLS_TOO_LARGE`, `MLS_REMOVED`, `HANDLE_CLOSED`.
    */
   async proposeAdd(keyPackage: Uint8Array, options?: AbortOptions): Promise<Uint8Array> {
     const bytes = check.bytes(keyPackage, 'keyPackage')
@@ -513,6 +513,7 @@ export class Group implements Disposable, AsyncDisposable {
    *
    * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_NOT_AUTHENTIC`, `MLS_WRONG_GROUP`, `MLS_WRONG_EPOCH`,
    * `MLS_ALREADY_PROCESSED`, `MLS_INVALID_COMMIT`, `MLS_INVALID_PROPOSAL`, `MLS_INVALID_KEY_PACKAGE`, `MLS_PSK_NOT_FOUND`,
+   * `MLS_INVALID_CREDENTIAL`, `MLS_CERTIFICATE_EXPIRED`, `MLS_REFUSED_BY_POLICY`,
    * `MLS_TOO_LARGE`, `MLS_COMMIT_PENDING`, `FEED_FULL`, `MLS_REMOVED`, `HANDLE_CLOSED`.
    */
   async receive(message: Uint8Array, options?: AbortOptions): Promise<Received> {
@@ -561,7 +562,8 @@ export class Group implements Disposable, AsyncDisposable {
   /**
    * Moves on to the epoch that the staged commit begins.
    *
-   * @throws {@link CoterieError} `MLS_NO_PENDING_COMMIT`, `FEED_FULL`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   * @throws {@link CoterieError} `MLS_NO_PENDING_COMMIT`, `MLS_REFUSED_BY_POLICY`, `FEED_FULL`, `MLS_REMOVED`,
+   * `HANDLE_CLOSED`.
    */
   async mergeStaged(options?: AbortOptions): Promise<CommitSummary> {
     return toCommitSummary(

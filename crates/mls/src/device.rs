@@ -123,6 +123,14 @@ struct Parts {
     certified: Option<(CertificateChain, SignatureAlgorithm)>,
 }
 
+/// What an authority stands behind.
+struct Vouched {
+    identity: Vec<u8>,
+    chain: CertificateChain,
+    algorithm: SignatureAlgorithm,
+    key: SigningKey,
+}
+
 impl Device {
     /// Makes a new device and stores it.
     ///
@@ -155,52 +163,71 @@ impl Device {
         now: Timestamp,
     ) -> Result<Self, MlsError> {
         let crypto = EngineCrypto::new(entropy);
-        let chain = CertificateChain::new(options.certificates)?;
-        let leaf = anchors.validate(&chain, Moment::Now(now), None)?;
-        let identity = credential::certified(&chain)?.identity;
-        if options.identity.is_some_and(|expected| expected != identity) {
-            return Err(CertificateError::NameMismatch.into());
-        }
-        if options.suite.signature_algorithm() != leaf.algorithm {
-            return Err(MlsError::InvalidArgument(
-                "the certificate's key is not of the suite's signature scheme",
-            ));
-        }
-        let key = SigningKey::from_pkcs8(leaf.algorithm, options.private_key).map_err(|_| {
-            MlsError::InvalidArgument("the private key is not PKCS#8 of the certificate's scheme")
-        })?;
-        if key.public_key() != leaf.public_key {
-            return Err(CredentialError::KeyMismatch.into());
-        }
+        let suite = options.suite;
+        let Vouched { identity, chain, algorithm, key } = vouched(options, anchors, now)?;
         let other = |algorithm| SigningKey::generate(algorithm, crypto.entropy());
-        let (ed25519, p256) = match leaf.algorithm {
+        let (ed25519, p256) = match algorithm {
             SignatureAlgorithm::Ed25519 => (key, other(SignatureAlgorithm::EcdsaP256Sha256)?),
             SignatureAlgorithm::EcdsaP256Sha256 => (other(SignatureAlgorithm::Ed25519)?, key),
         };
-        let certified = Some((chain, leaf.algorithm));
-        Self::store(Parts { identity, suite: options.suite, ed25519, p256, certified }, crypto, store)
+        let certified = Some((chain, algorithm));
+        Self::store(Parts { identity, suite, ed25519, p256, certified }, crypto, store)
+    }
+
+    /// The same device with another certificate, which it shows from now on: in new key packages, and in groups that it
+    /// begins or joins from outside. In groups where it is already it goes on under the old one until a commit with
+    /// [`crate::Changes::certificate`]. The name and the signature scheme stay; the key may be another one.
+    ///
+    /// # Errors
+    /// When no authority vouches for the device so far, when the new certificate does not count or is for another name,
+    /// key or scheme, or when the store fails.
+    pub fn renew(
+        &self,
+        certificates: Vec<Vec<u8>>,
+        private_key: &[u8],
+        anchors: &TrustAnchors,
+        now: Timestamp,
+    ) -> Result<Self, MlsError> {
+        let shared = &*self.shared;
+        if shared.certified.is_none() {
+            return Err(MlsError::InvalidArgument("the device has no certificate that could be renewed"));
+        }
+        let (suite, identity) = (shared.suite, Some(shared.identity.as_slice()));
+        let options = CertifiedOptions { certificates, private_key, suite, identity };
+        let Vouched { chain, algorithm, key, .. } = vouched(options, anchors, now)?;
+        let mut next = Shared::clone(shared);
+        let signer = Arc::new(Signer::new(key));
+        let replaced = match algorithm {
+            SignatureAlgorithm::Ed25519 => std::mem::replace(&mut next.ed25519, signer),
+            SignatureAlgorithm::EcdsaP256Sha256 => std::mem::replace(&mut next.p256, signer),
+        };
+        next.certified = Some((chain, algorithm));
+        let provider = shared.provider();
+        // Leaves and key packages that carry the old key go on living.
+        shared.keep_signer(&replaced, &provider)?;
+        next.put_rows(&provider)?;
+        provider.commit()?;
+        Ok(Self { shared: Arc::new(next) })
+    }
+
+    /// The certificates that this device shows, its own first; none where it shows its name only.
+    #[must_use]
+    pub fn certificates(&self) -> Option<&[Vec<u8>]> {
+        self.shared.certified.as_ref().map(|(chain, _)| chain.certificates())
     }
 
     /// Writes a new device's rows in one step.
     fn store(parts: Parts, crypto: EngineCrypto, store: Arc<dyn Store>) -> Result<Self, MlsError> {
-        let row = DeviceRow {
-            identity: parts.identity.clone(),
-            suite: parts.suite.name().to_owned(),
-            ed25519: parts.ed25519.private_bytes()?.into_bytes(),
-            p256: parts.p256.private_bytes()?.into_bytes(),
-        };
-        let provider = Provider::new(&crypto, &*store);
+        let device = Self::with(parts, crypto, Arc::clone(&store));
+        let provider = device.shared.provider();
         let storage = provider.storage();
         if storage.row::<DeviceRow>(Space::Device, DEVICE_ROW)?.is_some() {
             return Err(MlsError::InvalidArgument("the store already holds a device; open it instead"));
         }
-        storage.put_row(Space::Device, DEVICE_ROW, &row)?;
-        if let Some((chain, _)) = &parts.certified {
-            storage.put_row(Space::Device, CERTIFICATES_ROW, &chain.certificates())?;
-        }
+        device.shared.put_rows(&provider)?;
         restored::mark_device(&*store, storage)?;
         provider.commit()?;
-        Ok(Self::with(parts, crypto, store))
+        Ok(device)
     }
 
     /// Opens the device that `store` holds; none where it holds none.
@@ -495,6 +522,18 @@ impl std::fmt::Debug for Device {
 }
 
 impl Shared {
+    fn put_rows(&self, provider: &Provider<'_>) -> Result<(), MlsError> {
+        let row = DeviceRow {
+            identity: self.identity.clone(),
+            suite: self.suite.name().to_owned(),
+            ed25519: self.ed25519.key().private_bytes()?.into_bytes(),
+            p256: self.p256.key().private_bytes()?.into_bytes(),
+        };
+        provider.storage().put_row(Space::Device, DEVICE_ROW, &row)?;
+        let Some((chain, _)) = &self.certified else { return Ok(()) };
+        Ok(provider.storage().put_row(Space::Device, CERTIFICATES_ROW, &chain.certificates())?)
+    }
+
     pub(crate) fn provider(&self) -> Provider<'_> {
         Provider::new(&self.crypto, &*self.store)
     }
@@ -598,6 +637,33 @@ impl Shared {
         };
         members.filter(|member| member.index != own).map(judge).collect()
     }
+}
+
+/// Checks that an authority stands behind the certificates, and that they are for the key, the scheme and the name.
+fn vouched(
+    options: CertifiedOptions<'_>,
+    anchors: &TrustAnchors,
+    now: Timestamp,
+) -> Result<Vouched, MlsError> {
+    let chain = CertificateChain::new(options.certificates)?;
+    let leaf = anchors.validate(&chain, Moment::Now(now), None)?;
+    let identity = credential::certified(&chain)?.identity;
+    if options.identity.is_some_and(|expected| expected != identity) {
+        return Err(CertificateError::NameMismatch.into());
+    }
+    let algorithm = leaf.algorithm;
+    if options.suite.signature_algorithm() != algorithm {
+        return Err(MlsError::InvalidArgument(
+            "the certificate's key is not of the suite's signature scheme",
+        ));
+    }
+    let key = SigningKey::from_pkcs8(algorithm, options.private_key).map_err(|_| {
+        MlsError::InvalidArgument("the private key is not PKCS#8 of the certificate's scheme")
+    })?;
+    if key.public_key() != leaf.public_key {
+        return Err(CredentialError::KeyMismatch.into());
+    }
+    Ok(Vouched { identity, chain, algorithm, key })
 }
 
 /// Begins a group with this device as its only member. `proof` is of the group that it succeeds.

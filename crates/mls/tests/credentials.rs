@@ -1,5 +1,13 @@
 //! Who may come in: certificates, mixed groups, expiry, renewal, and what the application's policy says.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test program fails by panicking"
+)]
+
 mod common;
 
 use std::sync::Arc;
@@ -463,4 +471,49 @@ fn the_policy_and_the_certificates_hold_for_chosen_suites_and_successors() {
     let mut joined = b.join(&welcome, None, T0).unwrap();
     assert!(joined.descent().unwrap().is_some());
     assert_agree(&mut [&mut joined, &mut mallorys]);
+}
+
+#[test]
+fn a_device_renews_its_certificate_and_its_groups_go_on_under_the_old_key() {
+    for (suite, is_p256) in [(ED25519, false), (Suite::P256Aes128, true)] {
+        let world = World::new(81);
+        let a = world.certified("alice@example.org", suite, 1);
+        let first = world.between.certify(&member_params("bob@example.org"), is_p256);
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        let entropy = Arc::new(world.seed.entropy(2));
+        let options = world.options(&first, suite);
+        let b = Device::create_certified(options, &world.anchors(), Arc::clone(&store), entropy.clone(), T0);
+        let b = b.unwrap().authenticating(world.trust());
+        let mut alice = create(&a);
+        let waiting = packaged(&b);
+        let mut bob = b.join(&invite(&mut alice, packaged(&b)).welcome.unwrap(), None, T0).unwrap();
+
+        let mut params = member_params("bob@example.org");
+        params.not_after = date_time_ymd(2040, 1, 1);
+        let renewed = world.between.certify(&params, is_p256);
+        let eve = world.between.certify(&member_params("eve@example.org"), is_p256);
+        let chain = |certified: &Certified| vec![certified.der.clone(), world.between.der.clone()];
+        let renew = |certified, key: &Certified| b.renew(chain(certified), &key.key, &world.anchors(), T0);
+        assert_eq!(code(renew(&eve, &eve)), Code::MLS_INVALID_CREDENTIAL);
+        assert_eq!(code(renew(&renewed, &first)), Code::MLS_INVALID_CREDENTIAL);
+        assert_eq!(b.certificates().unwrap(), chain(&first));
+        renew(&renewed, &renewed).unwrap();
+
+        let b = Device::open(store, entropy).unwrap().unwrap().authenticating(world.trust());
+        assert_eq!(b.certificates().unwrap(), chain(&renewed));
+        let info = a.inspect_key_package(&packaged(&b), T0).unwrap();
+        assert!(info.certificate.unwrap().expires > AFTER);
+        // Where it is in already, and by what it published, it goes on.
+        let sealed = bob.encrypt(b"as before", b"").unwrap();
+        assert!(matches!(alice.receive(&sealed, T0), Ok(Received::Message { .. })));
+        let mut other = create(&a);
+        let mut joined = b.join(&invite(&mut other, waiting).welcome.unwrap(), None, T0).unwrap();
+        let update = joined.commit(Changes { update: true, ..Default::default() }, T0).unwrap();
+        other.receive(&update.commit, T0).unwrap();
+        let plain = device(world.seed, "plain", suite);
+        assert_eq!(
+            code(plain.renew(chain(&renewed), &renewed.key, &world.anchors(), T0)),
+            Code::INVALID_ARGUMENT
+        );
+    }
 }

@@ -16,7 +16,7 @@ use crate::arguments::{duration, invalid, timestamp};
 use crate::bytes::Uint8Array;
 use crate::failure::{NativeFailure, Outcome, outcome};
 use crate::group::NativeGroup;
-use crate::identity::{Identity, NativeCandidate, NativeCertified, NativeTrust, candidates};
+use crate::identity::{Identity, NativeCandidate, NativeIdentity, candidates};
 use crate::values::NativeKeyPackageInfo;
 
 /// One installation of one user.
@@ -83,15 +83,9 @@ fn suite(name: Option<String>) -> Result<Option<Suite>, NativeFailure> {
 impl NativeDevice {
     /// Makes a new device in memory.
     #[napi(catch_unwind, ts_return_type = "NativeDevice | NativeFailure")]
-    pub fn create(
-        identity: Option<Uint8Array>,
-        suite_name: String,
-        certified: Option<NativeCertified>,
-        trust: Option<NativeTrust>,
-        now: f64,
-    ) -> Outcome<NativeDevice> {
+    pub fn create(identity: NativeIdentity, now: f64) -> Outcome<NativeDevice> {
         let create = || -> Result<Self, NativeFailure> {
-            let identity = Identity::parse(identity.map(Vec::from), &suite_name, certified, trust)?;
+            let identity = Identity::parse(identity)?;
             let device = identity.open_or_create(Arc::new(MemoryStore::default()), timestamp(now))?;
             Ok(Self { device, file: None })
         };
@@ -106,17 +100,13 @@ impl NativeDevice {
     pub fn open<'env>(
         env: &'env Env,
         store: NativeStoreOptions,
-        identity: Option<Uint8Array>,
-        suite_name: String,
-        certified: Option<NativeCertified>,
-        trust: Option<NativeTrust>,
+        identity: NativeIdentity,
         now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeDevice>> {
-        let identity = identity.map(Vec::from);
         let parse = || {
             let key = store_key(store.passphrase, store.key)?;
-            Ok((key, Identity::parse(identity, &suite_name, certified, trust)?))
+            Ok((key, Identity::parse(identity)?))
         };
         let (key, identity) = match parse() {
             Ok(parsed) => parsed,

@@ -38,6 +38,19 @@ pub struct NativeTrust {
     pub basic: bool,
 }
 
+/// Who a device is to be, and whom it believes.
+#[napi(object, object_to_js = false)]
+pub struct NativeIdentity {
+    /// Whom its credential names.
+    pub identity: Option<Uint8Array>,
+    /// The suite of a new device.
+    pub suite: String,
+    /// What it shows instead of a name.
+    pub certified: Option<NativeCertified>,
+    /// Whom it believes; names only where nothing is said.
+    pub trust: Option<NativeTrust>,
+}
+
 /// What a member's certificates say beside its name.
 #[napi(object, object_from_js = false)]
 pub struct NativeCertificateInfo {
@@ -97,20 +110,22 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn parse(
-        identity: Option<Vec<u8>>,
-        suite: &str,
-        certified: Option<NativeCertified>,
-        trust: Option<NativeTrust>,
-    ) -> Result<Self, NativeFailure> {
+    pub(crate) fn parse(given: NativeIdentity) -> Result<Self, NativeFailure> {
+        let NativeIdentity { identity, suite, certified, trust } = given;
         let basic = trust.as_ref().is_none_or(|trust| trust.basic);
         let anchors =
             trust.map(|trust| TrustAnchors::new(&trust.anchors.into_vec::<Vec<u8>>())).transpose()?;
         let certified = certified.map(OwnedCertified::from);
-        Ok(Self { identity, suite: Suite::from_name(suite)?, certified, anchors, basic })
+        Ok(Self {
+            identity: identity.map(Vec::from),
+            suite: Suite::from_name(&suite)?,
+            certified,
+            anchors,
+            basic,
+        })
     }
 
-    /// The device that `store` holds, or a new one.
+    /// The device that `store` holds, its certificate renewed where another is given, or a new one.
     pub(crate) fn open_or_create(
         self,
         store: Arc<dyn Store>,
@@ -122,7 +137,11 @@ impl Identity {
             (Some(held), ..) if self.identity.as_deref().is_some_and(|name| name != held.identity()) => {
                 return Err(refusal("the store holds a device of another identity"));
             }
-            (Some(held), ..) => held,
+            (Some(held), Some(certified), _) if held.certificates() == Some(&certified.chain) => held,
+            (Some(held), Some(OwnedCertified { chain, key }), Some(anchors)) => {
+                held.renew(chain.clone(), key, anchors, now)?
+            }
+            (Some(held), None, _) => held,
             (None, Some(OwnedCertified { chain, key }), Some(anchors)) => {
                 let options = CertifiedOptions {
                     certificates: chain.clone(),
@@ -132,7 +151,7 @@ impl Identity {
                 };
                 Device::create_certified(options, anchors, store, entropy, now)?
             }
-            (None, Some(_), None) => return Err(refusal("a device with a certificate needs trust anchors")),
+            (_, Some(_), None) => return Err(refusal("a device with a certificate needs trust anchors")),
             (None, None, _) => {
                 let identity = self.identity.clone().ok_or_else(|| {
                     refusal("the store holds no device, and no identity to make one is given")
