@@ -2,11 +2,15 @@
  * `npm test [STEP…]`: every check, in the order in which a mistake is cheapest to find. Names of steps or of groups run
  * only those; `--list` shows them. The first failure ends the run.
  */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
 import { entryPoints } from './entry-points.mjs'
 import { actionlint } from './lib/actionlint.mjs'
 import { requirePrerequisites } from './lib/prerequisites.mjs'
 import { ask, run, StepFailed, tool } from './lib/run.mjs'
 import { buildNative, buildTypeScript, installPackages } from './lib/setup.mjs'
+import { root } from './lib/workspace.mjs'
 import { checkGenerated } from './generate.mjs'
 import { pack } from './pack.mjs'
 
@@ -29,6 +33,7 @@ const steps = [
   { name: 'types', groups: ['check', 'node'], run: checkTypes },
   { name: 'clippy', groups: ['lint', 'check', 'rust'], run: clippy },
   { name: 'cargo-test', groups: ['rust'], run: cargoTest },
+  { name: 'vectors', groups: ['rust'], run: vectors },
   { name: 'addon', groups: ['node'], run: () => buildNative({ check: true }) },
   { name: 'vitest', groups: ['node'], run: vitest },
   { name: 'docs', groups: ['docs'], run: docs },
@@ -54,6 +59,13 @@ function cargoTest() {
     return cargo('test', '--workspace', '--all-features')
   cargo('nextest', 'run', '--workspace', '--all-features')
   cargo('test', '--workspace', '--all-features', '--doc')
+}
+
+/** Their tests ran before; this shows how many of each family there are, and which are not run and why. */
+function vectors() {
+  const folder = join(root, '../shared/vectors')
+  if (existsSync(folder)) xtask('vectors', folder)
+  else console.error(`NOT RUN: the published vectors are not at ${folder}`)
 }
 
 function vitest() {

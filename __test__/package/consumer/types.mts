@@ -14,6 +14,7 @@ function describe(event: GroupEvent): string {
     case 'proposal':
     case 'commit-staged':
     case 'epoch-changed':
+    case 'succeeded':
       return event.type
   }
 }
