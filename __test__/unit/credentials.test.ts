@@ -1,7 +1,9 @@
 /** Certificates in place of names, and an application that has a say in who comes in. */
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 
 import {
   Device,
@@ -212,4 +214,47 @@ test('a successor keeps the policy', async () => {
   const after = await bobs.createSuccessor()
   expect(after.id).toEqual(summary.succession?.groupId)
   await expect(after.commit({ add: [await m.keyPackage()] })).rejects.toEqual(refusal)
+})
+
+test('a session with a policy that does not answer can be closed', async () => {
+  let wake: () => void = () => undefined
+  const asked = new Promise<void>((resolve) => (wake = resolve))
+  const b = await plain('bob', ({ entry }) => {
+    if (entry === 'present') return true
+    wake()
+    return new Promise(() => undefined)
+  })
+  const [a, m] = [await plain('alice'), await plain('mallory')]
+  const channel = new MemoryChannel()
+  const team = await GroupSession.connect(await a.createGroup(), channel)
+  const bobs = await GroupSession.join(b, await team.add([await b.keyPackage()]), channel)
+  await team.add([await m.keyPackage()])
+  await asked
+  await Promise.all([bobs.close(), team.close()])
+  await expect(bobs.members()).rejects.toEqual(code('HANDLE_CLOSED'))
+})
+
+test('a stored device keeps its certificate, and takes no other name', async () => {
+  const here = mkdtempSync(join(tmpdir(), 'coterie-'))
+  onTestFinished(() => {
+    rmSync(here, { recursive: true, force: true })
+  })
+  const open = (certificate?: { chain: Uint8Array[]; privateKey: Uint8Array }) =>
+    Device.open({
+      store: join(here, 'store.db'),
+      key: new Uint8Array(32).fill(7),
+      suite: ANY_SUITE,
+      trustAnchors: [hex(KIT.root)],
+      clock: () => DURING,
+      ...(certificate === undefined ? {} : { certificate }),
+    })
+  const of = (name: Name) => ({ chain: [hex(KIT[name].certificate)], privateKey: hex(KIT[name].key) })
+  for (const certificate of [of('alice'), of('alice'), undefined]) {
+    // oxlint-disable-next-line no-await-in-loop -- a store has one owner at a time
+    await using device = await open(certificate)
+    expect(new TextDecoder().decode(device.identity)).toBe('alice@example.org')
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    expect(device.inspectKeyPackage(await device.keyPackage()).certificate).toBeDefined()
+  }
+  await expect(open(of('bob'))).rejects.toEqual(code('MLS_INVALID_CREDENTIAL'))
 })

@@ -88,20 +88,23 @@ function refusal(message: string, options?: ErrorOptions): CoterieError {
   return new CoterieError('MLS_REFUSED_BY_POLICY', message, options)
 }
 
+/** By hand: what `AbortSignal.any` makes stays with signals that live as long as a group. */
 function unlessAborted<Value>(
   answer: Promise<Value>,
   signals: readonly (AbortSignal | undefined)[],
 ): Promise<Value> {
-  const signal = AbortSignal.any(signals.filter((one) => one !== undefined))
   return new Promise((resolve, reject) => {
+    const given = signals.filter((signal) => signal !== undefined)
     const abort = () => {
-      reject(signal.reason as Error)
+      reject(given.find((signal) => signal.aborted)?.reason as Error)
+      release()
     }
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    answer.then(resolve, reject).finally(() => {
-      signal.removeEventListener('abort', abort)
-    })
+    const release = () => {
+      for (const signal of given) signal.removeEventListener('abort', abort)
+    }
+    for (const signal of given) signal.addEventListener('abort', abort, { once: true })
+    if (given.some((signal) => signal.aborted)) abort()
+    void answer.then(resolve, reject).finally(release)
   })
 }
 
@@ -124,7 +127,7 @@ export class Turns {
         if (!begun) reject(signal.reason as Error)
       }
       signal.addEventListener('abort', abort, { once: true })
-      done.then(resolve, reject).finally(() => {
+      void done.then(resolve, reject).finally(() => {
         signal.removeEventListener('abort', abort)
       })
     })
