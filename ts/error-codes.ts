@@ -162,6 +162,22 @@ export const ERROR_CODES = {
   GSP_STATE_CONFLICT: { retryable: true },
   /** Something that the signal depends on is missing. Establish it, then give the signal anew. */
   GSP_PRECONDITION_FAILED: { retryable: false },
+  /** A media frame is shorter than its header and tag. Drop it. */
+  SFRAME_MALFORMED: { retryable: false },
+  /** A media frame is for an epoch whose keys are not held, or no longer. If a commit is under way, try again after it; drop the frame otherwise. */
+  SFRAME_UNKNOWN_KEY_ID: { retryable: true },
+  /** A media frame was seen before, or is too old to tell. Nothing: duplicates are harmless. */
+  SFRAME_REPLAY: { retryable: false },
+  /** A media frame did not verify. Nothing was changed. Drop it; whoever sent it is faulty, or not a member. */
+  SFRAME_NOT_AUTHENTIC: { retryable: false },
+  /** More members send media in this epoch than are remembered. Drop the frame. */
+  SFRAME_TOO_MANY_SENDERS: { retryable: false },
+  /** Too many media frames failed to verify under a suite with short tags. Change the group's epoch, and use a suite with full tags. */
+  SFRAME_TOO_MANY_FORGERIES: { retryable: false },
+  /** No counters are reserved for sealing media frames. Reserve counters, store the record, then seal again. */
+  SFRAME_NOT_RESERVED: { retryable: true },
+  /** Every counter of a media key was used. Change the group's epoch: it has new keys. */
+  SFRAME_COUNTER_EXHAUSTED: { retryable: false },
   /** Another process or handle has this store open. Close the other one; a store has one owner at a time. */
   STORE_LOCKED: { retryable: true },
   /** The passphrase or key does not open this store. Give the right one; there is no other way in. */
@@ -260,6 +276,14 @@ export type ErrorCode =
   | 'GSP_DUPLICATE_REQUEST'
   | 'GSP_STATE_CONFLICT'
   | 'GSP_PRECONDITION_FAILED'
+  | 'SFRAME_MALFORMED'
+  | 'SFRAME_UNKNOWN_KEY_ID'
+  | 'SFRAME_REPLAY'
+  | 'SFRAME_NOT_AUTHENTIC'
+  | 'SFRAME_TOO_MANY_SENDERS'
+  | 'SFRAME_TOO_MANY_FORGERIES'
+  | 'SFRAME_NOT_RESERVED'
+  | 'SFRAME_COUNTER_EXHAUSTED'
   | 'STORE_LOCKED'
   | 'STORE_WRONG_KEY'
   | 'STORE_DAMAGED'

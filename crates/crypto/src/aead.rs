@@ -160,6 +160,30 @@ impl AeadKey {
         Ok(std::mem::take(&mut *plaintext))
     }
 
+    /// Opens `sealed` (ciphertext, then tag) into the front of `plaintext` and answers how long it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`AeadKey::open`], the part of `plaintext` that was written is wiped then;
+    /// [`CryptoError::InvalidLength`] if `plaintext` is too short.
+    pub fn open_into(
+        &self,
+        nonce: &[u8],
+        associated_data: &[u8],
+        sealed: &[u8],
+        plaintext: &mut [u8],
+    ) -> Result<usize, CryptoError> {
+        let nonce = unique(nonce)?;
+        let (ciphertext, tag) = sealed.split_last_chunk::<TAG_LENGTH>().ok_or(CryptoError::NotAuthentic)?;
+        let target = plaintext.get_mut(..ciphertext.len()).ok_or(CryptoError::InvalidLength)?;
+        let data = Aad::from(associated_data);
+        if self.prepared.open_separate_gather(nonce, data, ciphertext, tag, target).is_err() {
+            target.zeroize();
+            return Err(CryptoError::NotAuthentic);
+        }
+        Ok(ciphertext.len())
+    }
+
     /// Opens `buffer` (ciphertext, then tag) where it lies and answers the part that holds the plaintext.
     ///
     /// # Errors
@@ -260,6 +284,21 @@ mod tests {
             let mut sealed = key.seal(&NONCE, b"data", b"some plaintext").unwrap();
             assert_eq!(key.open_in_place(&NONCE, b"other data", &mut sealed), Err(CryptoError::NotAuthentic));
             assert!(sealed.iter().all(|byte| *byte == 0));
+        }
+    }
+
+    #[test]
+    fn opening_into_a_buffer_fills_its_front_or_wipes_it() {
+        for key in keys() {
+            let sealed = key.seal(&NONCE, b"data", b"text").unwrap();
+            let mut buffer = [9; 6];
+            assert_eq!(key.open_into(&NONCE, b"data", &sealed, &mut buffer), Ok(4));
+            assert_eq!(&buffer, b"text\x09\x09");
+            let short = key.open_into(&NONCE, b"data", &sealed, &mut buffer[..3]);
+            assert_eq!(short, Err(CryptoError::InvalidLength));
+            let forged = key.open_into(&NONCE, b"date", &sealed, &mut buffer);
+            assert_eq!((forged, buffer), (Err(CryptoError::NotAuthentic), [0, 0, 0, 0, 9, 9]));
+            assert_eq!(key.open_into(&NONCE, b"", &[0; 15], &mut buffer), Err(CryptoError::NotAuthentic));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Every cryptographic primitive of Coterie, over aws-lc.
 //!
-//! The only core that names a cryptography library: the layers above speak of [`aead`], [`hash`],
+//! The only core that names a cryptography library: the layers above speak of [`aead`], [`ctr_hmac`], [`hash`],
 //! [`signature`], [`certificate`] and [`hpke`], and can neither pick an algorithm that is not listed here nor get at a key's
 //! bytes by accident. Key types wipe themselves on drop, cannot be cloned, and never print what they hold.
 //!
@@ -9,6 +9,7 @@
 
 pub mod aead;
 pub mod certificate;
+pub mod ctr_hmac;
 pub mod entropy;
 pub mod error;
 pub mod hash;

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::CryptoError;
 use crate::aead::{AeadAlgorithm, AeadKey, NONCE_LENGTH};
+use crate::ctr_hmac::{CtrHmacAlgorithm, CtrHmacKey};
 use crate::hash::{HashAlgorithm, hkdf_expand, hkdf_extract, hmac};
 use crate::hpke::vectors as kem;
 use crate::signature::{SignatureAlgorithm, verify};
@@ -29,6 +30,7 @@ pub type Verdict = Result<(), String>;
 pub enum Format {
     AesGcm,
     ChaCha20Poly1305,
+    CtrHmac,
     Hkdf,
     Hmac,
     Ed25519,
@@ -53,6 +55,7 @@ pub fn check(format: Format, case: &Value) -> Verdict {
     match format {
         Format::AesGcm => aes_gcm(case),
         Format::ChaCha20Poly1305 => aead(AeadAlgorithm::ChaCha20Poly1305, case),
+        Format::CtrHmac => ctr_hmac(case),
         Format::Hkdf => hkdf(case),
         Format::Hmac => hmac_case(case),
         Format::Ed25519 => ed25519(case),
@@ -107,8 +110,30 @@ fn aead(algorithm: AeadAlgorithm, case: &Value) -> Verdict {
     };
     same("open", &key.open(&nonce, &data, &sealed), &opened)?;
     same("open in place", &in_place, &opened)?;
+    let mut front = vec![0; sealed.len()];
+    let length = key.open_into(&nonce, &data, &sealed, &mut front);
+    same("open into", &length.map(|length| front[..length].to_vec()), &opened)?;
     let wiped = buffer.iter().all(|byte| *byte == 0);
     same("what failed is wiped", &(opened.is_ok() || wiped), &true)
+}
+
+/// The AEAD of SFrame's short tags: the suite's number says which, and how much of the end is the tag.
+fn ctr_hmac(case: &Value) -> Verdict {
+    let (algorithm, tag_length) = match number(case, "cipher_suite") {
+        suite @ 1..=3 => (CtrHmacAlgorithm::Aes128Sha256, [10, 8, 4][suite - 1]),
+        suite @ 6..=8 => (CtrHmacAlgorithm::Aes256Sha512, [10, 8, 4][suite - 6]),
+        suite => return Err(format!("suite {suite} has no counter mode")),
+    };
+    let [key, nonce, data, plaintext, sealed] =
+        ["key", "nonce", "aad", "pt", "ct"].map(|field| bytes(case, field));
+    let (ciphertext, tag) = sealed.split_at(sealed.len() - tag_length);
+    let (key, nonce) = (CtrHmacKey::new(algorithm, tag_length, &key).unwrap(), nonce.try_into().unwrap());
+
+    let (mut buffer, mut made) = (plaintext.clone(), vec![0; tag_length]);
+    same("seal", &key.seal_in_place(&nonce, &data, &mut buffer, &mut made), &Ok(()))?;
+    same("sealed", &(buffer.as_slice(), made.as_slice()), &(ciphertext, tag))?;
+    same("open", &key.open_in_place(&nonce, &data, &mut buffer, tag), &Ok(()))?;
+    same("plaintext", &buffer, &plaintext)
 }
 
 fn hkdf(case: &Value) -> Verdict {

@@ -21,6 +21,12 @@ fn chacha20_poly1305_agrees_with_wycheproof() {
 }
 
 #[test]
+fn counter_mode_with_hmac_agrees_with_rfc_9605_and_its_working_group() {
+    family("sframe aes-128-ctr-hmac", "sframe/aes_ctr_hmac.json", Format::CtrHmac);
+    family("sframe aes-256-ctr-hmac", "sframe/aes_256_ctr_hmac.json", Format::CtrHmac);
+}
+
+#[test]
 fn hkdf_agrees_with_wycheproof() {
     family("wycheproof hkdf-sha256", "wycheproof/hkdf_sha256_test.json", Format::Hkdf);
 }

@@ -277,6 +277,24 @@ codes! {
     GSP_PRECONDITION_FAILED, Never, "Something that the signal depends on is missing.",
         "Establish it, then give the signal anew.";
 
+    // SFrame.
+    SFRAME_MALFORMED, Never, "A media frame is shorter than its header and tag.",
+        "Drop it.";
+    SFRAME_UNKNOWN_KEY_ID, Later, "A media frame is for an epoch whose keys are not held, or no longer.",
+        "If a commit is under way, try again after it; drop the frame otherwise.";
+    SFRAME_REPLAY, Never, "A media frame was seen before, or is too old to tell.",
+        "Nothing: duplicates are harmless.";
+    SFRAME_NOT_AUTHENTIC, Never, "A media frame did not verify. Nothing was changed.",
+        "Drop it; whoever sent it is faulty, or not a member.";
+    SFRAME_TOO_MANY_SENDERS, Never, "More members send media in this epoch than are remembered.",
+        "Drop the frame.";
+    SFRAME_TOO_MANY_FORGERIES, Never, "Too many media frames failed to verify under a suite with short tags.",
+        "Change the group's epoch, and use a suite with full tags.";
+    SFRAME_NOT_RESERVED, Later, "No counters are reserved for sealing media frames.",
+        "Reserve counters, store the record, then seal again.";
+    SFRAME_COUNTER_EXHAUSTED, Never, "Every counter of a media key was used.",
+        "Change the group's epoch: it has new keys.";
+
     // Storage.
     STORE_LOCKED, Later, "Another process or handle has this store open.",
         "Close the other one; a store has one owner at a time.";

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use coterie_mls::interop::{Structure, recode};
 use coterie_mls::{Device, DeviceOptions, ExternalJoin, Group, GroupOptions, Suite, read_group_info};
+use coterie_sframe::vectors as sframe;
 use coterie_store::MemoryStore;
 use coterie_testkit::{Seed, T0};
 use coterie_wire::cbor::check;
@@ -26,6 +27,7 @@ type Check = fn(&Value, &[u8]) -> Verdict;
 /// All files here have the same keys; what they attack shows in the words of their cases.
 const FORMATS: &[(&[&str], Check)] = &[
     (&["wire format", "welcome", "MLS"], |_, input| refused(input)),
+    (&["key id or counter"], |_, input| sframe::malformed(input)),
     (&["vtable"], |case, input| payloads(case, Codec::FlatBuffers, input)),
     (&["wire type"], |case, input| payloads(case, Codec::Protobuf, input)),
     (&["shortest form", "indefinite"], items),

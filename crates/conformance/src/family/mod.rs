@@ -5,6 +5,7 @@ mod malformed;
 mod mls_codec;
 mod mls_group;
 mod primitives;
+mod sframe;
 mod stack;
 
 use std::collections::BTreeSet;
@@ -75,7 +76,7 @@ const FORMATS: &[Format] = &[
     run("gbp-stack", &["steps", "layer"], stack::payloads),
     not_run("gbp-stack", &["steps", "node"], NO_NODE_YET),
     not_run("gbp-stack", &["steps"], NO_NODE_YET),
-    not_run("gbp-stack", &["frames", "kid"], NO_CODE_YET),
+    run("gbp-stack", &["frames", "kid"], sframe::recorded),
     run("gbp-stack", &["error_object"], stack::errors),
     wycheproof("AES-GCM", &["key", "iv", "tag"], primitives::aes_gcm),
     wycheproof("CHACHA20-POLY1305", &["key", "iv", "tag"], primitives::chacha20_poly1305),
@@ -97,8 +98,9 @@ const FORMATS: &[Format] = &[
     run("pq", LINES, primitives::modulus),
     run("malformed", &["parts", "expect"], malformed::run),
     run("cbor", &["hex", "roundtrip"], cbor::appendix),
-    not_run("sframe", &["cipher_suite", "ct"], NO_CODE_YET),
-    not_run("sframe", &["kid", "ctr", "encoded"], NO_CODE_YET),
+    run("sframe", &["cipher_suite", "base_key", "ct"], sframe::frames),
+    run("sframe", &["cipher_suite", "nonce", "key", "ct"], primitives::ctr_hmac),
+    run("sframe", &["kid", "ctr", "encoded"], sframe::headers),
     not_run("noise", &["init_static", "messages"], NO_CODE_YET),
     not_run("merkle", &["proof", "wantErr"], NO_CODE_YET),
     not_run("opaque", &["config", "inputs", "outputs"], NO_CODE_YET),

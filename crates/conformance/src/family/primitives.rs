@@ -20,6 +20,7 @@ macro_rules! formats {
 formats! {
     aes_gcm => AesGcm,
     chacha20_poly1305 => ChaCha20Poly1305,
+    ctr_hmac => CtrHmac,
     hkdf => Hkdf,
     hmac => Hmac,
     ed25519 => Ed25519,

@@ -1,0 +1,145 @@
+//! Why a call was refused. Nothing here holds a key, a plaintext or a peer's bytes.
+
+use coterie_crypto::CryptoError;
+use coterie_types::{Code, ErrorCode, LeafIndex};
+
+use crate::header::KeyId;
+
+/// Why keys or counters could not be set up.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The suite's tags can be guessed, and nobody said that this is accepted.
+    #[error("the suite has short tags, which are to be had from sframe::danger only")]
+    ShortTags,
+    /// A key id has 16 bits for the leaf.
+    #[error("{0} does not fit into a key id")]
+    LeafTooLarge(LeafIndex),
+    /// A base key of fewer bytes than the shortest cipher's key.
+    #[error("the base key has fewer than 16 bytes")]
+    BaseKeyTooShort,
+    /// A stored record is not one, or belongs to another key.
+    #[error("the stored record of counters is damaged or of another key")]
+    WrongRecord,
+    /// Nothing, or more than [`crate::limits::MAX_RESERVATION`], was to be reserved.
+    #[error("a reservation is of 1 to 2^32 counters")]
+    ReservationSize,
+    /// The last reservation was neither stored nor dropped.
+    #[error("another reservation for this key is under way")]
+    ReservationPending,
+    /// Every counter of the key was used or reserved.
+    #[error("every counter of key {0} is used up")]
+    Exhausted(KeyId),
+    /// The library below failed.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+}
+
+/// Why a frame was not sealed. No counter was used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// Too few counters are reserved.
+    #[error("too few counters are reserved: reserve more, store the record, then seal")]
+    NotReserved,
+    /// Every counter of the key was used.
+    #[error("every counter of key {0} is used up")]
+    Exhausted(KeyId),
+    /// The caller's buffer does not hold what sealing may write.
+    #[error("the buffer is too small: {needed} bytes are needed")]
+    BufferTooSmall {
+        /// How many bytes would do.
+        needed: usize,
+    },
+    /// The library below failed. The counters were used.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+}
+
+/// Why an inbound frame was refused. Nothing was changed.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The frame is shorter than its header and a tag.
+    #[error("the frame is shorter than its header and tag")]
+    Header,
+    /// No epoch whose keys are held has this key id.
+    #[error("key {0} is of no epoch that is held")]
+    UnknownKeyId(KeyId),
+    /// Seen before, or too old to tell.
+    #[error("frame {counter} of key {key_id} was seen before or is too old")]
+    Replay {
+        /// The key.
+        key_id: KeyId,
+        /// The frame's number.
+        counter: u64,
+    },
+    /// The tag did not verify. Deliberately says nothing about why.
+    #[error("the frame did not authenticate")]
+    NotAuthentic,
+    /// The frame is authentic, but [`crate::limits::MAX_KEY_IDS`] senders are remembered already.
+    #[error("more senders than are remembered")]
+    TooManyKeyIds,
+    /// [`crate::limits::MAX_FORGERIES`] frames failed under a short tag; the epoch's keys take no more.
+    #[error("too many frames failed to open under short tags")]
+    TooManyForgeries,
+    /// The caller's buffer does not hold the plaintext.
+    #[error("the buffer is too small: {needed} bytes are needed")]
+    BufferTooSmall {
+        /// How many bytes would do.
+        needed: usize,
+    },
+    /// The library below failed.
+    #[error(transparent)]
+    Crypto(CryptoError),
+}
+
+impl From<CryptoError> for OpenError {
+    fn from(error: CryptoError) -> Self {
+        match error {
+            CryptoError::NotAuthentic => Self::NotAuthentic,
+            other => Self::Crypto(other),
+        }
+    }
+}
+
+impl ErrorCode for SetupError {
+    fn code(&self) -> Code {
+        match self {
+            Self::ShortTags
+            | Self::LeafTooLarge(_)
+            | Self::BaseKeyTooShort
+            | Self::WrongRecord
+            | Self::ReservationSize => Code::INVALID_ARGUMENT,
+            Self::ReservationPending => Code::BUSY,
+            Self::Exhausted(_) => Code::SFRAME_COUNTER_EXHAUSTED,
+            Self::Crypto(cause) => cause.code(),
+        }
+    }
+}
+
+impl ErrorCode for SealError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotReserved => Code::SFRAME_NOT_RESERVED,
+            Self::Exhausted(_) => Code::SFRAME_COUNTER_EXHAUSTED,
+            Self::BufferTooSmall { .. } => Code::INVALID_ARGUMENT,
+            Self::Crypto(cause) => cause.code(),
+        }
+    }
+}
+
+impl ErrorCode for OpenError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Header => Code::SFRAME_MALFORMED,
+            Self::UnknownKeyId(_) => Code::SFRAME_UNKNOWN_KEY_ID,
+            Self::Replay { .. } => Code::SFRAME_REPLAY,
+            Self::NotAuthentic => Code::SFRAME_NOT_AUTHENTIC,
+            Self::TooManyKeyIds => Code::SFRAME_TOO_MANY_SENDERS,
+            Self::TooManyForgeries => Code::SFRAME_TOO_MANY_FORGERIES,
+            Self::BufferTooSmall { .. } => Code::INVALID_ARGUMENT,
+            Self::Crypto(cause) => cause.code(),
+        }
+    }
+}
