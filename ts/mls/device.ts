@@ -24,20 +24,30 @@ export interface Authentication {
   readonly policy?: Policy
 }
 
-/** Who a device is. */
-export interface DeviceOptions extends Authentication {
-  /**
-   * Whom its credential names: a user, usually the same on all of the user's devices. Text is taken as UTF-8. With a
-   * certificate, the name that it must have.
-   */
-  readonly identity?: string | Uint8Array
-  /** A certificate for the device, in place of a Basic credential; it takes `trustAnchors`. */
-  readonly certificate?: Certified
+/** Whom a new device's credential names: a name by itself, or a certificate. */
+export type DeviceIdentity =
+  | {
+      /** Whom it names: a user, usually the same on all of the user's devices. Text is taken as UTF-8. */
+      readonly identity: string | Uint8Array
+      readonly certificate?: undefined
+    }
+  | {
+      /** The name that the certificate must have, where one is given. */
+      readonly identity?: string | Uint8Array
+      /** A certificate in place of a Basic credential; it takes `trustAnchors`. */
+      readonly certificate: Certified
+    }
+
+/** What every device takes, however it is made. */
+export interface DeviceSettings extends Authentication {
   /** The suite of its key packages and groups where a call does not name another. */
   readonly suite?: CipherSuite
   /** The time in milliseconds since 1970; the system's where none is given. */
   readonly clock?: () => number
 }
+
+/** Who a device is. */
+export type DeviceOptions = DeviceSettings & DeviceIdentity
 
 /** What opens a store: a passphrase, or 32 bytes that the application keeps elsewhere. */
 export type StoreKey =
@@ -47,7 +57,7 @@ export type StoreKey =
 /** Which device is opened, and what opens it. */
 export type OpenDeviceOptions = StoreKey &
   AbortOptions &
-  Authentication & {
+  DeviceSettings & {
     /**
      * A certificate for a new device, in place of a Basic credential; it takes `trustAnchors`. Where the store holds a
      * device that has another one, of the same name and signature scheme, it is renewed: what is made from now on shows
@@ -58,12 +68,8 @@ export type OpenDeviceOptions = StoreKey &
     readonly store: string
     /** Whom a new device's credential names; where the store holds a device, it must be this one's. */
     readonly identity?: string | Uint8Array
-    /** The suite of a new device. */
-    readonly suite?: CipherSuite
     /** Whether a store that is not there is made; true where nothing is said. */
     readonly create?: boolean
-    /** The time in milliseconds since 1970; the system's where none is given. */
-    readonly clock?: () => number
   }
 
 /** How the key of a store is changed. */
@@ -161,7 +167,7 @@ function storeKey({ passphrase, key }: StoreKey): { passphrase: Uint8Array } | {
   return { key: check.bytes(key, 'key') }
 }
 
-function toNativeIdentity(options: DeviceOptions): NativeIdentity {
+function toNativeIdentity(options: DeviceOptions | OpenDeviceOptions): NativeIdentity {
   const { identity, suite, certificate, trustAnchors, acceptBasic } = options
   if (acceptBasic !== undefined && typeof acceptBasic !== 'boolean') {
     throw new CoterieError('INVALID_ARGUMENT', 'acceptBasic must be a boolean')

@@ -16,7 +16,9 @@ export { Device } from './device.js'
 export type {
   Authentication,
   CreateGroupOptions,
+  DeviceIdentity,
   DeviceOptions,
+  DeviceSettings,
   JoinOptions,
   KeyPackageInfo,
   KeyPackageOptions,
