@@ -23,6 +23,7 @@ export async function prepare({ reuse }) {
   const here = at('benches')
   return {
     ours: script('ours.mjs', INSTALLED, { COTERIE_BENCHES: rust }),
+    durable: script('durable.mjs', INSTALLED, { COTERIE_BENCHES: rust }),
     gaps: script('gaps.mjs', INSTALLED),
     boundary: script('boundary.mjs', INSTALLED),
     tsMls: script('ts-mls.mjs', here, { COTERIE_BENCHES: rust }),
