@@ -2,6 +2,7 @@
 //! `coterie-benches-mls-rs mls-rs JSON` prints JSON; see ../README.md.
 
 #[path = "../../rust/src/options.rs"]
+#[allow(dead_code, reason = "groups here are never warm")]
 mod options;
 #[path = "../../rust/src/samples.rs"]
 mod samples;
@@ -120,6 +121,6 @@ fn main() -> Result<()> {
     group(options.warm_up(), &mut Samples::default())?;
     let mut samples = Samples::default();
     group(options, &mut samples)?;
-    println!("{}", samples.to_json());
+    println!("{}", samples.into_json());
     Ok(())
 }

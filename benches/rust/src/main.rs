@@ -31,6 +31,6 @@ fn main() -> Result<()> {
     run(options.warm_up(), &mut Samples::default())?;
     let mut samples = Samples::default();
     run(options, &mut samples)?;
-    println!("{}", samples.to_json());
+    println!("{}", samples.into_json());
     Ok(())
 }

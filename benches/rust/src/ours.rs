@@ -18,7 +18,7 @@ pub fn now() -> Timestamp {
 
 fn device(name: &str) -> Result<Device> {
     let options = DeviceOptions { identity: name.as_bytes().to_vec(), suite: Suite::X25519Aes128 };
-    Ok(Device::create(options, Arc::new(MemoryStore::default()), Arc::new(OsEntropy::default()))?)
+    Ok(Device::create(options, Arc::new(MemoryStore::default()), Arc::new(OsEntropy))?)
 }
 
 fn key_package(device: &Device) -> Result<Vec<u8>> {
