@@ -2,7 +2,6 @@
 //! `coterie-benches-mls-rs mls-rs JSON` prints JSON; see ../README.md.
 
 #[path = "../../rust/src/options.rs"]
-#[allow(dead_code, reason = "groups here are never warm")]
 mod options;
 #[path = "../../rust/src/samples.rs"]
 mod samples;

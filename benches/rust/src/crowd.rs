@@ -13,7 +13,7 @@ use coterie_mls::{Changes, Device, DeviceOptions, Group, GroupOptions, KeyPackag
 use coterie_store::MemoryStore;
 use serde_json::{Value, json};
 
-use crate::gateway::{hex, unhex};
+use crate::hex::{hex, unhex};
 use crate::ours::now;
 
 pub fn answer(request: &Value) -> Result<Value> {
