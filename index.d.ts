@@ -20,9 +20,9 @@ export declare class NativeCancellation {
 /** One installation of one user. */
 export declare class NativeDevice {
   /** Makes a new device in memory. */
-  static create(identity: Uint8Array, suiteName: string): NativeDevice | NativeFailure
+  static create(identity: NativeIdentity, now: number): NativeDevice | NativeFailure
   /** Opens the device that a file holds, or makes one there. */
-  static open(store: NativeStoreOptions, identity: Uint8Array | undefined | null, suiteName: string, cancellation?: NativeCancellation | undefined | null): NativeDevice | NativeFailure | Promise<NativeDevice | NativeFailure>
+  static open(store: NativeStoreOptions, identity: NativeIdentity, now: number, cancellation?: NativeCancellation | undefined | null): NativeDevice | NativeFailure | Promise<NativeDevice | NativeFailure>
   /** Makes another key the one that opens the store. */
   rekey(order: NativeRekey, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
   /** Closes the store, if there is one, once what is under way is done. */
@@ -42,7 +42,9 @@ export declare class NativeDevice {
   /** Begins a group. */
   createGroup(id: Uint8Array | undefined | null, suiteName: string | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): NativeGroup | NativeFailure | Promise<NativeGroup | NativeFailure>
   /** Joins a group. */
-  join(welcome: Uint8Array, ratchetTree?: Uint8Array | undefined | null, cancellation?: NativeCancellation | undefined | null): NativeGroup | NativeFailure | Promise<NativeGroup | NativeFailure>
+  join(welcome: Uint8Array, ratchetTree: Uint8Array | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): NativeGroup | NativeFailure | Promise<NativeGroup | NativeFailure>
+  /** Who is in the group that a Welcome is for. */
+  welcomedBy(welcome: Uint8Array, ratchetTree: Uint8Array | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
   /** The ids of the groups that this device is in. */
   groups(cancellation?: NativeCancellation | undefined | null): Promise<Uint8Array[] | NativeFailure>
   /** Forgets a group and every key of it. */
@@ -60,7 +62,9 @@ export declare class NativeDevice {
   /** Chooses the best suite that all invitees offer. */
   chooseSuite(offers: Array<Array<Uint8Array>>, now: number, cancellation?: NativeCancellation | undefined | null): NativeSuiteChoice | NativeFailure | Promise<NativeSuiteChoice | NativeFailure>
   /** Joins a group by a commit of its own. */
-  joinExternal(groupInfo: Uint8Array, options: NativeExternalJoin, cancellation?: NativeCancellation | undefined | null): NativeJoined | NativeFailure | Promise<NativeJoined | NativeFailure>
+  joinExternal(groupInfo: Uint8Array, options: NativeExternalJoin, now: number, cancellation?: NativeCancellation | undefined | null): NativeJoined | NativeFailure | Promise<NativeJoined | NativeFailure>
+  /** Who is in the group that a GroupInfo describes. */
+  presentIn(groupInfo: Uint8Array, options: NativeExternalJoin, now: number, cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
   /** Asks to be added to a group. */
   proposeSelf(groupInfo: Uint8Array, lifetime: number | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
 }
@@ -158,11 +162,17 @@ export declare class NativeGroup {
   /** Seals several messages in one step. */
   encryptAll(plaintexts: Array<Uint8Array>, associatedData: Uint8Array, cancellation?: NativeCancellation | undefined | null): Uint8Array[] | NativeFailure | Promise<Uint8Array[] | NativeFailure>
   /** Takes in one message; a commit is merged. */
-  receive(message: Uint8Array, cancellation?: NativeCancellation | undefined | null): Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure | Promise<Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure>
+  receive(message: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure | Promise<Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure>
   /** Takes in one message; a commit waits. */
-  stage(message: Uint8Array, cancellation?: NativeCancellation | undefined | null): Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure | Promise<Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure>
+  stage(message: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure | Promise<Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure>
+  /** Whom a message would bring in. */
+  receivedCandidates(message: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
+  /** Whom a commit of key packages, and of what waits, would bring in. */
+  candidates(keyPackages: Array<Uint8Array>, now: number, cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
+  /** Whom the staged commit would bring in. */
+  stagedCandidates(cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
   /** Takes in several messages in one step. */
-  receiveAll(messages: Array<Uint8Array>, cancellation?: NativeCancellation | undefined | null): (Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure)[] | NativeFailure | Promise<(Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure)[] | NativeFailure>
+  receiveAll(messages: Array<Uint8Array>, now: number, cancellation?: NativeCancellation | undefined | null): (Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure)[] | NativeFailure | Promise<(Exclude<NativeGroupEvent, { type: 'succeeded' }> | NativeFailure)[] | NativeFailure>
   /** Everything that happens from now on. `wake` is called when something waits to be taken. */
   subscribe(wake: () => void): NativeFeed
   /** Lets go of the group once the work under way is done. */
@@ -199,6 +209,42 @@ export interface NativeBatch {
   ended: boolean
 }
 
+/** Somebody whom a policy is asked about. */
+export interface NativeCandidate {
+  /** The group's id. */
+  group: Uint8Array
+  /** Whom its credential names. */
+  identity: Uint8Array
+  /** The key that its messages would be verified with. */
+  signatureKey: Uint8Array
+  /** What its certificates say. */
+  certificate?: NativeCertificateInfo
+  /** How it comes in. */
+  entry: 'add' | 'external-join' | 'update' | 'present'
+  /** Who brings it in. */
+  by?: NativeSender
+  /** As whom the same member was known so far. */
+  replaces?: NativeMember
+}
+
+/** What a member's certificates say beside its name. */
+export interface NativeCertificateInfo {
+  /** From when they are valid, in milliseconds since 1970. */
+  validFrom: number
+  /** Until when. */
+  expires: number
+  /** SHA-256 of its own certificate. */
+  fingerprint: Uint8Array
+}
+
+/** A device's certificate with its key. */
+export interface NativeCertified {
+  /** The certificate in DER, then those of its issuers. */
+  chain: Array<Uint8Array>
+  /** PKCS#8 in DER. */
+  privateKey: Uint8Array
+}
+
 /** What a commit shall change. */
 export interface NativeChanges {
   /** Key packages of those to be added. */
@@ -213,6 +259,8 @@ export interface NativeChanges {
   extensions?: Array<NativeExtension>
   /** A new identity for this member. */
   identity?: Uint8Array
+  /** A new certificate for this member. */
+  certificate?: NativeCertified
   /** Whether the tree travels beside the Welcome. */
   treeBeside?: boolean
 }
@@ -344,6 +392,18 @@ export interface NativeGroupInfo {
   extensions: Array<NativeExtension>
 }
 
+/** Who a device is to be, and whom it believes. */
+export interface NativeIdentity {
+  /** Whom its credential names. */
+  identity?: Uint8Array
+  /** The suite of a new device. */
+  suite: string
+  /** What it shows instead of a name. */
+  certified?: NativeCertified
+  /** Whom it believes; names only where nothing is said. */
+  trust?: NativeTrust
+}
+
 /** A group that was joined by a commit. */
 export interface NativeJoined {
   /** The group. */
@@ -356,6 +416,8 @@ export interface NativeJoined {
 export interface NativeKeyPackageInfo {
   /** Whom its credential names. */
   identity: Uint8Array
+  /** What its certificates say; none for a Basic credential. */
+  certificate?: NativeCertificateInfo
   /** The key its owner's messages are verified with. */
   signatureKey: Uint8Array
   /** The suite it is for. */
@@ -406,6 +468,8 @@ export interface NativeMember {
   signatureKey: Uint8Array
   /** Until when its leaf is valid, in milliseconds since 1970. */
   expires?: number
+  /** What its certificates say; none for a Basic credential. */
+  certificate?: NativeCertificateInfo
 }
 
 /** Reads the head of a message of a group. */
@@ -483,6 +547,14 @@ export interface NativeSuiteChoice {
   suite: string
   /** A key package of that suite for each invitee. */
   keyPackages: Array<Uint8Array>
+}
+
+/** Which credentials a device believes. */
+export interface NativeTrust {
+  /** Certificates of authorities in DER. */
+  anchors: Array<Uint8Array>
+  /** Whether Basic credentials are believed as well. */
+  basic: boolean
 }
 
 /** Does nothing: what crossing the boundary costs by itself. */

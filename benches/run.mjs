@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { prepare } from './lib/prepare.mjs'
 import { printSuite, printSummary } from './lib/print.mjs'
 import { suite as boundary } from './suites/boundary.mjs'
+import { suite as durable } from './suites/durable.mjs'
 import { suite as eventLoop } from './suites/event-loop.mjs'
 import { suite as footprint } from './suites/footprint.mjs'
 import { suite as groups } from './suites/groups.mjs'
@@ -20,7 +21,7 @@ import { suite as scale } from './suites/scale.mjs'
 import { suite as table } from './suites/table.mjs'
 import { manifest } from '../scripts/lib/workspace.mjs'
 
-const SUITES = [messages, groups, scale, memory, eventLoop, footprint, boundary, table]
+const SUITES = [messages, durable, groups, scale, memory, eventLoop, footprint, boundary, table]
 const ROUNDS = 5
 const QUICK_ROUNDS = 2
 

@@ -74,9 +74,13 @@ export const ERROR_CODES = {
   MLS_PSK_NOT_FOUND: { retryable: false },
   /** The GroupInfo or its tree is damaged, forged, incomplete, or does not fit together. Ask a member for a newer one. */
   MLS_GROUP_INFO_INVALID: { retryable: false },
+  /** A credential does not count: its certificates lead to nobody trusted here, do not fit its key or break a rule, or credentials of its kind are not accepted. Read the message for the rule; trust the right anchors, or have the member get a proper certificate. */
+  MLS_INVALID_CREDENTIAL: { retryable: false },
+  /** A certificate of somebody who would come in, or of this device, has expired. Have its owner renew the certificate, then try again. */
+  MLS_CERTIFICATE_EXPIRED: { retryable: false },
   /** The store was put back to an earlier state, so this group's keys may have been used already. Reading goes on. To send again, join anew: by an external commit with resync, or by a new invitation. */
   MLS_RESTORED: { retryable: false },
-  /** The application's policy refused a member of this commit. Nothing was changed. Resolve the refusal, then process or discard the commit. */
+  /** The application's policy refused somebody who would come in, or failed. Nothing was changed. Resolve the refusal, then process or discard the commit. */
   MLS_REFUSED_BY_POLICY: { retryable: false },
   /** A commit that this member discarded was accepted by the group, which went on without it. Join again from outside with resync, by a GroupInfo of another member. */
   MLS_DIVERGED: { retryable: false },
@@ -248,6 +252,8 @@ export type ErrorCode =
   | 'MLS_TOO_LARGE'
   | 'MLS_PSK_NOT_FOUND'
   | 'MLS_GROUP_INFO_INVALID'
+  | 'MLS_INVALID_CREDENTIAL'
+  | 'MLS_CERTIFICATE_EXPIRED'
   | 'MLS_RESTORED'
   | 'MLS_REFUSED_BY_POLICY'
   | 'MLS_DIVERGED'

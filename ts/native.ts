@@ -9,7 +9,10 @@ import { CoterieError } from './errors.js'
 
 export type {
   NativeBatch,
+  NativeCandidate,
   NativeCancellation,
+  NativeCertificateInfo,
+  NativeCertified,
   NativeChanges,
   NativeCommitSummary,
   NativeCommitted,
@@ -22,6 +25,7 @@ export type {
   NativeFeed,
   NativeGroup,
   NativeGroupEvent,
+  NativeIdentity,
   NativeKeyPackageInfo,
   NativeMember,
   NativeProposal,

@@ -398,7 +398,8 @@ function violation(name, what, error) {
 }
 
 async function rawWorld() {
-  const create = (name) => native.NativeDevice.create(new TextEncoder().encode(name), SUITE)
+  const create = (name) =>
+    native.NativeDevice.create({ identity: new TextEncoder().encode(name), suite: SUITE }, Date.now())
   const now = Date.now()
   const [alice, bob] = [create('alice'), create('bob')]
   const group = alice.createGroup(undefined, undefined, now)
@@ -406,7 +407,7 @@ async function rawWorld() {
   const keyPackages = bob.keyPackages({ count: 2 }, now)
   const { commit, welcome } = await group.commit({ add: [keyPackages[0]], remove: [], update: true }, now)
   await group.mergePending()
-  const joined = await bob.join(welcome)
+  const joined = await bob.join(welcome, undefined, now)
   const messages = [
     commit,
     welcome,

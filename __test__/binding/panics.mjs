@@ -8,8 +8,8 @@ const native = require('../../index.js')
 const { Device } = require('../../dist/mls/index.js')
 
 const summary = ({ failed, code, message }) => ({ failed, code, message })
-const create = () =>
-  native.NativeDevice.create(new TextEncoder().encode('alice'), 'x25519-aes128gcm-sha256-ed25519')
+const ALICE = { identity: new TextEncoder().encode('alice'), suite: 'x25519-aes128gcm-sha256-ed25519' }
+const create = () => native.NativeDevice.create(ALICE, Date.now())
 const groupOf = (device) => device.createGroup(undefined, undefined, Date.now())
 const seal = (group) => group.encrypt(new Uint8Array(1), new Uint8Array())
 

@@ -193,12 +193,12 @@ describe('options', () => {
   it('accept what they are for and nothing more', () => {
     expectTypeOf<Parameters<typeof Device.create>[0]>()
       .toHaveProperty('identity')
-      .toEqualTypeOf<string | Uint8Array>()
+      .toEqualTypeOf<string | Uint8Array | undefined>()
     expectTypeOf<{ identity: string; suite: 'x25519-aes128gcm-sha256-ed25519' }>().toExtend<
       Parameters<typeof Device.create>[0]
     >()
-    // @ts-expect-error -- an identity is needed
-    void (() => Device.create({}))
+    // @ts-expect-error -- a certificate comes with its key
+    void (() => Device.create({ certificate: { chain: [] } }))
     // @ts-expect-error -- not a suite
     void (() => Device.create({ identity: 'alice', suite: 'rot13' }))
     // @ts-expect-error -- nowhere else

@@ -1,6 +1,6 @@
 /** What the documentation shows runs as it stands: the page of `coterie/mls`, and every `@example` of the facade. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -34,12 +34,29 @@ function folder(): string {
   return made
 }
 
+/** What an authority would have handed out. */
+function certificates(here: string): void {
+  const file = new URL('certificates.json', import.meta.url)
+  const kit = JSON.parse(readFileSync(file, 'utf8')) as Record<'alice' | 'bob', Record<string, string>> & {
+    root: string
+  }
+  const write = (name: string, hex: string | undefined) => {
+    writeFileSync(join(here, `${name}.der`), Buffer.from(hex ?? '', 'hex'))
+  }
+  write('authority', kit.root)
+  for (const name of ['alice', 'bob'] as const) {
+    write(name, kit[name]['certificate'])
+    write(`${name}-key`, kit[name]['key'])
+  }
+}
+
 describe('docs/mls.md', () => {
   it.each(sections.map((section) => [section.split('\n')[0] ?? '', section]))('%s', (_title, section) => {
     const program = `${blocks(introduction)}\n${blocks(section)}`
     const said = promised(program)
     expect(said).not.toEqual([])
     const here = folder()
+    certificates(here)
     const entry = JSON.stringify(join(root, 'dist/mls/index.mjs'))
     const runnable = program.replaceAll("'coterie/mls'", entry).replaceAll("'./", `'${here}/`)
     const words = ['--input-type=module', '--eval', runnable]

@@ -18,18 +18,20 @@ export async function prepare({ reuse }) {
   if (!existsSync(INSTALLED)) throw new Error('nothing is installed to be measured; run without --reuse')
   cpSync(at('benches/peers'), join(INSTALLED, 'peers'), { recursive: true })
   const rust = buildRust('rust', 'coterie-benches')
+  const openmls = buildRust('openmls', 'coterie-benches-openmls')
   const mlsRs = buildRust('mls-rs', 'coterie-benches-mls-rs')
   warnOfOtherVersions()
   const here = at('benches')
   return {
     ours: script('ours.mjs', INSTALLED, { COTERIE_BENCHES: rust }),
+    durable: script('durable.mjs', INSTALLED, { COTERIE_BENCHES: rust }),
     gaps: script('gaps.mjs', INSTALLED),
     boundary: script('boundary.mjs', INSTALLED),
     tsMls: script('ts-mls.mjs', here, { COTERIE_BENCHES: rust }),
     davey: script('davey.mjs', here, { COTERIE_BENCHES: rust }),
     libsignal: script('libsignal.mjs', here),
     oursFromRust: program(rust, 'ours'),
-    openmls: program(rust, 'openmls'),
+    openmls: program(openmls, 'openmls', { COTERIE_BENCHES: rust }),
     mlsRs: program(mlsRs, 'mls-rs'),
     import: (name, upTo) =>
       script('import.mjs', ['none', 'coterie'].includes(name) ? INSTALLED : here)([name, upTo]),
@@ -49,7 +51,11 @@ const script = (file, cwd, env) => (options) => ({
   env,
 })
 
-const program = (command, scenario) => (options) => ({ command, args: [scenario, JSON.stringify(options)] })
+const program = (command, scenario, env) => (options) => ({
+  command,
+  args: [scenario, JSON.stringify(options)],
+  env,
+})
 
 /** The peers of package-lock.json, unless just those are there. */
 function installPeers() {

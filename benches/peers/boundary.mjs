@@ -15,7 +15,10 @@ const IN_FLIGHT = 64
 function empty() {}
 
 await report(async ({ batches, messages }, samples) => {
-  const device = native.NativeDevice.create(new TextEncoder().encode('one'), SUITE)
+  const device = native.NativeDevice.create(
+    { identity: new TextEncoder().encode('one'), suite: SUITE },
+    Date.now(),
+  )
   const group = device.createGroup(undefined, undefined, Date.now())
   const bytes = new Uint8Array(32)
   const buffer = new Uint8Array(8)

@@ -1,22 +1,53 @@
 import { CoterieError, unwrap } from '../errors.js'
 import { abortable, type AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
-import { native, type NativeDevice } from '../native.js'
+import { native, type NativeDevice, type NativeIdentity } from '../native.js'
+import { toNativeCertified, type Certified } from './certified.js'
 import type { Directory } from './directory.js'
+import { toCertificateInfo, type CertificateInfo } from './events.js'
 import type { JoinedExternally, JoinExternalOptions, ProposeSelfOptions } from './external.js'
 import { Group } from './group.js'
+import { consult, type Policy } from './policy.js'
 import { toNativePskIds } from './psks.js'
 import { CIPHER_SUITES, DEFAULT_CIPHER_SUITE, type CipherSuite } from './suites.js'
 
-/** Who a device is. */
-export interface DeviceOptions {
-  /** Whom its credential names: a user, usually the same on all of the user's devices. Text is taken as UTF-8. */
-  readonly identity: string | Uint8Array
+/** Which credentials a device believes, and who is wanted. Not stored: it is said each time. */
+export interface Authentication {
+  /**
+   * Authorities whose certificates are believed, in DER. With them Basic credentials are not, unless `acceptBasic`
+   * says so; without them nothing else is.
+   */
+  readonly trustAnchors?: readonly Uint8Array[]
+  /** Whether Basic credentials are believed beside certificates: everybody can call itself by any name then. */
+  readonly acceptBasic?: boolean
+  /** Asked about everybody who comes in. */
+  readonly policy?: Policy
+}
+
+/** Whom a new device's credential names: a name by itself, or a certificate. */
+export type DeviceIdentity =
+  | {
+      /** Whom it names: a user, usually the same on all of the user's devices. Text is taken as UTF-8. */
+      readonly identity: string | Uint8Array
+      readonly certificate?: undefined
+    }
+  | {
+      /** The name that the certificate must have, where one is given. */
+      readonly identity?: string | Uint8Array
+      /** A certificate in place of a Basic credential; it takes `trustAnchors`. */
+      readonly certificate: Certified
+    }
+
+/** What every device takes, however it is made. */
+export interface DeviceSettings extends Authentication {
   /** The suite of its key packages and groups where a call does not name another. */
   readonly suite?: CipherSuite
   /** The time in milliseconds since 1970; the system's where none is given. */
   readonly clock?: () => number
 }
+
+/** Who a device is. */
+export type DeviceOptions = DeviceSettings & DeviceIdentity
 
 /** What opens a store: a passphrase, or 32 bytes that the application keeps elsewhere. */
 export type StoreKey =
@@ -25,17 +56,20 @@ export type StoreKey =
 
 /** Which device is opened, and what opens it. */
 export type OpenDeviceOptions = StoreKey &
-  AbortOptions & {
+  AbortOptions &
+  DeviceSettings & {
+    /**
+     * A certificate for a new device, in place of a Basic credential; it takes `trustAnchors`. Where the store holds a
+     * device that has another one, of the same name and signature scheme, it is renewed: what is made from now on shows
+     * the new one. In groups where the device is already, {@link Group.commit} with `certificate` renews it.
+     */
+    readonly certificate?: Certified
     /** The path of the encrypted database. Files beside it begin with the same name. */
     readonly store: string
     /** Whom a new device's credential names; where the store holds a device, it must be this one's. */
     readonly identity?: string | Uint8Array
-    /** The suite of a new device. */
-    readonly suite?: CipherSuite
     /** Whether a store that is not there is made; true where nothing is said. */
     readonly create?: boolean
-    /** The time in milliseconds since 1970; the system's where none is given. */
-    readonly clock?: () => number
   }
 
 /** How the key of a store is changed. */
@@ -109,6 +143,8 @@ export interface KeyPackageStockOptions extends AbortOptions {
 
 /** What a key package says about its owner. Its signatures were checked. */
 export interface KeyPackageInfo {
+  /** What its certificates say; undefined for a Basic credential. */
+  readonly certificate: CertificateInfo | undefined
   /** Whom its credential names. */
   readonly identity: Uint8Array
   /** The key its owner's messages are verified with. */
@@ -129,6 +165,35 @@ function storeKey({ passphrase, key }: StoreKey): { passphrase: Uint8Array } | {
   }
   if (key === undefined) return { passphrase: check.bytesOrText(passphrase, 'passphrase') }
   return { key: check.bytes(key, 'key') }
+}
+
+function toNativeIdentity(options: DeviceOptions | OpenDeviceOptions): NativeIdentity {
+  const { identity, suite, certificate, trustAnchors, acceptBasic } = options
+  if (acceptBasic !== undefined && typeof acceptBasic !== 'boolean') {
+    throw new CoterieError('INVALID_ARGUMENT', 'acceptBasic must be a boolean')
+  }
+  const trust =
+    trustAnchors === undefined
+      ? undefined
+      : { anchors: check.bytesList(trustAnchors, 'trustAnchors'), basic: acceptBasic === true }
+  return {
+    suite: suiteOrDefault(suite) ?? DEFAULT_CIPHER_SUITE,
+    ...(identity === undefined ? {} : { identity: check.bytesOrText(identity, 'identity') }),
+    ...(certificate === undefined ? {} : { certified: toNativeCertified(certificate) }),
+    ...(trust === undefined ? {} : { trust }),
+  }
+}
+
+/** Only a certificate is judged when a device is made or opened. */
+function timeFor({ certified }: NativeIdentity, clock: () => number): number {
+  return certified === undefined ? 0 : check.time(clock)
+}
+
+function policyOf({ policy }: Authentication): Policy | undefined {
+  if (policy !== undefined && typeof policy !== 'function') {
+    throw new CoterieError('INVALID_ARGUMENT', 'policy must be a function')
+  }
+  return policy
 }
 
 /** What one call may be asked to make: each is two key pairs and a signature. */
@@ -155,9 +220,12 @@ export class Device implements Disposable, AsyncDisposable {
   #native: NativeDevice | undefined
   readonly #clock: () => number
 
-  private constructor(device: NativeDevice, clock: () => number) {
+  readonly #policy: Policy | undefined
+
+  private constructor(device: NativeDevice, clock: () => number, policy: Policy | undefined) {
     this.#native = device
     this.#clock = clock
+    this.#policy = policy
   }
 
   /**
@@ -166,36 +234,39 @@ export class Device implements Disposable, AsyncDisposable {
    * A store has one owner at a time, on this machine and in all its processes.
    *
    * @throws {@link CoterieError} `STORE_LOCKED`, `STORE_WRONG_KEY`, `STORE_DAMAGED`, `STORE_NEWER`, `STORE_FULL`,
-   * `STORE_IO`, `STORE_BUSY`, `INVALID_ARGUMENT`, `RANDOMNESS_UNAVAILABLE`.
+   * `STORE_IO`, `STORE_BUSY`, `MLS_INVALID_CREDENTIAL`, `MLS_CERTIFICATE_EXPIRED`, `INVALID_ARGUMENT`,
+   * `RANDOMNESS_UNAVAILABLE`.
    */
   static async open(options: OpenDeviceOptions): Promise<Device> {
-    const { store, identity, suite, create = true, clock } = check.options(options)
+    const { store, create = true, clock } = check.options(options)
     const signal = check.signal(options)
     const file = {
       path: check.text(store, 'store'),
       create: create === true,
       ...storeKey(check.options(options)),
     }
-    const bytes = identity === undefined ? undefined : check.bytesOrText(identity, 'identity')
-    const name = suiteOrDefault(suite) ?? DEFAULT_CIPHER_SUITE
+    const who = toNativeIdentity(check.options(options))
     const now = check.clock(clock)
+    const policy = policyOf(options)
     const device = await abortable(signal, (cancellation) =>
-      native.NativeDevice.open(file, bytes, name, cancellation),
+      native.NativeDevice.open(file, who, timeFor(who, now), cancellation),
     )
-    return new Device(device, now)
+    return new Device(device, now, policy)
   }
 
   /**
    * Makes a device with fresh keys, in memory.
    *
-   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_TOO_LARGE`, `RANDOMNESS_UNAVAILABLE`.
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_INVALID_CREDENTIAL`, `MLS_CERTIFICATE_EXPIRED`, `MLS_TOO_LARGE`,
+   * `RANDOMNESS_UNAVAILABLE`.
    */
   static async create(options: DeviceOptions): Promise<Device> {
-    const { identity, suite, clock } = check.options(options)
-    const bytes = check.bytesOrText(identity, 'identity')
-    const name = suiteOrDefault(suite) ?? DEFAULT_CIPHER_SUITE
+    const { identity, certificate, clock } = check.options(options)
+    if (certificate === undefined) check.bytesOrText(identity, 'identity')
+    const who = toNativeIdentity(options)
     const now = check.clock(clock)
-    return new Device(unwrap(native.NativeDevice.create(bytes, name)), now)
+    const policy = policyOf(options)
+    return new Device(unwrap(native.NativeDevice.create(who, timeFor(who, now))), now, policy)
   }
 
   /** @internal Whether `value` is one, and not only looks like one. */
@@ -221,7 +292,8 @@ export class Device implements Disposable, AsyncDisposable {
   /**
    * Makes one key package: what lets others add this device while it is away.
    *
-   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `RANDOMNESS_UNAVAILABLE`.
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_CERTIFICATE_EXPIRED`, `MLS_UNSUPPORTED`,
+   * `RANDOMNESS_UNAVAILABLE`.
    */
   async keyPackage(options?: KeyPackageOptions): Promise<Uint8Array> {
     const [only] = await this.keyPackages(1, options)
@@ -233,7 +305,8 @@ export class Device implements Disposable, AsyncDisposable {
   /**
    * Makes several key packages at once.
    *
-   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `RANDOMNESS_UNAVAILABLE`.
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_CERTIFICATE_EXPIRED`, `MLS_UNSUPPORTED`,
+   * `RANDOMNESS_UNAVAILABLE`.
    */
   async keyPackages(count: number, options?: KeyPackageOptions): Promise<Uint8Array[]> {
     const device = this.#device
@@ -258,11 +331,17 @@ export class Device implements Disposable, AsyncDisposable {
   /**
    * Checks a key package and says whose it is.
    *
-   * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_INVALID_KEY_PACKAGE`, `MLS_UNSUPPORTED`.
+   * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_INVALID_KEY_PACKAGE`, `MLS_INVALID_CREDENTIAL`,
+   * `MLS_CERTIFICATE_EXPIRED`, `MLS_UNSUPPORTED`.
    */
   inspectKeyPackage(keyPackage: Uint8Array): KeyPackageInfo {
     const info = unwrap(this.#device.inspectKeyPackage(check.bytes(keyPackage, 'keyPackage'), this.#now()))
-    return { ...info, suite: info.suite as CipherSuite, expires: new Date(info.expires) }
+    return {
+      ...info,
+      certificate: toCertificateInfo(info.certificate),
+      suite: info.suite as CipherSuite,
+      expires: new Date(info.expires),
+    }
   }
 
   /**
@@ -279,7 +358,7 @@ export class Device implements Disposable, AsyncDisposable {
     const group = await abortable(signal, (cancellation) =>
       device.createGroup(bytes, name, this.#now(), cancellation),
     )
-    return new Group(group, this.#clock)
+    return new Group(group, this.#clock, this.#policy)
   }
 
   /**
@@ -316,7 +395,7 @@ export class Device implements Disposable, AsyncDisposable {
    * The key package it was made for is used up; a Welcome that is refused uses up nothing.
    *
    * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_WELCOME_INVALID`, `MLS_KEY_PACKAGE_NOT_FOUND`, `MLS_UNSUPPORTED`,
-   * `MLS_GROUP_EXISTS`, and `MLS_DESCENT_UNKNOWN` where the group succeeds one that this device was not in.
+   * `MLS_GROUP_EXISTS`, `MLS_INVALID_CREDENTIAL`, `MLS_REFUSED_BY_POLICY`, and `MLS_DESCENT_UNKNOWN` where the group succeeds one that this device was not in.
    */
   async join(welcome: Uint8Array, options?: JoinOptions): Promise<Group> {
     const device = this.#device
@@ -324,8 +403,15 @@ export class Device implements Disposable, AsyncDisposable {
     const signal = check.signal(options)
     const bytes = check.bytes(welcome, 'welcome')
     const tree = ratchetTree === undefined ? undefined : check.bytes(ratchetTree, 'ratchetTree')
-    const group = await abortable(signal, (cancellation) => device.join(bytes, tree, cancellation))
-    return new Group(group, this.#clock)
+    const now = this.#now()
+    if (this.#policy !== undefined) {
+      const present = await abortable(signal, (cancellation) =>
+        device.welcomedBy(bytes, tree, now, cancellation),
+      )
+      await consult(this.#policy, present, [signal])
+    }
+    const group = await abortable(signal, (cancellation) => device.join(bytes, tree, now, cancellation))
+    return new Group(group, this.#clock, this.#policy)
   }
 
   /**
@@ -338,7 +424,7 @@ export class Device implements Disposable, AsyncDisposable {
     const signal = check.signal(options)
     const bytes = check.bytes(id, 'id')
     const group = await abortable(signal, (cancellation) => device.openGroup(bytes, cancellation))
-    return group === null ? undefined : new Group(group, this.#clock)
+    return group === null ? undefined : new Group(group, this.#clock, this.#policy)
   }
 
   /**
@@ -349,7 +435,8 @@ export class Device implements Disposable, AsyncDisposable {
    * {@link GroupSession.joinExternal} finds that out by itself.
    *
    * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_GROUP_INFO_INVALID`, `MLS_UNSUPPORTED`, `MLS_GROUP_EXISTS`,
-   * `MLS_PSK_NOT_FOUND`, `MLS_TOO_LARGE`, `INVALID_ARGUMENT`, `HANDLE_CLOSED`.
+   * `MLS_INVALID_CREDENTIAL`, `MLS_CERTIFICATE_EXPIRED`, `MLS_REFUSED_BY_POLICY`, `MLS_PSK_NOT_FOUND`, `MLS_TOO_LARGE`,
+   * `INVALID_ARGUMENT`, `HANDLE_CLOSED`.
    */
   async joinExternal(groupInfo: Uint8Array, options?: JoinExternalOptions): Promise<JoinedExternally> {
     const device = this.#device
@@ -361,10 +448,17 @@ export class Device implements Disposable, AsyncDisposable {
       psks: toNativePskIds(psks),
       ...(ratchetTree === undefined ? {} : { ratchetTree: check.bytes(ratchetTree, 'ratchetTree') }),
     }
+    const now = this.#now()
+    if (this.#policy !== undefined) {
+      const present = await abortable(signal, (cancellation) =>
+        device.presentIn(bytes, how, now, cancellation),
+      )
+      await consult(this.#policy, present, [signal])
+    }
     const { group, commit } = await abortable(signal, (cancellation) =>
-      device.joinExternal(bytes, how, cancellation),
+      device.joinExternal(bytes, how, now, cancellation),
     )
-    return { group: new Group(group, this.#clock), commit }
+    return { group: new Group(group, this.#clock, this.#policy), commit }
   }
 
   /**

@@ -1,6 +1,7 @@
 /** What happens in a group, and to whom. */
 import type {
   NativeBatch,
+  NativeCertificateInfo,
   NativeCommitSummary,
   NativeDescent,
   NativeGroupEvent,
@@ -10,6 +11,16 @@ import type {
   NativeSuccession,
 } from '../native.js'
 import type { CipherSuite } from './suites.js'
+
+/** What a member's certificates say beside its name. */
+export interface CertificateInfo {
+  /** From when all of its certificates are valid. */
+  readonly validFrom: Date
+  /** Until when. A member whose certificate has expired stays until it is removed or renews it. */
+  readonly expires: Date
+  /** SHA-256 of its own certificate in DER. */
+  readonly fingerprint: Uint8Array
+}
 
 /** One member of a group. */
 export interface Member {
@@ -23,6 +34,8 @@ export interface Member {
   readonly signatureKey: Uint8Array
   /** Until when its leaf is valid; undefined once it has updated its leaf. */
   readonly expires: Date | undefined
+  /** What its certificates say: then an authority vouches for the identity. Undefined for a Basic credential. */
+  readonly certificate: CertificateInfo | undefined
 }
 
 /** Who sent a proposal or commit. */
@@ -132,8 +145,8 @@ export type Received =
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** The identity as text, where it is text. */
-function nameOf(identity: Uint8Array): string | undefined {
+/** @internal The identity as text, where it is text. */
+export function nameOf(identity: Uint8Array): string | undefined {
   try {
     return UTF8.decode(identity)
   } catch {
@@ -142,18 +155,30 @@ function nameOf(identity: Uint8Array): string | undefined {
 }
 
 /** @internal */
+export function toCertificateInfo(info: NativeCertificateInfo | undefined): CertificateInfo | undefined {
+  if (info === undefined) return undefined
+  return {
+    validFrom: new Date(info.validFrom),
+    expires: new Date(info.expires),
+    fingerprint: info.fingerprint,
+  }
+}
+
+/** @internal */
 export function toMember(member: NativeMember): Member {
-  const { leaf, identity, signatureKey, expires } = member
+  const { leaf, identity, signatureKey, expires, certificate } = member
   return {
     leaf,
     identity,
     name: nameOf(identity),
     signatureKey,
     expires: expires === undefined ? undefined : new Date(expires),
+    certificate: toCertificateInfo(certificate),
   }
 }
 
-function toSender(sender: NativeSender): Sender {
+/** @internal */
+export function toSender(sender: NativeSender): Sender {
   return sender.type === 'member' ? { type: 'member', member: toMember(sender.member) } : sender
 }
 

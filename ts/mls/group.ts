@@ -1,8 +1,15 @@
-import { toError, type CoterieError } from '../errors.js'
+import { CoterieError, toError } from '../errors.js'
 import { abortable, type AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
 import { drain } from '../internal/feed.js'
-import type { NativeChanges, NativeCommitted, NativeGroup } from '../native.js'
+import type {
+  NativeCandidate,
+  NativeChanges,
+  NativeCommitted,
+  NativeFailure,
+  NativeGroup,
+  NativeGroupEvent,
+} from '../native.js'
 import {
   toCommitSummary,
   toDescent,
@@ -20,8 +27,15 @@ import {
   type Succession,
 } from './events.js'
 import { toNativeExtensions, type GroupExtension } from './extensions.js'
+import { readMessageHead } from './external.js'
+import { toNativeCertified, type Certified } from './certified.js'
+import { consult, Turns, type Policy } from './policy.js'
 import { toNativePskId, toNativePskIds, type PskId } from './psks.js'
 import { CIPHER_SUITES, type CipherSuite } from './suites.js'
+
+type NativeReceived = Exclude<NativeGroupEvent, { type: 'succeeded' }>
+
+type NativeCall<Value> = Parameters<typeof abortable<Value>>[1]
 
 /** What a commit shall change, beside the proposals that wait for one. */
 export interface Changes {
@@ -40,6 +54,11 @@ export interface Changes {
    * old one. Text is taken as UTF-8.
    */
   readonly identity?: string | Uint8Array
+  /**
+   * A new certificate for this member in this group, with its key. A certified member keeps its name. Instead of
+   * `identity`.
+   */
+  readonly certificate?: Certified
   /** Where the tree travels that joiners need; inside the Welcome where nothing is said. */
   readonly tree?: TreePlacement
 }
@@ -128,11 +147,16 @@ export class Group implements Disposable, AsyncDisposable {
   readonly #native: NativeGroup
   readonly #clock: () => number
   readonly #id: Uint8Array
+  readonly #policy: Policy | undefined
+  readonly #turns = new Turns()
+  /** Ends the wait for a policy. */
+  readonly #closing = new AbortController()
 
   /** @internal */
-  constructor(group: NativeGroup, clock: () => number) {
+  constructor(group: NativeGroup, clock: () => number, policy?: Policy) {
     this.#native = group
     this.#clock = clock
+    this.#policy = policy
     this.#id = group.id
   }
 
@@ -291,13 +315,17 @@ export class Group implements Disposable, AsyncDisposable {
    * Commits `changes` and every proposal that waits. The group moves on when the commit is merged, not before.
    *
    * @throws {@link CoterieError} `MLS_COMMIT_PENDING`, `MLS_NOTHING_TO_COMMIT`, `MLS_INVALID_KEY_PACKAGE`, `MLS_MALFORMED`,
-   * `MLS_ALREADY_MEMBER`, `MLS_MEMBER_NOT_FOUND`, `MLS_CANNOT_REMOVE_SELF`, `MLS_PSK_NOT_FOUND`, `MLS_INVALID_PROPOSAL`,
+   * `MLS_INVALID_CREDENTIAL`, `MLS_CERTIFICATE_EXPIRED`, `MLS_REFUSED_BY_POLICY`, `MLS_ALREADY_MEMBER`, `MLS_MEMBER_NOT_FOUND`, `MLS_CANNOT_REMOVE_SELF`, `MLS_PSK_NOT_FOUND`, `MLS_INVALID_PROPOSAL`,
    * `MLS_TOO_LARGE`, `MLS_REMOVED`, `HANDLE_CLOSED`.
    */
   async commit(changes: Changes = {}, options?: AbortOptions): Promise<Committed> {
     const wanted = toNativeChanges(changes)
     return toCommitted(
-      await this.#call(options, (cancellation) => this.#native.commit(wanted, this.#now(), cancellation)),
+      await this.#judged(
+        options,
+        (now) => this.#invited(wanted.add, now),
+        (now, cancellation) => this.#native.commit(wanted, now, cancellation),
+      ),
     )
   }
 
@@ -312,8 +340,10 @@ export class Group implements Disposable, AsyncDisposable {
     const bytes = id === undefined ? crypto.getRandomValues(new Uint8Array(32)) : check.bytes(id, 'id')
     const name = suite === undefined ? this.suite : check.oneOf(suite, CIPHER_SUITES, 'suite')
     return toCommitted(
-      await this.#call(options, (cancellation) =>
-        this.#native.nameSuccessor(bytes, name, this.#now(), cancellation),
+      await this.#judged(
+        options,
+        (now) => this.#invited([], now),
+        (now, cancellation) => this.#native.nameSuccessor(bytes, name, now, cancellation),
       ),
     )
   }
@@ -338,7 +368,7 @@ export class Group implements Disposable, AsyncDisposable {
     const group = await this.#call(options, (cancellation) =>
       this.#native.createSuccessor(this.#now(), cancellation),
     )
-    return new Group(group, this.#clock)
+    return new Group(group, this.#clock, this.#policy)
   }
 
   /**
@@ -377,12 +407,17 @@ export class Group implements Disposable, AsyncDisposable {
   /**
    * Proposes to add the holder of a key package; some member's commit makes it happen.
    *
-   * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_INVALID_KEY_PACKAGE`, `MLS_COMMIT_PENDING`, `MLS_TOO_LARGE`,
-   * `MLS_REMOVED`, `HANDLE_CLOSED`.
+   * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_INVALID_KEY_PACKAGE`, `MLS_INVALID_CREDENTIAL`,
+   * `MLS_CERTIFICATE_EXPIRED`, `MLS_REFUSED_BY_POLICY`, `MLS_COMMIT_PENDING`, `MLS_TOO_LARGE`, `MLS_REMOVED`, `HANDLE_CLOSED`.
    */
   async proposeAdd(keyPackage: Uint8Array, options?: AbortOptions): Promise<Uint8Array> {
     const bytes = check.bytes(keyPackage, 'keyPackage')
-    return this.#call(options, (cancellation) => this.#native.proposeAdd(bytes, this.#now(), cancellation))
+    return this.#judged(
+      options,
+      // The first is the one proposed here; the others wait already.
+      async (now) => (await this.#invited([bytes], now)).slice(0, 1),
+      (now, cancellation) => this.#native.proposeAdd(bytes, now, cancellation),
+    )
   }
 
   /**
@@ -478,11 +513,18 @@ export class Group implements Disposable, AsyncDisposable {
    *
    * @throws {@link CoterieError} `MLS_MALFORMED`, `MLS_NOT_AUTHENTIC`, `MLS_WRONG_GROUP`, `MLS_WRONG_EPOCH`,
    * `MLS_ALREADY_PROCESSED`, `MLS_INVALID_COMMIT`, `MLS_INVALID_PROPOSAL`, `MLS_INVALID_KEY_PACKAGE`, `MLS_PSK_NOT_FOUND`,
+   * `MLS_INVALID_CREDENTIAL`, `MLS_CERTIFICATE_EXPIRED`, `MLS_REFUSED_BY_POLICY`,
    * `MLS_TOO_LARGE`, `MLS_COMMIT_PENDING`, `FEED_FULL`, `MLS_REMOVED`, `HANDLE_CLOSED`.
    */
   async receive(message: Uint8Array, options?: AbortOptions): Promise<Received> {
     const bytes = check.bytes(message, 'message')
-    return toReceived(await this.#call(options, (cancellation) => this.#native.receive(bytes, cancellation)))
+    return toReceived(
+      await this.#judged(
+        options,
+        (now) => this.#step(undefined, () => this.#native.receivedCandidates(bytes, now)),
+        (now, cancellation) => this.#native.receive(bytes, now, cancellation),
+      ),
+    )
   }
 
   /**
@@ -493,7 +535,9 @@ export class Group implements Disposable, AsyncDisposable {
    */
   async stage(message: Uint8Array, options?: AbortOptions): Promise<Received> {
     const bytes = check.bytes(message, 'message')
-    return toReceived(await this.#call(options, (cancellation) => this.#native.stage(bytes, cancellation)))
+    return toReceived(
+      await this.#call(options, (cancellation) => this.#native.stage(bytes, this.#now(), cancellation)),
+    )
   }
 
   /**
@@ -506,18 +550,28 @@ export class Group implements Disposable, AsyncDisposable {
     options?: AbortOptions,
   ): Promise<(Received | CoterieError)[]> {
     const list = check.bytesList(messages, 'messages')
-    const all = await this.#call(options, (cancellation) => this.#native.receiveAll(list, cancellation))
-    return all.map((received) => ('failed' in received ? toError(received) : toReceived(received)))
+    if (this.#policy !== undefined) {
+      return this.#turns.take(() => this.#receiveRuns(list), check.signal(options))
+    }
+    const all = await this.#call(options, (cancellation) =>
+      this.#native.receiveAll(list, this.#now(), cancellation),
+    )
+    return all.map(toReceivedOrError)
   }
 
   /**
    * Moves on to the epoch that the staged commit begins.
    *
-   * @throws {@link CoterieError} `MLS_NO_PENDING_COMMIT`, `FEED_FULL`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   * @throws {@link CoterieError} `MLS_NO_PENDING_COMMIT`, `MLS_REFUSED_BY_POLICY`, `FEED_FULL`, `MLS_REMOVED`,
+   * `HANDLE_CLOSED`.
    */
   async mergeStaged(options?: AbortOptions): Promise<CommitSummary> {
     return toCommitSummary(
-      await this.#call(options, (cancellation) => this.#native.mergeStaged(cancellation)),
+      await this.#judged(
+        options,
+        () => this.#step(undefined, () => this.#native.stagedCandidates()),
+        (_now, cancellation) => this.#native.mergeStaged(cancellation),
+      ),
     )
   }
 
@@ -579,6 +633,7 @@ export class Group implements Disposable, AsyncDisposable {
 
   /** Lets go of the group once the calls under way are done. Closing twice is fine. */
   close(): void {
+    this.#closing.abort(new CoterieError('HANDLE_CLOSED', 'the group was closed'))
     this.#native.close()
   }
 
@@ -590,11 +645,72 @@ export class Group implements Disposable, AsyncDisposable {
     this.close()
   }
 
-  #call<Value>(
-    options: AbortOptions | undefined,
-    call: Parameters<typeof abortable<Value>>[1],
-  ): Promise<Value> {
+  /** In its turn: the binding keeps the order, but knows nothing of a policy that is being asked. */
+  #call<Value>(options: AbortOptions | undefined, call: NativeCall<Value>): Promise<Value> {
+    const signal = check.signal(options)
+    if (this.#policy === undefined) return abortable(signal, call)
+    return this.#turns.take(() => abortable(signal, call), signal)
+  }
+
+  /** Within a turn. */
+  #step<Value>(options: AbortOptions | undefined, call: NativeCall<Value>): Promise<Value> {
     return abortable(check.signal(options), call)
+  }
+
+  /** Asks the policy, if there is one, and then does the work, both in one turn and at one time. */
+  #judged<Value>(
+    options: AbortOptions | undefined,
+    candidates: (now: number) => Promise<NativeCandidate[]>,
+    call: (now: number, ...rest: Parameters<NativeCall<Value>>) => ReturnType<NativeCall<Value>>,
+  ): Promise<Value> {
+    const policy = this.#policy
+    if (policy === undefined) return this.#step(options, (cancellation) => call(this.#now(), cancellation))
+    const signal = check.signal(options)
+    return this.#turns.take(async () => {
+      const now = this.#now()
+      await consult(policy, await candidates(now), [signal, this.#closing.signal])
+      return this.#step(options, (cancellation) => call(now, cancellation))
+    }, signal)
+  }
+
+  #invited(keyPackages: Uint8Array[], now: number): Promise<NativeCandidate[]> {
+    return this.#step(undefined, () => this.#native.candidates(keyPackages, now))
+  }
+
+  /** Within a turn. What lies between two changes is taken in by one step, as it is where there is no policy. */
+  async #receiveRuns(messages: readonly Uint8Array[]): Promise<(Received | CoterieError)[]> {
+    const all: (Received | CoterieError)[] = []
+    let run: Uint8Array[] = []
+    const end = async () => {
+      const taken = run
+      run = []
+      if (taken.length === 0) return
+      const received = await this.#step(undefined, () => this.#native.receiveAll(taken, this.#now()))
+      all.push(...received.map(toReceivedOrError))
+    }
+    /* oxlint-disable no-await-in-loop -- one after the other is what the order means */
+    for (const message of messages) {
+      if (await isChange(message)) {
+        await end()
+        all.push(await this.#receiveOne(message))
+      } else run.push(message)
+    }
+    /* oxlint-enable no-await-in-loop */
+    await end()
+    return all
+  }
+
+  /** Within a turn. */
+  async #receiveOne(message: Uint8Array): Promise<Received | CoterieError> {
+    const now = this.#now()
+    try {
+      const candidates = await this.#step(undefined, () => this.#native.receivedCandidates(message, now))
+      if (this.#policy !== undefined) await consult(this.#policy, candidates, [this.#closing.signal])
+      return toReceived(await this.#step(undefined, () => this.#native.receive(message, now)))
+    } catch (error) {
+      if (!CoterieError.is(error)) throw error
+      return error
+    }
   }
 
   #now(): number {
@@ -607,7 +723,10 @@ function treeIsBeside(tree: unknown): boolean {
 }
 
 function toNativeChanges(changes: Changes): NativeChanges {
-  const { add, remove, update, psks, extensions, identity, tree } = check.options(changes, 'changes')
+  const { add, remove, update, psks, extensions, identity, certificate, tree } = check.options(
+    changes,
+    'changes',
+  )
   return {
     add: check.bytesList(add ?? [], 'add'),
     remove: check.list(remove ?? [], 'remove', check.u32),
@@ -615,6 +734,7 @@ function toNativeChanges(changes: Changes): NativeChanges {
     psks: toNativePskIds(psks),
     treeBeside: treeIsBeside(tree),
     ...(extensions === undefined ? {} : { extensions: toNativeExtensions(extensions) }),
+    ...(certificate === undefined ? {} : { certificate: toNativeCertified(certificate) }),
     ...(identity === undefined ? {} : { identity: check.bytesOrText(identity, 'identity') }),
   }
 }
@@ -622,6 +742,16 @@ function toNativeChanges(changes: Changes): NativeChanges {
 function associatedDataOf(options: EncryptOptions | undefined): Uint8Array {
   const { associatedData } = check.options(options)
   return associatedData === undefined ? NOTHING : check.bytes(associatedData, 'associatedData')
+}
+
+/** Whether a message may bring somebody in. What cannot be read is for the engine to refuse. */
+async function isChange(message: Uint8Array): Promise<boolean> {
+  const head = await readMessageHead(message).catch(() => undefined)
+  return head !== undefined && head.content !== 'application'
+}
+
+function toReceivedOrError(received: NativeReceived | NativeFailure): Received | CoterieError {
+  return 'failed' in received ? toError(received) : toReceived(received)
 }
 
 function toCommitted({ commit, welcome, ratchetTree, summary, expiring }: NativeCommitted): Committed {

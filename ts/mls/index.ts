@@ -9,12 +9,16 @@
 export type { AbortOptions } from '../internal/abort.js'
 export { CoterieError } from '../errors.js'
 export type { ErrorCode } from '../error-codes.js'
+export type { Certified } from './certified.js'
 export { MemoryChannel } from './channel.js'
 export type { Delivery, GroupChannel, MemoryChannelOptions } from './channel.js'
 export { Device } from './device.js'
 export type {
+  Authentication,
   CreateGroupOptions,
+  DeviceIdentity,
   DeviceOptions,
+  DeviceSettings,
   JoinOptions,
   KeyPackageInfo,
   KeyPackageOptions,
@@ -28,6 +32,7 @@ export type {
 export { MemoryDirectory } from './directory.js'
 export type { Directory } from './directory.js'
 export type {
+  CertificateInfo,
   CommitStagedEvent,
   CommitSummary,
   Descent,
@@ -83,3 +88,4 @@ export type {
 } from './session.js'
 export { CIPHER_SUITES } from './suites.js'
 export type { CipherSuite } from './suites.js'
+export type { Candidate, Policy, Verdict } from './policy.js'

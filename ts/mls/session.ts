@@ -394,8 +394,9 @@ export class GroupSession implements AsyncDisposable {
   async close(): Promise<void> {
     this.#end()
     await this.#deliveries.return?.()
-    await this.#pumping
+    // First, or a policy that does not answer would keep the reading from its end.
     this.group.close()
+    await this.#pumping
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -120,6 +120,6 @@ fn main() -> Result<()> {
     group(options.warm_up(), &mut Samples::default())?;
     let mut samples = Samples::default();
     group(options, &mut samples)?;
-    println!("{}", samples.to_json());
+    println!("{}", samples.into_json());
     Ok(())
 }

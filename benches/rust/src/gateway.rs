@@ -12,6 +12,8 @@ use coterie_mls::{ExternalSigner, GroupInfoSummary, Suite};
 use coterie_types::{Epoch, GroupId, Timestamp};
 use serde_json::{Value, json};
 
+use crate::hex::{hex, unhex};
+
 /// Bytes that are the same in every run.
 #[derive(Default)]
 struct Fixed(AtomicU8);
@@ -48,13 +50,4 @@ fn proposals(signer: &ExternalSigner, group: &Value) -> Result<Vec<String>> {
             Ok(hex(&signer.propose_add(&summary, 0, &message, now)?))
         })
         .collect()
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-pub fn unhex(text: &Value) -> Result<Vec<u8>> {
-    let text = text.as_str().context("hex")?;
-    (0..text.len() / 2).map(|index| Ok(u8::from_str_radix(&text[2 * index..2 * index + 2], 16)?)).collect()
 }

@@ -2,10 +2,10 @@
 
 mod crowd;
 mod gateway;
+mod hex;
 mod options;
 mod ours;
 mod samples;
-mod stock;
 
 use anyhow::{Context, Result, bail};
 use options::Options;
@@ -14,23 +14,25 @@ use serde_json::Value;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let scenario = arguments.next().context("a scenario: ours, openmls, gateway or crowd")?;
-    let run = match scenario.as_str() {
-        "ours" => ours::group,
-        "openmls" => stock::group,
-        "gateway" | "crowd" => {
-            let request: Value = serde_json::from_reader(std::io::stdin())?;
-            let answer = if scenario == "crowd" { crowd::answer } else { gateway::answer };
-            println!("{}", answer(&request)?);
-            return Ok(());
-        }
+    let scenario = arguments.next().context("a scenario: ours, gateway or crowd")?;
+    match scenario.as_str() {
+        "ours" => measure(&arguments.next().context("what to do, as JSON")?),
+        "gateway" => answer(gateway::answer),
+        "crowd" => answer(crowd::answer),
         _ => bail!("no scenario {scenario}"),
-    };
-    let json: Value = serde_json::from_str(&arguments.next().context("what to do, as JSON")?)?;
-    let options = Options::new(&json);
-    run(options.warm_up(), &mut Samples::default())?;
+    }
+}
+
+fn measure(json: &str) -> Result<()> {
+    let options = Options::new(&serde_json::from_str(json)?);
+    ours::group(options.warm_up(), &mut Samples::default())?;
     let mut samples = Samples::default();
-    run(options, &mut samples)?;
-    println!("{}", samples.to_json());
+    ours::group(options, &mut samples)?;
+    println!("{}", samples.into_json());
+    Ok(())
+}
+
+fn answer(how: fn(&Value) -> Result<Value>) -> Result<()> {
+    println!("{}", how(&serde_json::from_reader(std::io::stdin())?)?);
     Ok(())
 }

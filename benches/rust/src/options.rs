@@ -12,6 +12,7 @@ pub struct Options {
     /// Joins timed in each group.
     pub joins: usize,
     /// Whether every member has updated its path; else parents are blank.
+    #[allow(dead_code, reason = "only openmls's program makes such groups from Rust")]
     pub warm: bool,
     /// Members added one by one, timed, in each group.
     pub adds: usize,

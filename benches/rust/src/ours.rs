@@ -18,7 +18,7 @@ pub fn now() -> Timestamp {
 
 fn device(name: &str) -> Result<Device> {
     let options = DeviceOptions { identity: name.as_bytes().to_vec(), suite: Suite::X25519Aes128 };
-    Ok(Device::create(options, Arc::new(MemoryStore::default()), Arc::new(OsEntropy::default()))?)
+    Ok(Device::create(options, Arc::new(MemoryStore::default()), Arc::new(OsEntropy))?)
 }
 
 fn key_package(device: &Device) -> Result<Vec<u8>> {
@@ -53,7 +53,7 @@ pub fn group(options: Options, samples: &mut Samples) -> Result<()> {
         let welcome = committed.welcome.context("a Welcome")?;
         let mut joined = Vec::new();
         for member in members.iter().take(options.joins) {
-            joined.push(samples.time("join", 1, || member.join(&welcome, None))?);
+            joined.push(samples.time("join", 1, || member.join(&welcome, None, now()))?);
         }
         let reader = joined.first_mut().context("a joiner")?;
         for _ in 0..options.updates {
@@ -62,7 +62,7 @@ pub fn group(options: Options, samples: &mut Samples) -> Result<()> {
                 group.merge_pending()?;
                 Ok(committed)
             })?;
-            samples.time("processUpdate", 1, || reader.receive(&committed.commit))?;
+            samples.time("processUpdate", 1, || reader.receive(&committed.commit, now()))?;
         }
         for added in 0..options.adds {
             let newcomer = [key_package(&device(&format!("newcomer-{index}-{added}"))?)?];
@@ -71,7 +71,7 @@ pub fn group(options: Options, samples: &mut Samples) -> Result<()> {
                 group.merge_pending()?;
                 Ok(committed)
             })?;
-            samples.time("processAdd", 1, || reader.receive(&committed.commit))?;
+            samples.time("processAdd", 1, || reader.receive(&committed.commit, now()))?;
         }
         ensure!(group.epoch_authenticator()? == reader.epoch_authenticator()?, "members disagree");
         if index == 0 {
@@ -95,7 +95,7 @@ fn exchange(
             (0..options.messages).map(|_| sender.encrypt(&plaintext, &[])).collect::<Result<Vec<_>, _>>()
         })?;
         let opened = samples.time("decrypt", options.messages, || {
-            sealed.iter().map(|message| reader.receive(message)).collect::<Result<Vec<_>, _>>()
+            sealed.iter().map(|message| reader.receive(message, now())).collect::<Result<Vec<_>, _>>()
         })?;
         for received in opened {
             let Received::Message { plaintext: got, .. } = received else { anyhow::bail!("not a message") };

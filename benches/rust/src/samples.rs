@@ -31,7 +31,7 @@ impl Samples {
     }
 
     /// What was gathered. A last sample that is shorter than half counts only where there is no other.
-    pub fn to_json(mut self) -> Value {
+    pub fn into_json(mut self) -> Value {
         for operation in self.open.keys().copied().collect::<Vec<_>>() {
             let (elapsed, count) = self.open[operation];
             if count > 0 && (elapsed >= SAMPLE / 2 || !self.closed.contains_key(operation)) {

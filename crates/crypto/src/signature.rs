@@ -15,7 +15,7 @@ use std::fmt;
 
 use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin, EcPrivateKeyBin};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -92,6 +92,23 @@ impl SigningKey {
             SignatureAlgorithm::Ed25519 => Prepared::Ed25519(ed25519::prepare(private)?),
             SignatureAlgorithm::EcdsaP256Sha256 => Prepared::P256(p256::prepare(private)?),
         }))
+    }
+
+    /// Takes over a key from its PKCS#8 form in DER.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::InvalidKey`] unless it is a key of `algorithm` whose public part, where it brings one, fits.
+    pub fn from_pkcs8(algorithm: SignatureAlgorithm, der: &[u8]) -> Result<Self, CryptoError> {
+        let key = match algorithm {
+            SignatureAlgorithm::Ed25519 => {
+                Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map(Prepared::Ed25519)
+            }
+            SignatureAlgorithm::EcdsaP256Sha256 => {
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der).map(Prepared::P256)
+            }
+        };
+        key.map(Self).map_err(|_| CryptoError::InvalidKey)
     }
 
     /// Signs `message`: 64 bytes for Ed25519, DER for ECDSA.

@@ -1,5 +1,6 @@
 //! Why a call on a device or a group failed.
 
+use coterie_crypto::certificate::CertificateError;
 use coterie_crypto::{CryptoError, EntropyError};
 use coterie_store::StoreError;
 use coterie_types::{Code, Epoch, ErrorCode, GroupId, LeafIndex};
@@ -104,6 +105,12 @@ pub enum MlsError {
     /// A pre-shared key is unknown.
     #[error("a pre-shared key that the message refers to is not known")]
     PskNotFound,
+    /// A credential does not count.
+    #[error(transparent)]
+    InvalidCredential(#[from] CredentialError),
+    /// The application's policy refused somebody, for the reason that it gives.
+    #[error("refused by policy: {0}")]
+    RefusedByPolicy(String),
     /// An own commit that was discarded here comes back: the group accepted it, and went on without this member.
     #[error("a commit that this member discarded was accepted by the group")]
     Diverged,
@@ -140,6 +147,39 @@ pub enum MlsError {
     /// An invariant did not hold.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+/// Why a credential does not count.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredentialError {
+    /// Credentials of its kind are not believed here.
+    #[error("credentials of this kind are not accepted here")]
+    KindNotAccepted,
+    /// It was certified for another key than the one in use.
+    #[error("the certificate is for another key")]
+    KeyMismatch,
+    /// It would take the place of a certified one that names somebody else.
+    #[error("a certified member keeps its name, and stays certified")]
+    NotASuccessor,
+    /// Its certificates break a rule.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+}
+
+impl ErrorCode for CredentialError {
+    fn code(&self) -> Code {
+        match self {
+            Self::KindNotAccepted | Self::KeyMismatch | Self::NotASuccessor => Code::MLS_INVALID_CREDENTIAL,
+            Self::Certificate(error) => error.code(),
+        }
+    }
+}
+
+impl From<CertificateError> for MlsError {
+    fn from(error: CertificateError) -> Self {
+        Self::InvalidCredential(error.into())
+    }
 }
 
 impl MlsError {
@@ -187,6 +227,8 @@ impl ErrorCode for MlsError {
             Self::ProposalsPending => Code::MLS_PROPOSALS_PENDING,
             Self::NothingToCommit => Code::MLS_NOTHING_TO_COMMIT,
             Self::PskNotFound => Code::MLS_PSK_NOT_FOUND,
+            Self::InvalidCredential(error) => error.code(),
+            Self::RefusedByPolicy(_) => Code::MLS_REFUSED_BY_POLICY,
             Self::Diverged => Code::MLS_DIVERGED,
             Self::Succeeded => Code::MLS_SUCCEEDED,
             Self::NotSucceeded => Code::MLS_NOT_SUCCEEDED,

@@ -18,10 +18,11 @@ use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::authentication::Candidate;
 use crate::device::{self, Device, Shared, join_config};
 use crate::error::MlsError;
 use crate::extension::{self, ExternalSenderInfo, GroupExtension};
-use crate::group::{Entry, Group};
+use crate::group::{Arrival, Group};
 use crate::key_package::{self, KeyPackageOptions};
 use crate::limits::{MAX_MEMBERS, MAX_MESSAGE_LENGTH, MAX_PSKS_PER_COMMIT};
 use crate::provider::{EngineCrypto, Provider, Signer, StepStorage};
@@ -61,13 +62,15 @@ impl Device {
     ///
     /// # Errors
     /// When the GroupInfo or tree is malformed, forged or does not fit, a pre-shared key is not known, or the device
-    /// is in the group already and `resync` is not set.
+    /// is in the group already and `resync` is not set; when a member's credential does not count, or the policy
+    /// refuses one.
     pub fn join_external(
         &self,
         group_info: &[u8],
         options: ExternalJoin<'_>,
+        now: Timestamp,
     ) -> Result<(Group, Vec<u8>), MlsError> {
-        self.join_external_with(group_info, options, |_, _, _| Ok(()))
+        self.join_external_with(group_info, options, now, |_, _, _| Ok(()))
     }
 
     /// Joins by a commit of its own, and stores what `beside` writes in the same step; it is given the group's id and
@@ -79,27 +82,39 @@ impl Device {
         &self,
         group_info: &[u8],
         options: ExternalJoin<'_>,
+        now: Timestamp,
         beside: impl FnOnce(&GroupId, &[u8], &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<(Group, Vec<u8>), MlsError> {
-        if options.psks.len() > MAX_PSKS_PER_COMMIT {
-            return Err(MlsError::TooLarge {
-                what: "the list of pre-shared keys",
-                limit: MAX_PSKS_PER_COMMIT,
-            });
-        }
-        let info = decode(group_info)?;
-        let tree = options.ratchet_tree.map(decode_tree).transpose()?;
+        let (info, tree) = check_join(group_info, options)?;
         let shared = self.shared();
         let provider = shared.provider();
-        match commit_to_join(shared, info, tree, options, &provider) {
+        match commit_to_join(shared, info, tree, options, &provider, now) {
             Ok((group, commit)) => {
                 let beside = |id: &GroupId, rows: &mut Rows<'_, '_>| beside(id, &commit, rows);
-                let entry = if options.resync { Entry::Again } else { Entry::External };
-                let group = Group::begin_with(Arc::clone(shared), group, entry, provider, beside)?;
+                let arrival = if options.resync { Arrival::Again } else { Arrival::External };
+                let group = Group::begin_with(Arc::clone(shared), group, arrival, provider, beside)?;
                 Ok((group, commit))
             }
             Err(error) => Err(provider.explain(error)),
         }
+    }
+
+    /// Who is in the group that `group_info` describes, beside this device, for an application whose word takes longer
+    /// than a call may. Joins nothing and changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::join_external`].
+    pub fn present_in(
+        &self,
+        group_info: &[u8],
+        options: ExternalJoin<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<Candidate>, MlsError> {
+        let (info, tree) = check_join(group_info, options)?;
+        let provider = self.shared().provider();
+        let (group, _) = commit_to_join(self.shared(), info, tree, options, &provider, now)
+            .map_err(|error| provider.explain(error))?;
+        self.shared().judge_present(group.members(), group.own_leaf_index(), group.group_id(), now)
     }
 
     /// Asks to be added to the group that `group_info` describes; some member's commit makes it happen. The key
@@ -149,6 +164,16 @@ pub fn read_group_info(group_info: &[u8]) -> Result<GroupInfoSummary, MlsError> 
     })
 }
 
+fn check_join(
+    group_info: &[u8],
+    options: ExternalJoin<'_>,
+) -> Result<(VerifiableGroupInfo, Option<RatchetTreeIn>), MlsError> {
+    if options.psks.len() > MAX_PSKS_PER_COMMIT {
+        return Err(MlsError::TooLarge { what: "the list of pre-shared keys", limit: MAX_PSKS_PER_COMMIT });
+    }
+    Ok((decode(group_info)?, options.ratchet_tree.map(decode_tree).transpose()?))
+}
+
 /// The commit that joins, and the group as it is after it.
 fn commit_to_join(
     shared: &Shared,
@@ -156,11 +181,13 @@ fn commit_to_join(
     tree: Option<RatchetTreeIn>,
     options: ExternalJoin<'_>,
     provider: &Provider<'_>,
+    now: Timestamp,
 ) -> Result<(MlsGroup, Vec<u8>), MlsError> {
     let suite = suite_of(&info)?;
     if succession::named_in(info.group_context().extensions())?.is_some() {
         return Err(MlsError::Succeeded);
     }
+    let credential = shared.credential_at(suite, now)?;
     let group_id = info.group_id().clone();
     let held = MlsGroup::load(provider.storage(), &group_id)?;
     match held {
@@ -183,9 +210,11 @@ fn commit_to_join(
     if let Some(tree) = tree {
         builder = builder.with_ratchet_tree(tree);
     }
-    let leaf = LeafNodeParameters::builder().with_capabilities(key_package::capabilities()).build();
+    let leaf = LeafNodeParameters::builder()
+        .with_capabilities(key_package::capabilities(shared.authentication()))
+        .build();
     let (group, messages) = builder
-        .build_group(provider, info, shared.credential(suite))?
+        .build_group(provider, info, credential)?
         .leaf_node_parameters(leaf)
         .add_psk_proposals(psks)
         .load_psks(provider.storage())?
@@ -195,6 +224,8 @@ fn commit_to_join(
     if group.members().count() > MAX_MEMBERS {
         return Err(MlsError::TooLarge { what: "the group", limit: MAX_MEMBERS });
     }
+    let members = group.members();
+    shared.judge_present(members, group.own_leaf_index(), &group_id, now)?;
     let (commit, ..) = messages.into_messages();
     Ok((group, commit.tls_serialize_detached().map_err(MlsError::internal)?))
 }

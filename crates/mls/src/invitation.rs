@@ -6,11 +6,10 @@
 
 use coterie_types::Timestamp;
 
-use crate::device::Device;
+use crate::device::{Device, Shared};
 use crate::error::MlsError;
 use crate::key_package::{self, KeyPackageInfo};
 use crate::limits::{MAX_CHANGES_PER_COMMIT, MAX_OFFER};
-use crate::provider::EngineCrypto;
 use crate::suite::Suite;
 
 /// What a new group is begun with.
@@ -23,7 +22,7 @@ pub struct SuiteChoice {
 }
 
 /// One key package of an invitee that is valid now.
-struct Candidate<'a> {
+struct Offered<'a> {
     bytes: &'a [u8],
     info: KeyPackageInfo,
 }
@@ -47,45 +46,48 @@ impl Device {
         if offers.len() > MAX_CHANGES_PER_COMMIT {
             return Err(MlsError::TooLarge { what: "the list of invitees", limit: MAX_CHANGES_PER_COMMIT });
         }
-        let crypto = self.shared().crypto();
+        let shared = self.shared();
         let invitees: Vec<_> =
-            offers.iter().map(|offer| candidates(crypto, offer.as_ref(), now)).collect::<Result<_, _>>()?;
-        let choice = Suite::ALL.into_iter().find_map(|suite| {
-            let best = invitees.iter().map(|candidates| best_of(candidates, suite));
+            offers.iter().map(|offer| offered(shared, offer.as_ref(), now)).collect::<Result<_, _>>()?;
+        // A certificate is for one signature scheme.
+        let mut own = Suite::ALL.into_iter().filter(|suite| shared.credential_at(*suite, now).is_ok());
+        let choice = own.find_map(|suite| {
+            let best = invitees.iter().map(|offer| best_of(offer, suite));
             Some(SuiteChoice { suite, key_packages: best.collect::<Option<_>>()? })
         });
         choice.ok_or(MlsError::Unsupported("one suite that all who are invited have in common"))
     }
 }
 
-fn candidates<'a>(
-    crypto: &EngineCrypto,
-    offer: &'a [Vec<u8>],
-    now: Timestamp,
-) -> Result<Vec<Candidate<'a>>, MlsError> {
+fn offered<'a>(shared: &Shared, offer: &'a [Vec<u8>], now: Timestamp) -> Result<Vec<Offered<'a>>, MlsError> {
     if offer.len() > MAX_OFFER {
         return Err(MlsError::TooLarge { what: "what one invitee offers", limit: MAX_OFFER });
     }
     let mut refusal = MlsError::InvalidArgument("an invitee offers at least one key package");
-    let mut valid: Vec<Candidate<'a>> = Vec::with_capacity(offer.len());
+    let mut valid: Vec<Offered<'a>> = Vec::with_capacity(offer.len());
     for bytes in offer {
-        let decoded = key_package::decode(crypto, bytes, now);
-        match decoded.and_then(|package| key_package::info(crypto, &package)) {
-            Ok(info) => valid.push(Candidate { bytes, info }),
+        match info_of(shared, bytes, now) {
+            Ok(info) => valid.push(Offered { bytes, info }),
             Err(error) => refusal = error,
         }
     }
     let Some(first) = valid.first() else { return Err(refusal) };
     // Or a directory could slip in somebody else's for the suite that it knows will be chosen.
-    if valid.iter().any(|candidate| candidate.info.identity != first.info.identity) {
+    if valid.iter().any(|offered| offered.info.identity != first.info.identity) {
         return Err(MlsError::InvalidArgument("the key packages of one invitee are of several identities"));
     }
     Ok(valid)
 }
 
+fn info_of(shared: &Shared, bytes: &[u8], now: Timestamp) -> Result<KeyPackageInfo, MlsError> {
+    let package = key_package::decode(shared.crypto(), bytes, now)?;
+    shared.authentication().admit_leaf(package.leaf_node(), now)?;
+    key_package::info(shared.crypto(), &package)
+}
+
 /// One that is good for this use only comes before one of last resort, and then the one that is valid for longest.
-fn best_of(candidates: &[Candidate<'_>], suite: Suite) -> Option<Vec<u8>> {
-    let fitting = candidates.iter().filter(|candidate| candidate.info.suite == suite);
-    let best = fitting.max_by_key(|candidate| (!candidate.info.last_resort, candidate.info.expires))?;
+fn best_of(offer: &[Offered<'_>], suite: Suite) -> Option<Vec<u8>> {
+    let fitting = offer.iter().filter(|offered| offered.info.suite == suite);
+    let best = fitting.max_by_key(|offered| (!offered.info.last_resort, offered.info.expires))?;
     Some(best.bytes.to_vec())
 }

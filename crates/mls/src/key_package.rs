@@ -3,15 +3,16 @@
 use coterie_types::{Duration, Timestamp};
 use openmls::prelude::tls_codec::{DeserializeBytes, Serialize as _};
 use openmls::prelude::{
-    Capabilities, CredentialType, ExtensionType, KeyPackage, KeyPackageIn, Lifetime, MlsMessageBodyIn,
-    MlsMessageIn, MlsMessageOut, ProposalType, ProtocolVersion,
+    Capabilities, ExtensionType, KeyPackage, KeyPackageIn, Lifetime, MlsMessageBodyIn, MlsMessageIn,
+    MlsMessageOut, ProposalType, ProtocolVersion,
 };
 
+use crate::authentication::Authentication;
+use crate::credential::{self, CertificateInfo};
 use crate::error::MlsError;
 use crate::extension::PROFILE_EXTENSION;
 use crate::limits::{CLOCK_TOLERANCE, KEY_PACKAGE_LIFETIME, MAX_MESSAGE_LENGTH};
 use crate::provider::EngineCrypto;
-use crate::roster::identity;
 use crate::succession::SUCCESSION_EXTENSION;
 use crate::suite::Suite;
 
@@ -31,6 +32,8 @@ pub struct KeyPackageOptions {
 pub struct KeyPackageInfo {
     /// Whom its credential names.
     pub identity: Vec<u8>,
+    /// What its certificates say; none for a Basic credential.
+    pub certificate: Option<CertificateInfo>,
     /// The key its owner's messages are verified with.
     pub signature_key: Vec<u8>,
     /// The suite it is for.
@@ -44,7 +47,7 @@ pub struct KeyPackageInfo {
 }
 
 /// Default proposal and extension types are never listed (RFC 9420 section 7.2): strict peers refuse it.
-pub(crate) fn capabilities() -> Capabilities {
+pub(crate) fn capabilities(authentication: &Authentication) -> Capabilities {
     let suites = Suite::ALL.map(Suite::ciphersuite);
     Capabilities::new(
         Some(&[ProtocolVersion::Mls10]),
@@ -55,7 +58,7 @@ pub(crate) fn capabilities() -> Capabilities {
             ExtensionType::Unknown(SUCCESSION_EXTENSION),
         ]),
         Some(&[ProposalType::SelfRemove]),
-        Some(&[CredentialType::Basic]),
+        Some(&authentication.credential_types()),
     )
 }
 
@@ -119,8 +122,10 @@ pub(crate) fn info(crypto: &EngineCrypto, package: &KeyPackage) -> Result<KeyPac
     let leaf = package.leaf_node();
     let suite = Suite::from_code_point(u16::from(package.ciphersuite()))
         .map_err(|_| MlsError::Unsupported("the key package's cipher suite"))?;
+    let shown = credential::presented(leaf.credential())?;
     Ok(KeyPackageInfo {
-        identity: identity(leaf.credential())?,
+        identity: shown.identity,
+        certificate: shown.certificate,
         signature_key: leaf.signature_key().as_slice().to_vec(),
         suite,
         last_resort: package.last_resort(),

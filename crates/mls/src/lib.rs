@@ -10,6 +10,8 @@
 //!
 //! The only crate that names openmls. Delivery, ordering and retries are left to the layers above.
 
+mod authentication;
+mod credential;
 mod device;
 mod error;
 mod events;
@@ -33,14 +35,17 @@ mod rows;
 mod succession;
 mod suite;
 
-pub use device::{Device, DeviceOptions, GroupOptions};
-pub use error::MlsError;
+pub use authentication::{Authentication, Candidate, Entry, Policy, Refusal};
+pub use coterie_crypto::certificate;
+pub use credential::CertificateInfo;
+pub use device::{CertifiedOptions, Device, DeviceOptions, GroupOptions};
+pub use error::{CredentialError, MlsError};
 pub use events::{Events, GroupEvent, Subscription};
 pub use extension::{ExternalSenderInfo, GroupExtension, PROFILE_EXTENSION, RequiredCapabilities};
 pub use external::{ExternalJoin, ExternalSigner, GroupInfoSummary, read_group_info};
 pub use group::{
-    Changes, Committed, Encrypted, Framing, Group, HandshakeFraming, Received, TreePlacement, UpdateReason,
-    Wish,
+    CertifiedKey, Changes, Committed, Encrypted, Framing, Group, HandshakeFraming, Received, TreePlacement,
+    UpdateReason, Wish,
 };
 pub use head::{MessageContent, MessageHead, read_message_head};
 pub use inventory::KeyPackageStock;

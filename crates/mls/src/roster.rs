@@ -2,9 +2,10 @@
 
 use coterie_types::{Epoch, LeafIndex, Timestamp};
 use openmls::group::{MlsGroup, QueuedProposal, StagedCommit};
-use openmls::prelude::{BasicCredential, Credential, LeafNode, LeafNodeIndex, Proposal};
+use openmls::prelude::{LeafNode, LeafNodeIndex, Proposal};
 use openmls::treesync::LeafNodeSource;
 
+use crate::credential::{self, CertificateInfo};
 use crate::error::MlsError;
 use crate::succession::{self, Succession};
 
@@ -13,12 +14,15 @@ use crate::succession::{self, Succession};
 pub struct Member {
     /// Its place in the tree.
     pub leaf: LeafIndex,
-    /// Whom its credential names. Several devices of one user share it.
+    /// Whom its credential names. Several devices of one user share it. For a certified member it is the name in
+    /// its certificate; for others it is their own word.
     pub identity: Vec<u8>,
     /// The key that its messages are verified with: what an application pins.
     pub signature_key: Vec<u8>,
     /// Until when its leaf is valid; none once it has updated its leaf.
     pub expires: Option<Timestamp>,
+    /// What its certificates say; none for a Basic credential.
+    pub certificate: Option<CertificateInfo>,
 }
 
 /// Who sent a proposal or commit.
@@ -74,22 +78,18 @@ pub struct CommitSummary {
     pub succession: Option<Succession>,
 }
 
-pub(crate) fn identity(credential: &Credential) -> Result<Vec<u8>, MlsError> {
-    BasicCredential::try_from(credential.clone())
-        .map(|basic| basic.identity().to_vec())
-        .map_err(|_| MlsError::Unsupported("this type of credential"))
-}
-
 pub(crate) fn member(leaf: LeafIndex, node: &LeafNode) -> Result<Member, MlsError> {
     let expires = match node.leaf_node_source() {
         LeafNodeSource::KeyPackage(lifetime) => Some(Timestamp::from_secs(lifetime.not_after())),
         LeafNodeSource::Update | LeafNodeSource::Commit(_) => None,
     };
+    let shown = credential::presented(node.credential())?;
     Ok(Member {
         leaf,
-        identity: identity(node.credential())?,
+        identity: shown.identity,
         signature_key: node.signature_key().as_slice().to_vec(),
         expires,
+        certificate: shown.certificate,
     })
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn proposal(group: &MlsGroup, queued: &QueuedProposal) -> Result<Prop
         Proposal::Add(add) => {
             let node = add.key_package().leaf_node();
             ProposalSummary::Add {
-                identity: identity(node.credential())?,
+                identity: credential::presented(node.credential())?.identity,
                 signature_key: node.signature_key().as_slice().to_vec(),
             }
         }

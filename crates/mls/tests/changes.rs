@@ -22,7 +22,7 @@ fn external(name: &str) -> PskId {
 
 fn everybody_receives(groups: &mut [&mut Group], message: &[u8]) {
     for group in groups.iter_mut() {
-        group.receive(message).unwrap();
+        group.receive(message, T0).unwrap();
     }
 }
 
@@ -43,13 +43,13 @@ fn a_stored_key_is_mixed_in_by_commit_and_by_proposal_and_whoever_lacks_it_is_to
     );
     a.store_psk(b"shared", b"a secret from elsewhere").unwrap();
     let committed = commit(&mut alice, Changes { psks: &psks, ..Default::default() });
-    assert_eq!(bob.receive(&committed.commit).unwrap_err().code(), Code::MLS_PSK_NOT_FOUND);
+    assert_eq!(bob.receive(&committed.commit, T0).unwrap_err().code(), Code::MLS_PSK_NOT_FOUND);
     b.store_psk(b"shared", b"a secret from elsewhere").unwrap();
     everybody_receives(&mut [&mut alice, &mut bob], &committed.commit);
     assert_agree(&mut [&mut alice, &mut bob]);
 
     let proposal = bob.propose_psk(&external("shared")).unwrap();
-    let received = alice.receive(&proposal).unwrap();
+    let received = alice.receive(&proposal, T0).unwrap();
     assert!(matches!(received, Received::Proposal { proposal: ProposalSummary::PreSharedKey, .. }));
     let committed = commit(&mut alice, Changes::default());
     everybody_receives(&mut [&mut alice, &mut bob], &committed.commit);
@@ -57,7 +57,7 @@ fn a_stored_key_is_mixed_in_by_commit_and_by_proposal_and_whoever_lacks_it_is_to
 
     b.forget_psk(b"shared").unwrap();
     let committed = commit(&mut alice, Changes { psks: &[external("shared")], ..Default::default() });
-    assert_eq!(bob.receive(&committed.commit).unwrap_err().code(), Code::MLS_PSK_NOT_FOUND);
+    assert_eq!(bob.receive(&committed.commit, T0).unwrap_err().code(), Code::MLS_PSK_NOT_FOUND);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn members_who_hold_different_keys_under_one_name_do_not_agree_and_stay_where_th
     a.store_psk(b"shared", b"one").unwrap();
     b.store_psk(b"shared", b"another").unwrap();
     let committed = commit(&mut alice, Changes { psks: &[external("shared")], ..Default::default() });
-    assert!(bob.receive(&committed.commit).is_err());
+    assert!(bob.receive(&committed.commit, T0).is_err());
     assert_agree(&mut [&mut alice, &mut bob]);
 }
 
@@ -87,8 +87,8 @@ fn keys_of_a_commit_and_of_waiting_proposals_are_mixed_in_one_order_by_everybody
     alice.set_framing(Framing { handshake: HandshakeFraming::Public, padding: 0 }).unwrap();
     bob.set_framing(Framing { handshake: HandshakeFraming::Public, padding: 0 }).unwrap();
     let proposal = bob.propose_psk(&external("first")).unwrap();
-    alice.receive(&proposal).unwrap();
-    alice.receive(&proposal).unwrap();
+    alice.receive(&proposal, T0).unwrap();
+    alice.receive(&proposal, T0).unwrap();
     assert_eq!(alice.pending_proposals().unwrap().len(), 1, "a proposal that comes twice is kept once");
 
     let own = [external("second"), external("third")];
@@ -154,9 +154,9 @@ fn a_tree_travels_beside_the_welcome_when_asked_to() {
 
     let stale = [&tree[..tree.len() - 1], &[tree[tree.len() - 1] ^ 1]].concat();
     for wrong in [None, Some(stale.as_slice()), Some(b"".as_slice())] {
-        c.join(&welcome, wrong).unwrap_err();
+        c.join(&welcome, wrong, T0).unwrap_err();
     }
-    let mut carol = c.join(&welcome, Some(&tree)).unwrap();
+    let mut carol = c.join(&welcome, Some(&tree), T0).unwrap();
     assert_agree(&mut [&mut alice, &mut bob, &mut carol]);
 }
 
@@ -170,19 +170,21 @@ fn somebody_outside_joins_by_a_commit_of_its_own_with_the_tree_inside_or_beside(
     let summary = read_group_info(&info).unwrap();
     assert_eq!((&summary.group_id, summary.epoch, summary.suite), (alice.id(), alice.epoch(), SUITE));
 
-    let (mut carol, commit) = c.join_external(&info, ExternalJoin::default()).unwrap();
-    let Received::Commit { commit: seen, .. } = alice.receive(&commit).unwrap() else { panic!("a commit") };
+    let (mut carol, commit) = c.join_external(&info, ExternalJoin::default(), T0).unwrap();
+    let Received::Commit { commit: seen, .. } = alice.receive(&commit, T0).unwrap() else {
+        panic!("a commit")
+    };
     assert_eq!(seen.committer, Sender::Outsider);
-    bob.receive(&commit).unwrap();
+    bob.receive(&commit, T0).unwrap();
     assert_agree(&mut [alice, bob, &mut carol]);
     let sealed = carol.encrypt(b"here I am", b"").unwrap();
-    assert!(matches!(bob.receive(&sealed), Ok(Received::Message { .. })));
+    assert!(matches!(bob.receive(&sealed, T0), Ok(Received::Message { .. })));
 
     let (info, tree) = (bob.group_info(false).unwrap(), bob.ratchet_tree().unwrap());
     let beside = ExternalJoin { ratchet_tree: Some(&tree), ..Default::default() };
-    let none = d.join_external(&info, ExternalJoin::default()).unwrap_err();
+    let none = d.join_external(&info, ExternalJoin::default(), T0).unwrap_err();
     assert_eq!(none.code(), Code::MLS_GROUP_INFO_INVALID);
-    let (mut dave, commit) = d.join_external(&info, beside).unwrap();
+    let (mut dave, commit) = d.join_external(&info, beside, T0).unwrap();
     everybody_receives(&mut [alice, bob, &mut carol], &commit);
     assert_agree(&mut [alice, bob, &mut carol, &mut dave]);
 }
@@ -196,12 +198,12 @@ fn a_member_that_lost_track_comes_back_in_one_commit_that_removes_its_old_leaf()
     let mut alice = create(&a);
     drop(add(&mut alice, &b, &mut []));
     let lost = commit(&mut alice, Changes { update: true, ..Default::default() });
-    alice.receive(&lost.commit).unwrap();
+    alice.receive(&lost.commit, T0).unwrap();
 
     let info = alice.group_info(true).unwrap();
     let join = ExternalJoin { resync: true, psks: &[external("shared")], ..Default::default() };
-    let (mut bob, commit) = b.join_external(&info, join).unwrap();
-    let Received::Commit { commit, .. } = alice.receive(&commit).unwrap() else { panic!("a commit") };
+    let (mut bob, commit) = b.join_external(&info, join, T0).unwrap();
+    let Received::Commit { commit, .. } = alice.receive(&commit, T0).unwrap() else { panic!("a commit") };
     assert_eq!(commit.removed.len(), 1);
     assert_eq!(alice.members().unwrap().len(), 2);
     assert_agree(&mut [&mut alice, &mut bob]);
@@ -216,7 +218,7 @@ fn somebody_outside_asks_to_be_added_and_is() {
     let options = KeyPackageOptions { lifetime: Some(LONG), ..Default::default() };
     let proposal = c.propose_self(&alice.group_info(false).unwrap(), options, T0).unwrap();
     for member in [&mut *alice, &mut *bob] {
-        let Received::Proposal { sender, proposal } = member.receive(&proposal).unwrap() else {
+        let Received::Proposal { sender, proposal } = member.receive(&proposal, T0).unwrap() else {
             panic!("a proposal")
         };
         assert_eq!(sender, Sender::Outsider);
@@ -224,7 +226,7 @@ fn somebody_outside_asks_to_be_added_and_is() {
     }
     let committed = commit(bob, Changes::default());
     everybody_receives(&mut [alice, bob], &committed.commit);
-    let mut carol = c.join(&committed.welcome.unwrap(), None).unwrap();
+    let mut carol = c.join(&committed.welcome.unwrap(), None, T0).unwrap();
     assert_agree(&mut [alice, bob, &mut carol]);
 }
 
@@ -237,7 +239,7 @@ fn a_signer_outside_proposes_only_where_the_group_admits_it() {
     let stranger = ExternalSigner::generate(b"server", SUITE, Arc::new(seed.entropy(98))).unwrap();
     let summary = |group: &mut Group| read_group_info(&group.group_info(false).unwrap()).unwrap();
     let early = signer.propose_remove(&summary(alice), 0, LeafIndex::new(2)).unwrap();
-    assert!(alice.receive(&early).is_err());
+    assert!(alice.receive(&early, T0).is_err());
 
     let admitted = GroupExtension::external_senders(&[signer.info()]).unwrap();
     assert_eq!(admitted, GroupExtension::external_senders_from_bytes(&[signer.to_bytes().unwrap()]).unwrap());
@@ -250,7 +252,7 @@ fn a_signer_outside_proposes_only_where_the_group_admits_it() {
         stranger.propose_remove(&now, 0, LeafIndex::new(2)).unwrap(),
         signer.propose_remove(&now, 1, LeafIndex::new(2)).unwrap(),
     ] {
-        assert!(alice.receive(&forged).is_err());
+        assert!(alice.receive(&forged, T0).is_err());
     }
     let d = device(seed, "dave", SUITE);
     let proposals = [
@@ -265,7 +267,7 @@ fn a_signer_outside_proposes_only_where_the_group_admits_it() {
     everybody_receives(&mut [alice, bob, carol], &committed.commit);
     assert!(!carol.is_member());
     assert_eq!(alice.extensions().unwrap(), []);
-    let mut dave = d.join(&committed.welcome.unwrap(), None).unwrap();
+    let mut dave = d.join(&committed.welcome.unwrap(), None, T0).unwrap();
     assert_agree(&mut [alice, bob, &mut dave]);
 }
 
@@ -314,7 +316,9 @@ fn a_member_changes_its_name_and_its_signature_key_and_is_still_heard() {
         assert_ne!(after.signature_key, before.signature_key);
 
         let sealed = bob.encrypt(b"under a new name", b"").unwrap();
-        let Received::Message { sender, .. } = alice.receive(&sealed).unwrap() else { panic!("a message") };
+        let Received::Message { sender, .. } = alice.receive(&sealed, T0).unwrap() else {
+            panic!("a message")
+        };
         assert_eq!(sender, after);
         let committed = commit(bob, Changes { update: true, ..Default::default() });
         everybody_receives(&mut [alice, bob], &committed.commit);
@@ -333,7 +337,7 @@ fn padding_hides_lengths_and_handshakes_are_readable_only_when_asked_to_be() {
     assert_eq!(lengths[0], lengths[1]);
     let sealed = alice.encrypt(b"padded", b"").unwrap();
     assert!(
-        matches!(bob.receive(&sealed), Ok(Received::Message { plaintext, .. }) if plaintext == b"padded")
+        matches!(bob.receive(&sealed, T0), Ok(Received::Message { plaintext, .. }) if plaintext == b"padded")
     );
 
     let wire_format = |message: &[u8]| message[3];

@@ -32,7 +32,7 @@ fn alice_and_bob(seed: Seed, now: Timestamp) -> (Group, Group, Device) {
     let package = day_package(&b, now);
     let committed = alice.commit(Changes { add: &[package], ..Default::default() }, now).unwrap();
     alice.merge_pending().unwrap();
-    let bob = b.join(&committed.welcome.unwrap(), None).unwrap();
+    let bob = b.join(&committed.welcome.unwrap(), None, now).unwrap();
     (alice, bob, dave)
 }
 
@@ -41,11 +41,11 @@ fn members_are_added_by_commit_and_by_proposal_at_any_moment_of_the_clock() {
     for (index, now) in (0..).zip(MOMENTS) {
         let (mut alice, mut bob, dave) = alice_and_bob(Seed::new(300 + index), now);
         let proposal = bob.propose_add(&day_package(&dave, now), now).unwrap();
-        assert!(matches!(alice.receive(&proposal).unwrap(), Received::Proposal { .. }));
+        assert!(matches!(alice.receive(&proposal, now).unwrap(), Received::Proposal { .. }));
         let committed = alice.commit(Changes::default(), now).unwrap();
         alice.merge_pending().unwrap();
-        bob.receive(&committed.commit).unwrap();
-        let mut dave = dave.join(&committed.welcome.unwrap(), None).unwrap();
+        bob.receive(&committed.commit, now).unwrap();
+        let mut dave = dave.join(&committed.welcome.unwrap(), None, now).unwrap();
         assert_agree(&mut [&mut alice, &mut bob, &mut dave]);
     }
 }
@@ -55,7 +55,7 @@ fn whoever_commits_leaves_out_additions_whose_time_is_over_or_has_not_come() {
     let now = MOMENTS[0];
     let (mut alice, mut bob, dave) = alice_and_bob(Seed::new(310), now);
     let proposal = bob.propose_add(&day_package(&dave, now), now).unwrap();
-    alice.receive(&proposal).unwrap();
+    alice.receive(&proposal, now).unwrap();
     let (late, early) = (now + DAY + DAY, now.before(DAY));
     for wrong in [late, early] {
         let refused = alice.commit(Changes::default(), wrong).unwrap_err();
@@ -66,7 +66,7 @@ fn whoever_commits_leaves_out_additions_whose_time_is_over_or_has_not_come() {
     }
     let committed = alice.commit(Changes { update: true, ..Default::default() }, late).unwrap();
     alice.merge_pending().unwrap();
-    bob.receive(&committed.commit).unwrap();
+    bob.receive(&committed.commit, now).unwrap();
     assert_agree(&mut [&mut alice, &mut bob]);
     assert!(
         alice.pending_proposals().unwrap().is_empty(),
@@ -94,10 +94,12 @@ fn a_commit_that_was_in_time_is_followed_however_late_it_arrives() {
     let proposal = alice.propose_add(&day_package(&dave, now), now).unwrap();
     let committed = alice.commit(Changes::default(), now).unwrap();
     alice.merge_pending().unwrap();
-    assert!(matches!(bob.receive(&proposal).unwrap(), Received::Proposal { .. }));
-    let Received::Commit { commit, .. } = bob.receive(&committed.commit).unwrap() else { panic!("a commit") };
+    assert!(matches!(bob.receive(&proposal, now).unwrap(), Received::Proposal { .. }));
+    let Received::Commit { commit, .. } = bob.receive(&committed.commit, now).unwrap() else {
+        panic!("a commit")
+    };
     assert_eq!(commit.added[0].expires, Some(now + DAY));
-    let mut dave = dave.join(&committed.welcome.unwrap(), None).unwrap();
+    let mut dave = dave.join(&committed.welcome.unwrap(), None, now).unwrap();
     assert_agree(&mut [&mut alice, &mut bob, &mut dave]);
 }
 
@@ -110,13 +112,13 @@ fn a_member_whose_leaf_is_over_locks_nobody_out() {
     let package = day_package(&dave, later);
     let committed = alice.commit(Changes { add: &[package], ..Default::default() }, later).unwrap();
     alice.merge_pending().unwrap();
-    bob.receive(&committed.commit).unwrap();
-    let mut dave = dave.join(&committed.welcome.unwrap(), None).unwrap();
+    bob.receive(&committed.commit, now).unwrap();
+    let mut dave = dave.join(&committed.welcome.unwrap(), None, now).unwrap();
     let erin = device(Seed::new(314), "erin", SUITE);
     let info = alice.group_info(true).unwrap();
-    let (mut erin, commit) = erin.join_external(&info, ExternalJoin::default()).unwrap();
+    let (mut erin, commit) = erin.join_external(&info, ExternalJoin::default(), now).unwrap();
     for group in [&mut alice, &mut bob, &mut dave] {
-        group.receive(&commit).unwrap();
+        group.receive(&commit, now).unwrap();
     }
     assert_agree(&mut [&mut alice, &mut bob, &mut dave, &mut erin]);
 }
@@ -138,7 +140,7 @@ fn outsiders_proposals_are_judged_by_the_committers_clock_too() {
         server.propose_add(&described, 0, &day_package(&dave, now), now).unwrap(),
         erin.propose_self(&info, options, now).unwrap(),
     ] {
-        alice.receive(&proposal).unwrap();
+        alice.receive(&proposal, now).unwrap();
     }
     let late = alice.commit(Changes { update: true, ..Default::default() }, now + DAY + DAY).unwrap();
     assert!(late.summary.added.is_empty());

@@ -87,8 +87,8 @@ fn scene(size: usize, kinds: &[Kind]) -> Scene {
     let add = group.commit(Changes { add: &packages, ..Default::default() }, T0).unwrap();
     group.merge_pending().unwrap();
     let welcome = add.welcome.unwrap();
-    let measured = own.iter().map(|device| device.join(&welcome, None).unwrap()).collect();
-    let joined = rest.iter().map(|device| device.join(&welcome, None).unwrap());
+    let measured = own.iter().map(|device| device.join(&welcome, None, T0).unwrap()).collect();
+    let joined = rest.iter().map(|device| device.join(&welcome, None, T0).unwrap());
     let others = std::iter::once(group).chain(joined).collect();
     let mut scene = Scene { measured, others, _folder: folder };
     scene.everybody_sends();
@@ -100,7 +100,7 @@ impl Scene {
         let sealed: Vec<_> =
             self.others.iter_mut().map(|group| group.encrypt(&[1; 32], b"").unwrap()).collect();
         for measured in &mut self.measured {
-            assert!(measured.receive_all(&sealed).unwrap().iter().all(Result::is_ok));
+            assert!(measured.receive_all(&sealed, T0).unwrap().iter().all(Result::is_ok));
             measured.encrypt(&[1; 32], b"").unwrap();
         }
     }
@@ -110,7 +110,7 @@ impl Scene {
         let update = self.others[0].commit(Changes { update: true, ..Default::default() }, T0).unwrap();
         self.others[0].merge_pending().unwrap();
         self.others[1..].iter_mut().chain(&mut self.measured).for_each(|group| {
-            group.receive(&update.commit).unwrap();
+            group.receive(&update.commit, T0).unwrap();
         });
         self.everybody_sends();
     }
@@ -168,11 +168,11 @@ fn measure(scene: &mut Scene, size: usize, kinds: &[Kind], past: usize) {
     let texts = vec![[3; 32]; MANY];
     for (measured, kind) in scene.measured.iter_mut().zip(kinds) {
         let name = |what: &str| format!("{what}, n = {size}, {past} past epochs, {kind:?}");
-        let received = steps(small.len(), |index| drop(measured.receive(&small[index]).unwrap()));
+        let received = steps(small.len(), |index| drop(measured.receive(&small[index], T0).unwrap()));
         row(&name("receive 1"), &received, 1);
         let received = steps(STEPS, |index| {
             let batch = &large[index * MANY..(index + 1) * MANY];
-            assert!(measured.receive_all(batch).unwrap().iter().all(Result::is_ok));
+            assert!(measured.receive_all(batch, T0).unwrap().iter().all(Result::is_ok));
         });
         row(&name("receive 64"), &received, MANY);
         let sealed = steps(STEPS * MANY / 4, |_| drop(measured.encrypt(&[3; 32], b"").unwrap()));
@@ -206,7 +206,7 @@ fn catching_up_with_ten_thousand_messages() {
     let mut baseline = scene(10, &[Kind::Volatile]);
     let sealed = baseline.messages(COUNT);
     let start = Instant::now();
-    sealed.iter().for_each(|message| drop(baseline.measured[0].receive(message).unwrap()));
+    sealed.iter().for_each(|message| drop(baseline.measured[0].receive(message, T0).unwrap()));
     let in_memory = start.elapsed().as_secs_f64();
     println!("in memory, one by one: {:.0} messages a second", COUNT as f64 / in_memory);
     for batch in [1, 16, MANY, 256] {
@@ -215,7 +215,7 @@ fn catching_up_with_ten_thousand_messages() {
         let start = Instant::now();
         for (number, messages) in sealed.chunks(batch).enumerate() {
             let first = number * batch;
-            let received = scene.measured[0].receive_all_with(messages, |index, received, rows| {
+            let received = scene.measured[0].receive_all_with(messages, T0, |index, received, rows| {
                 let number = (first + index).to_be_bytes();
                 if let Ok(coterie_mls::Received::Message { plaintext, .. }) = received {
                     rows.put(&[b"history/", &number[..]].concat(), plaintext.clone())?;

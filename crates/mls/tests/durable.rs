@@ -300,13 +300,13 @@ impl World {
         let last = damaged.len() - 1;
         damaged[last] ^= 1;
         let packages = self.device(who).key_package_count(T0).unwrap();
-        self.device(who).join(&damaged, None).unwrap_err();
+        self.device(who).join(&damaged, None, T0).unwrap_err();
         assert_eq!(self.device(who).key_package_count(T0).unwrap(), packages);
         let opened = |world: &mut Self| {
             let id = world.group_id.clone().unwrap();
             world.device(who).open_group(&id).unwrap()
         };
-        let group = self.step(who, |world| world.device(who).join(welcome, None), opened).unwrap();
+        let group = self.step(who, |world| world.device(who).join(welcome, None, T0), opened).unwrap();
         self.parties[who].group = Some(group);
         self.parties[who].in_group = true;
         self.see(who, (), "joined".to_owned());
@@ -341,8 +341,11 @@ impl World {
         };
         let work = |world: &mut Self| {
             let group = world.group(who);
-            let received =
-                if stage { group.stage_with(message, beside) } else { group.receive_with(message, beside) };
+            let received = if stage {
+                group.stage_with(message, T0, beside)
+            } else {
+                group.receive_with(message, T0, beside)
+            };
             received.map(|received| (format!("{received:?}"), meaning(&received)))
         };
         let from_history = |world: &mut Self| {
@@ -640,7 +643,7 @@ fn a_step_is_one_commit_and_one_of_many_messages_too() {
     let mut seen = Vec::new();
     let received = world
         .group(BOB)
-        .receive_all_with(&mixed, |index, received, rows| {
+        .receive_all_with(&mixed, T0, |index, received, rows| {
             seen.push(received.is_ok());
             rows.put(b"cursor", vec![u8::try_from(index).unwrap()])
         })
@@ -650,7 +653,7 @@ fn a_step_is_one_commit_and_one_of_many_messages_too() {
     assert_eq!(seen.iter().filter(|accepted| !**accepted).count(), 1);
     assert_eq!(world.row(BOB, b"cursor"), Some(vec![64]));
     world.restart(BOB);
-    assert_eq!(world.group(BOB).receive(&sealed[63]).unwrap_err().code(), Code::MLS_ALREADY_PROCESSED);
+    assert_eq!(world.group(BOB).receive(&sealed[63], T0).unwrap_err().code(), Code::MLS_ALREADY_PROCESSED);
 }
 
 #[test]
@@ -662,13 +665,13 @@ fn rows_that_cannot_be_written_undo_the_step_they_were_written_in() {
     world.merge_pending(ALICE);
     world.join(BOB, &add.welcome.unwrap());
     let sealed = world.send(ALICE, "keep me");
-    let refused = world.group(BOB).receive_with(&sealed, |_, rows| {
+    let refused = world.group(BOB).receive_with(&sealed, T0, |_, rows| {
         rows.put(b"history", b"half of it".to_vec())?;
         rows.put(b"", Vec::new())
     });
     assert_eq!(refused.unwrap_err().code(), Code::INVALID_ARGUMENT);
     assert_eq!(world.row(BOB, b"history"), None);
-    let received = world.group(BOB).receive_with(&sealed, |_, rows| {
+    let received = world.group(BOB).receive_with(&sealed, T0, |_, rows| {
         rows.put(b"history", b"all of it".to_vec())?;
         assert_eq!(rows.get(b"history")?, Some(b"all of it".to_vec()));
         assert_eq!(rows.scan_after(b"hi", b"", 9)?.len(), 1);

@@ -156,7 +156,7 @@ fn send(scene: &mut Scene, message: Vec<u8>) {
 
 fn receive(scene: &mut Scene) -> Outcome {
     let message = scene.inbox[0].clone();
-    scene.bobs().receive(&message).map(drop)
+    scene.bobs().receive(&message, T0).map(drop)
 }
 
 fn expects_commit(scene: &mut Scene) {
@@ -178,7 +178,7 @@ fn has_committed(scene: &mut Scene) {
 fn has_staged(scene: &mut Scene) {
     expects_commit(scene);
     let message = scene.inbox[0].clone();
-    scene.bobs().stage(&message).unwrap();
+    scene.bobs().stage(&message, T0).unwrap();
 }
 
 fn has_ended(scene: &mut Scene) {
@@ -202,7 +202,7 @@ fn expects_welcome_to_successor(scene: &mut Scene) {
 }
 
 fn join(scene: &mut Scene) -> Outcome {
-    let joined = scene.bob.join(&scene.inbox[0], None)?;
+    let joined = scene.bob.join(&scene.inbox[0], None, T0)?;
     scene.bobs = Some(joined);
     Ok(())
 }
@@ -233,7 +233,7 @@ fn operations() -> Vec<Operation> {
         ("join from outside", nothing, |scene| {
             let info = scene.other.group_info(true).unwrap();
             let joined =
-                scene.bob.join_external_with(&info, ExternalJoin::default(), |_, commit, rows| {
+                scene.bob.join_external_with(&info, ExternalJoin::default(), T0, |_, commit, rows| {
                     rows.put(b"outbox", commit.to_vec())
                 })?;
             scene.bobs = Some(joined.0);
@@ -242,7 +242,7 @@ fn operations() -> Vec<Operation> {
         ("come back", has_staged, |scene| {
             let info = scene.alices.group_info(true).unwrap();
             let options = ExternalJoin { resync: true, ..Default::default() };
-            scene.bobs = Some(scene.bob.join_external(&info, options)?.0);
+            scene.bobs = Some(scene.bob.join_external(&info, options, T0)?.0);
             Ok(())
         }),
         ("open", nothing, |scene| {
@@ -364,14 +364,14 @@ fn operations() -> Vec<Operation> {
             },
             |scene| {
                 let inbox = scene.inbox.clone();
-                let received = scene.bobs().receive_all(&inbox)?;
+                let received = scene.bobs().receive_all(&inbox, T0)?;
                 assert!(received.iter().all(Result::is_ok), "{received:?}");
                 Ok(())
             },
         ),
         ("stage", expects_commit, |scene| {
             let message = scene.inbox[0].clone();
-            let staged = scene.bobs().stage(&message)?;
+            let staged = scene.bobs().stage(&message, T0)?;
             assert!(matches!(staged, Received::Staged(_)));
             Ok(())
         }),

@@ -27,7 +27,7 @@ fn members_added_one_by_one_read_each_other_in_every_suite() {
         let sealed = bob.encrypt(b"hello", b"header").unwrap();
         for reader in [&mut alice, &mut carol] {
             let Received::Message { sender, epoch, plaintext, associated_data } =
-                reader.receive(&sealed).unwrap()
+                reader.receive(&sealed, T0).unwrap()
             else {
                 panic!("not a message")
             };
@@ -46,10 +46,10 @@ fn an_own_commit_is_merged_when_it_comes_back_and_harmless_when_it_comes_again()
     let committed = alice.commit(Changes { add: &[key_package(&b)], ..Default::default() }, T0).unwrap();
     assert_eq!(alice.epoch(), Epoch::new(0), "nothing is merged before the commit was accepted");
 
-    let received = alice.receive(&committed.commit).unwrap();
+    let received = alice.receive(&committed.commit, T0).unwrap();
     assert_eq!(received, Received::Commit { commit: committed.summary.clone(), superseded_own: false });
     assert_eq!(alice.epoch(), Epoch::new(1));
-    assert_eq!(alice.receive(&committed.commit).unwrap(), Received::OwnEcho);
+    assert_eq!(alice.receive(&committed.commit, T0).unwrap(), Received::OwnEcho);
     assert_eq!(committed.summary.added[0].leaf, LeafIndex::new(1));
     assert_eq!(alice.members().unwrap()[1], committed.summary.added[0]);
 }
@@ -62,23 +62,23 @@ fn a_leaf_is_updated_by_an_own_commit_and_by_a_proposal_that_another_commits() {
 
     let committed = bob.commit(Changes { update: true, ..Default::default() }, T0).unwrap();
     for member in [&mut *alice, &mut *bob, &mut *carol] {
-        member.receive(&committed.commit).unwrap();
+        member.receive(&committed.commit, T0).unwrap();
     }
     assert_agree(&mut [alice, bob, carol]);
 
     let proposal = carol.propose_update().unwrap();
     for member in [&mut *alice, &mut *bob] {
-        member.receive(&proposal).unwrap();
+        member.receive(&proposal, T0).unwrap();
     }
-    assert_eq!(carol.receive(&proposal).unwrap(), Received::OwnEcho);
+    assert_eq!(carol.receive(&proposal, T0).unwrap(), Received::OwnEcho);
     let committed = alice.commit(Changes::default(), T0).unwrap();
     assert!(committed.summary.updated.iter().any(|member| member.identity == b"member-2"));
     for member in [&mut *alice, &mut *bob, &mut *carol] {
-        member.receive(&committed.commit).unwrap();
+        member.receive(&committed.commit, T0).unwrap();
     }
     assert_agree(&mut [alice, bob, carol]);
     let sealed = carol.encrypt(b"with new keys", b"").unwrap();
-    assert!(matches!(bob.receive(&sealed), Ok(Received::Message { .. })));
+    assert!(matches!(bob.receive(&sealed, T0), Ok(Received::Message { .. })));
 }
 
 #[test]
@@ -88,17 +88,21 @@ fn a_removed_member_learns_of_it_and_is_locked_out() {
     let [alice, bob, carol] = &mut groups[..] else { panic!("three members") };
     let committed = carol.commit(Changes { remove: &[LeafIndex::new(1)], ..Default::default() }, T0).unwrap();
     carol.merge_pending().unwrap();
-    alice.receive(&committed.commit).unwrap();
-    let Received::Commit { commit, .. } = bob.receive(&committed.commit).unwrap() else { panic!("a commit") };
+    alice.receive(&committed.commit, T0).unwrap();
+    let Received::Commit { commit, .. } = bob.receive(&committed.commit, T0).unwrap() else {
+        panic!("a commit")
+    };
     assert!(commit.removes_self);
 
     assert_agree(&mut [alice, carol]);
     let sealed = alice.encrypt(b"without bob", b"").unwrap();
-    assert!(matches!(carol.receive(&sealed), Ok(Received::Message { .. })));
+    assert!(matches!(carol.receive(&sealed, T0), Ok(Received::Message { .. })));
     assert!(!bob.is_member());
-    for refused in
-        [bob.receive(&sealed).map(drop), bob.encrypt(b"still here", b"").map(drop), bob.members().map(drop)]
-    {
+    for refused in [
+        bob.receive(&sealed, T0).map(drop),
+        bob.encrypt(b"still here", b"").map(drop),
+        bob.members().map(drop),
+    ] {
         assert_eq!(refused.unwrap_err().code(), Code::MLS_REMOVED);
     }
 }
@@ -111,15 +115,15 @@ fn of_two_commits_the_first_wins_and_the_other_is_dropped() {
     let first = alice.commit(Changes { update: true, ..Default::default() }, T0).unwrap();
     let second = bob.commit(Changes { update: true, ..Default::default() }, T0).unwrap();
     for member in [&mut *alice, &mut *carol] {
-        member.receive(&first.commit).unwrap();
-        let refused = member.receive(&second.commit).unwrap_err();
+        member.receive(&first.commit, T0).unwrap();
+        let refused = member.receive(&second.commit, T0).unwrap_err();
         assert_eq!(refused.code(), Code::MLS_WRONG_EPOCH);
     }
-    let Received::Commit { superseded_own, .. } = bob.receive(&first.commit).unwrap() else {
+    let Received::Commit { superseded_own, .. } = bob.receive(&first.commit, T0).unwrap() else {
         panic!("a commit")
     };
     assert!(superseded_own);
-    assert_eq!(bob.receive(&second.commit).unwrap_err().code(), Code::MLS_WRONG_EPOCH);
+    assert_eq!(bob.receive(&second.commit, T0).unwrap_err().code(), Code::MLS_WRONG_EPOCH);
     assert_agree(&mut [alice, bob, carol]);
 }
 
@@ -134,7 +138,9 @@ fn a_staged_commit_can_be_inspected_then_merged_or_discarded() {
     alice.merge_pending().unwrap();
 
     for member in [&mut *bob, &mut *carol] {
-        let Received::Staged(summary) = member.stage(&committed.commit).unwrap() else { panic!("staged") };
+        let Received::Staged(summary) = member.stage(&committed.commit, T0).unwrap() else {
+            panic!("staged")
+        };
         assert_eq!(summary.added[0].identity, b"dave");
         assert_eq!(member.epoch(), Epoch::new(1));
         assert_eq!(member.staged_commit().unwrap(), Some(summary));
@@ -155,19 +161,19 @@ fn forged_cut_and_repeated_messages_change_nothing() {
     for index in 0..sealed.len() {
         let mut forged = sealed.clone();
         forged[index] ^= 0x40;
-        bob.receive(&forged).unwrap_err();
-        bob.receive(&sealed[..index]).unwrap_err();
+        bob.receive(&forged, T0).unwrap_err();
+        bob.receive(&sealed[..index], T0).unwrap_err();
     }
     let mut longer = sealed.clone();
     longer.push(0);
-    assert_eq!(bob.receive(&longer).unwrap_err().code(), Code::MLS_MALFORMED);
+    assert_eq!(bob.receive(&longer, T0).unwrap_err().code(), Code::MLS_MALFORMED);
     assert!(
-        matches!(bob.receive(&sealed), Ok(Received::Message { .. })),
+        matches!(bob.receive(&sealed, T0), Ok(Received::Message { .. })),
         "the genuine one is still accepted"
     );
-    assert_eq!(bob.receive(&sealed).unwrap_err().code(), Code::MLS_ALREADY_PROCESSED);
+    assert_eq!(bob.receive(&sealed, T0).unwrap_err().code(), Code::MLS_ALREADY_PROCESSED);
     let mut groups = group_of(Seed::new(70), Suite::X25519Aes128, 2);
-    assert_eq!(groups[1].receive(&sealed).unwrap_err().code(), Code::MLS_WRONG_GROUP);
+    assert_eq!(groups[1].receive(&sealed, T0).unwrap_err().code(), Code::MLS_WRONG_GROUP);
 }
 
 #[test]
@@ -178,13 +184,13 @@ fn messages_out_of_order_and_across_an_epoch_are_read_once_each() {
     let sealed: Vec<_> = (0..20_u8).map(|number| alice.encrypt(&[number], b"").unwrap()).collect();
     let update = bob.commit(Changes { update: true, ..Default::default() }, T0).unwrap();
     bob.merge_pending().unwrap();
-    alice.receive(&update.commit).unwrap();
+    alice.receive(&update.commit, T0).unwrap();
     for (number, message) in sealed.iter().enumerate().rev() {
-        let Received::Message { plaintext, epoch, .. } = bob.receive(message).unwrap() else {
+        let Received::Message { plaintext, epoch, .. } = bob.receive(message, T0).unwrap() else {
             panic!("a message")
         };
         assert_eq!((plaintext, epoch), (vec![u8::try_from(number).unwrap()], Epoch::new(1)));
-        assert_eq!(bob.receive(message).unwrap_err().code(), Code::MLS_ALREADY_PROCESSED);
+        assert_eq!(bob.receive(message, T0).unwrap_err().code(), Code::MLS_ALREADY_PROCESSED);
     }
 }
 
@@ -196,8 +202,8 @@ fn a_gap_beyond_the_limit_is_refused_by_name() {
     let many = vec![b"x"; coterie_mls::limits::MAX_FORWARD_DISTANCE as usize + 2];
     let sealed = alice.encrypt_all(&many, b"").unwrap();
     let last = sealed.last().unwrap();
-    assert!(matches!(bob.receive(last), Err(MlsError::TooLarge { .. })));
-    assert!(matches!(bob.receive(&sealed[0]), Ok(Received::Message { .. })));
+    assert!(matches!(bob.receive(last, T0), Err(MlsError::TooLarge { .. })));
+    assert!(matches!(bob.receive(&sealed[0], T0), Ok(Received::Message { .. })));
 }
 
 #[test]
@@ -207,7 +213,7 @@ fn many_messages_in_one_step_are_each_accepted_or_refused_by_themselves() {
     let [alice, bob] = &mut groups[..] else { panic!("two members") };
     let mut sealed = alice.encrypt_all(&["one", "two", "three"], b"").unwrap();
     sealed.insert(1, vec![0; 40]);
-    let received = bob.receive_all(&sealed).unwrap();
+    let received = bob.receive_all(&sealed, T0).unwrap();
     let texts: Vec<_> = received
         .into_iter()
         .map(|received| match received {
@@ -226,9 +232,9 @@ fn what_comes_after_the_own_removal_in_one_step_is_refused_as_removed() {
     let [alice, bob, carol] = &mut groups[..] else { panic!("three members") };
     let removal = carol.commit(Changes { remove: &[LeafIndex::new(1)], ..Default::default() }, T0).unwrap();
     carol.merge_pending().unwrap();
-    alice.receive(&removal.commit).unwrap();
+    alice.receive(&removal.commit, T0).unwrap();
     let later = alice.encrypt(b"without bob", b"").unwrap();
-    let received = bob.receive_all(&[removal.commit, later]).unwrap();
+    let received = bob.receive_all(&[removal.commit, later], T0).unwrap();
     assert!(matches!(&received[..], [Ok(Received::Commit { .. }), Err(MlsError::Removed)]), "{received:?}");
 }
 
@@ -241,14 +247,14 @@ fn a_subscriber_that_lags_behind_refuses_steps_until_it_catches_up_and_loses_not
     let count = coterie_mls::limits::EVENT_QUEUE_LENGTH;
     let sealed = alice.encrypt_all(&vec!["x"; count + 1], b"").unwrap();
     for message in &sealed[..count] {
-        bob.receive(message).unwrap();
+        bob.receive(message, T0).unwrap();
     }
-    assert_eq!(bob.receive(&sealed[count]).unwrap_err().code(), Code::FEED_FULL);
+    assert_eq!(bob.receive(&sealed[count], T0).unwrap_err().code(), Code::FEED_FULL);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let std::task::Poll::Ready(events) = feed.poll_next(&mut context, count) else { panic!("events wait") };
     assert_eq!(events.len(), count);
     assert!(events.iter().all(|event| matches!(event, GroupEvent::Message { .. })));
-    assert!(matches!(bob.receive(&sealed[count]), Ok(Received::Message { .. })));
+    assert!(matches!(bob.receive(&sealed[count], T0), Ok(Received::Message { .. })));
     drop(feed);
 }
 
@@ -275,7 +281,7 @@ fn misuse_is_refused_with_a_code_and_changes_nothing() {
     let pending = alice.commit(Changes { update: true, ..none }, T0).unwrap();
     assert_eq!(code(alice.commit(Changes { update: true, ..none }, T0)), Code::MLS_COMMIT_PENDING);
     alice.discard_pending().unwrap();
-    bob.receive(&pending.commit).unwrap();
+    bob.receive(&pending.commit, T0).unwrap();
     assert_ne!(alice.epoch(), bob.epoch());
 
     let twice = device(seed, "twice", Suite::X25519Aes128);
@@ -291,12 +297,12 @@ fn a_welcome_is_good_once_and_only_for_whom_it_was_made() {
     let mut alice = create(&a);
     let committed = alice.commit(Changes { add: &[key_package(&b)], ..Default::default() }, T0).unwrap();
     let welcome = committed.welcome.unwrap();
-    assert_eq!(c.join(&welcome, None).unwrap_err().code(), Code::MLS_KEY_PACKAGE_NOT_FOUND);
+    assert_eq!(c.join(&welcome, None, T0).unwrap_err().code(), Code::MLS_KEY_PACKAGE_NOT_FOUND);
     for index in (0..welcome.len()).step_by(7) {
         let mut damaged = welcome.clone();
         damaged[index] ^= 1;
-        b.join(&damaged, None).unwrap_err();
+        b.join(&damaged, None, T0).unwrap_err();
     }
-    b.join(&welcome, None).unwrap();
-    assert_eq!(b.join(&welcome, None).unwrap_err().code(), Code::MLS_KEY_PACKAGE_NOT_FOUND);
+    b.join(&welcome, None, T0).unwrap();
+    assert_eq!(b.join(&welcome, None, T0).unwrap_err().code(), Code::MLS_KEY_PACKAGE_NOT_FOUND);
 }

@@ -68,15 +68,15 @@ fn refused_by_a_group(seed: Seed, handshake: HandshakeFraming, make: impl Fn(&mu
         if damaged == genuine {
             continue;
         }
-        let answer = if number % 2 == 0 { bob.receive(&damaged) } else { bob.stage(&damaged) };
+        let answer = if number % 2 == 0 { bob.receive(&damaged, T0) } else { bob.stage(&damaged, T0) };
         // The frame around a PrivateMessage tells whose it is: one that claims to be our own is only an echo.
         assert!(matches!(answer, Err(_) | Ok(Received::OwnEcho)), "accepted: {answer:?}");
         assert_eq!(state(bob), before, "copy {number} changed something");
     }
     for length in 0..genuine.len().min(200) {
-        assert!(bob.receive(&genuine[..length]).is_err());
+        assert!(bob.receive(&genuine[..length], T0).is_err());
     }
-    bob.receive(&genuine).unwrap();
+    bob.receive(&genuine, T0).unwrap();
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn damaged_proposals_change_nothing_and_the_genuine_one_is_accepted_afterwards()
 fn a_damaged_external_commit_changes_nothing_and_the_genuine_one_is_accepted_afterwards() {
     refused_by_a_group(Seed::new(43), HandshakeFraming::Encrypted, |world| {
         let info = world.alice.group_info(true).unwrap();
-        world.carol.join_external(&info, ExternalJoin::default()).unwrap().1
+        world.carol.join_external(&info, ExternalJoin::default(), T0).unwrap().1
     });
 }
 
@@ -130,11 +130,11 @@ fn damaged_welcomes_and_trees_use_nothing_up_and_the_genuine_ones_are_accepted_a
     let mut rng = seed.rng(5);
     for _ in 0..COPIES {
         let damaged = damage(&mut rng, &welcome);
-        assert!(damaged == welcome || world.carol.join(&damaged, Some(&tree)).is_err());
+        assert!(damaged == welcome || world.carol.join(&damaged, Some(&tree), T0).is_err());
         let damaged = damage(&mut rng, &tree);
-        assert!(damaged == tree || world.carol.join(&welcome, Some(&damaged)).is_err());
+        assert!(damaged == tree || world.carol.join(&welcome, Some(&damaged), T0).is_err());
     }
-    world.carol.join(&welcome, Some(&tree)).unwrap();
+    world.carol.join(&welcome, Some(&tree), T0).unwrap();
 }
 
 #[test]
@@ -147,11 +147,11 @@ fn damaged_group_infos_and_key_packages_are_refused() {
     for _ in 0..COPIES {
         let damaged = damage(&mut rng, &info);
         let _ = read_group_info(&damaged);
-        let joined = world.carol.join_external(&damaged, ExternalJoin::default());
+        let joined = world.carol.join_external(&damaged, ExternalJoin::default(), T0);
         assert!(damaged == info || joined.is_err());
         let damaged = damage(&mut rng, &package);
         assert!(damaged == package || world.carol.inspect_key_package(&damaged, T0).is_err());
     }
     world.carol.inspect_key_package(&package, T0).unwrap();
-    world.carol.join_external(&info, ExternalJoin::default()).unwrap();
+    world.carol.join_external(&info, ExternalJoin::default(), T0).unwrap();
 }

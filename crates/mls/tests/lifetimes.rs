@@ -105,19 +105,20 @@ fn a_leaf_that_has_expired_is_shown_and_locks_nobody_out() {
     let added = alices.commit(Changes { add: &packages, ..Default::default() }, end).unwrap();
     assert_eq!(added.expiring, []);
     alices.merge_pending().unwrap();
-    let mut bobs = bob.join(&added.welcome.unwrap(), None).expect("a foreign leaf's end locks nobody out");
+    let mut bobs =
+        bob.join(&added.welcome.unwrap(), None, T0).expect("a foreign leaf's end locks nobody out");
     assert_eq!(bobs.members().unwrap()[0].expires, Some(end));
     let mut carols = add(&mut bobs, &carol, &mut [&mut alices]);
     let (mut again, commit) = device(Seed::quiet(5), "dave", Suite::X25519Aes128)
-        .join_external(&bobs.group_info(true).unwrap(), ExternalJoin::default())
+        .join_external(&bobs.group_info(true).unwrap(), ExternalJoin::default(), T0)
         .unwrap();
     for group in [&mut alices, &mut bobs, &mut carols] {
-        group.receive(&commit).unwrap();
+        group.receive(&commit, T0).unwrap();
     }
     assert_agree(&mut [&mut alices, &mut bobs, &mut carols, &mut again]);
     let refreshed = update(&mut alices);
     for group in [&mut alices, &mut bobs, &mut carols] {
-        group.receive(&refreshed).unwrap();
+        group.receive(&refreshed, T0).unwrap();
         assert_eq!(group.members().unwrap()[0].expires, None, "a leaf of a commit has no end");
     }
 }
@@ -142,13 +143,13 @@ fn a_member_is_told_to_update_after_joining_and_when_half_its_lifetime_is_over()
     assert_eq!(bobs.wants_update(T0).unwrap(), Some(UpdateReason::Joined), "also after a restart");
     let commit = update(&mut bobs);
     assert_eq!(bobs.wants_update(T0).unwrap(), Some(UpdateReason::Joined), "not before it was accepted");
-    bobs.receive(&commit).unwrap();
-    alices.receive(&commit).unwrap();
+    bobs.receive(&commit, T0).unwrap();
+    alices.receive(&commit, T0).unwrap();
     assert_eq!(bobs.wants_update(half).unwrap(), None);
 
     let carol = device(seed, "carol", Suite::X25519Aes128);
     let (mut carols, _) =
-        carol.join_external(&alices.group_info(true).unwrap(), ExternalJoin::default()).unwrap();
+        carol.join_external(&alices.group_info(true).unwrap(), ExternalJoin::default(), T0).unwrap();
     assert_eq!(carols.wants_update(half).unwrap(), None, "a commit of its own brought it in");
 }
 
@@ -180,11 +181,11 @@ fn late(seed: Seed) -> Late {
 fn late_messages_are_read_for_a_day_and_not_after_it() {
     let Late { bob, store, group: mut bobs, messages, commits } = late(Seed::new(304));
     let hour = |count: u64| T0 + Duration::from_secs(3_600 * count);
-    bobs.receive(&commits[0]).unwrap();
+    bobs.receive(&commits[0], T0).unwrap();
     bobs.forget_past_epochs(hour(0)).unwrap();
-    bobs.receive(&commits[1]).unwrap();
+    bobs.receive(&commits[1], T0).unwrap();
     bobs.forget_past_epochs(hour(12)).unwrap();
-    bobs.receive(&commits[2]).unwrap();
+    bobs.receive(&commits[2], T0).unwrap();
     let written = store.commits();
     bobs.forget_past_epochs(hour(23)).unwrap();
     bobs.forget_past_epochs(hour(23)).unwrap();
@@ -195,13 +196,13 @@ fn late_messages_are_read_for_a_day_and_not_after_it() {
     let mut bobs = bob.open_group(&id).unwrap().unwrap();
     bobs.forget_past_epochs(hour(24)).unwrap();
     assert!(rows(&*store) < before, "the rows of the first epoch are gone");
-    assert_eq!(code(bobs.receive(&messages[0])), Code::MLS_WRONG_EPOCH);
-    assert!(bobs.receive(&messages[1]).is_ok());
+    assert_eq!(code(bobs.receive(&messages[0], T0)), Code::MLS_WRONG_EPOCH);
+    assert!(bobs.receive(&messages[1], T0).is_ok());
     bobs.forget_past_epochs(hour(35)).unwrap();
-    assert!(bobs.receive(&messages[2]).is_ok());
+    assert!(bobs.receive(&messages[2], T0).is_ok());
     bobs.forget_past_epochs(hour(200)).unwrap();
-    bobs.receive(&commits[3]).unwrap();
-    assert!(bobs.receive(&messages[3]).is_ok(), "an epoch counts from when it is seen to be over");
+    bobs.receive(&commits[3], T0).unwrap();
+    assert!(bobs.receive(&messages[3], T0).is_ok(), "an epoch counts from when it is seen to be over");
     bobs.forget_past_epochs(hour(300)).unwrap();
     bobs.forget_past_epochs(hour(324)).unwrap();
     let mut bobs = bob.open_group(&id).unwrap().unwrap();
@@ -211,11 +212,11 @@ fn late_messages_are_read_for_a_day_and_not_after_it() {
 #[test]
 fn a_clock_that_was_ahead_does_not_make_keys_last_longer() {
     let Late { group: mut bobs, messages, commits, .. } = late(Seed::new(305));
-    bobs.receive(&commits[0]).unwrap();
+    bobs.receive(&commits[0], T0).unwrap();
     bobs.forget_past_epochs(T0 + Duration::from_days(9_000)).unwrap();
     bobs.forget_past_epochs(T0).unwrap();
     bobs.forget_past_epochs(T0 + limits::MAX_PAST_EPOCH_AGE).unwrap();
-    assert_eq!(code(bobs.receive(&messages[0])), Code::MLS_WRONG_EPOCH);
+    assert_eq!(code(bobs.receive(&messages[0], T0)), Code::MLS_WRONG_EPOCH);
 }
 
 fn rows(store: &dyn Store) -> usize {
@@ -232,21 +233,21 @@ fn a_commit_that_was_discarded_here_and_accepted_by_the_others_says_to_come_back
         alice.discard_pending().unwrap();
         let again = update(alice);
         alice.discard_pending().unwrap();
-        bob.receive(&lost).unwrap();
-        carol.receive(&lost).unwrap();
+        bob.receive(&lost, T0).unwrap();
+        carol.receive(&lost, T0).unwrap();
         for _ in 0..2 {
-            assert_eq!(code(alice.receive(&lost)), Code::MLS_DIVERGED);
+            assert_eq!(code(alice.receive(&lost, T0)), Code::MLS_DIVERGED);
         }
-        assert_eq!(code(alice.stage(&lost)), Code::MLS_DIVERGED);
-        assert_eq!(code(alice.receive(&again)), Code::MLS_DIVERGED, "whichever it was");
+        assert_eq!(code(alice.stage(&lost, T0)), Code::MLS_DIVERGED);
+        assert_eq!(code(alice.receive(&again, T0)), Code::MLS_DIVERGED, "whichever it was");
         assert!(alice.encrypt(b"nothing was changed", b"").is_ok());
         // Where another commit began the next epoch here too, a discarded one is only late.
         let theirs = bob.commit(Changes { update: true, ..Default::default() }, T0).unwrap().commit;
         bob.discard_pending().unwrap();
         let first = update(carol);
         carol.merge_pending().unwrap();
-        bob.receive(&first).unwrap();
-        assert_eq!(code(bob.receive(&theirs)), Code::MLS_WRONG_EPOCH);
+        bob.receive(&first, T0).unwrap();
+        assert_eq!(code(bob.receive(&theirs, T0)), Code::MLS_WRONG_EPOCH);
     }
 }
 
@@ -260,12 +261,12 @@ fn a_discarded_commit_is_recognised_after_a_restart() {
     let id = alices.id().clone();
     drop(alices);
     let mut alices = alice.open_group(&id).unwrap().unwrap();
-    assert_eq!(code(alices.receive(&lost)), Code::MLS_DIVERGED);
+    assert_eq!(code(alices.receive(&lost, T0)), Code::MLS_DIVERGED);
     for _ in 0..limits::MAX_DISCARDED_COMMITS {
         update(&mut alices);
         alices.discard_pending().unwrap();
     }
-    assert_eq!(alices.receive(&lost).unwrap(), Received::OwnEcho, "the oldest are forgotten");
+    assert_eq!(alices.receive(&lost, T0).unwrap(), Received::OwnEcho, "the oldest are forgotten");
 }
 
 #[test]
@@ -287,12 +288,12 @@ fn a_device_in_memory_knows_which_groups_it_holds() {
     };
     let one = welcome(&mut alices, &packages[0]);
     let two = welcome(&mut alices, &packages[1]);
-    let bobs = bob.join(&one, None).unwrap();
-    assert_eq!(code(bob.join(&two, None)), Code::MLS_GROUP_EXISTS);
+    let bobs = bob.join(&one, None, T0).unwrap();
+    assert_eq!(code(bob.join(&two, None, T0)), Code::MLS_GROUP_EXISTS);
     let info = alices.group_info(true).unwrap();
-    assert_eq!(code(bob.join_external(&info, ExternalJoin::default())), Code::MLS_GROUP_EXISTS);
+    assert_eq!(code(bob.join_external(&info, ExternalJoin::default(), T0)), Code::MLS_GROUP_EXISTS);
     drop(bobs);
-    assert!(bob.join(&two, None).is_ok(), "a Welcome that is refused uses up nothing");
+    assert!(bob.join(&two, None, T0).is_ok(), "a Welcome that is refused uses up nothing");
 }
 
 #[test]
@@ -305,14 +306,14 @@ fn a_removed_member_in_memory_can_come_back_while_its_old_group_is_still_there()
     let changes = Changes { remove: &[old.own_leaf().unwrap()], ..Default::default() };
     let out = alices.commit(changes, T0).unwrap().commit;
     alices.merge_pending().unwrap();
-    bobs.receive(&out).unwrap();
-    old.receive(&out).unwrap();
+    bobs.receive(&out, T0).unwrap();
+    old.receive(&out, T0).unwrap();
     let mut new = add(alices, &carol, &mut [bobs]);
     assert_agree(&mut [alices, bobs, &mut new]);
     let info = alices.group_info(true).unwrap();
     let (mut again, commit) =
-        carol.join_external(&info, ExternalJoin { resync: true, ..Default::default() }).unwrap();
-    alices.receive(&commit).unwrap();
+        carol.join_external(&info, ExternalJoin { resync: true, ..Default::default() }, T0).unwrap();
+    alices.receive(&commit, T0).unwrap();
     assert_agree(&mut [alices, &mut again]);
     assert!(!old.is_member());
 }
@@ -328,8 +329,8 @@ fn in_memory_a_step_whose_rows_fail_stands_and_says_so_and_the_group_goes_on() {
     let mut groups = group_of(Seed::new(310), Suite::X25519Aes128, 2);
     let [alice, bob] = &mut groups[..] else { panic!("two") };
     let sealed = alice.encrypt(b"one", b"").unwrap();
-    assert_eq!(code(bob.receive_with(&sealed, fails)), Code::MLS_NOT_UNDONE);
-    assert_eq!(code(bob.receive(&sealed)), Code::MLS_ALREADY_PROCESSED, "its key was used up");
+    assert_eq!(code(bob.receive_with(&sealed, T0, fails)), Code::MLS_NOT_UNDONE);
+    assert_eq!(code(bob.receive(&sealed, T0)), Code::MLS_ALREADY_PROCESSED, "its key was used up");
     assert_eq!(code(alice.encrypt_with(b"two", b"", fails)), Code::MLS_NOT_UNDONE);
     assert_eq!(code(alice.propose_with(Wish::Update, fails)), Code::MLS_NOT_UNDONE);
     alice.clear_proposals().unwrap();
@@ -339,11 +340,11 @@ fn in_memory_a_step_whose_rows_fail_stands_and_says_so_and_the_group_goes_on() {
     assert_eq!(code(alice.discard_pending()), Code::MLS_NO_PENDING_COMMIT);
     let commit = update(alice);
     assert_eq!(code(alice.merge_pending_with(fails)), Code::MLS_NOT_UNDONE);
-    assert_eq!(code(bob.receive_with(&commit, fails)), Code::MLS_NOT_UNDONE);
+    assert_eq!(code(bob.receive_with(&commit, T0, fails)), Code::MLS_NOT_UNDONE);
     assert_agree(&mut [alice, bob]);
     let mut rows_seen = Vec::new();
     let hello = alice.encrypt(b"hello", b"").unwrap();
-    bob.receive_with(&hello, |_, rows| {
+    bob.receive_with(&hello, T0, |_, rows| {
         rows_seen = rows.scan_after(b"", b"", 9)?;
         Ok(())
     })
@@ -363,7 +364,8 @@ fn a_group_in_memory_survives_a_commit_that_is_refused_after_it_was_opened() {
     let psks = [PskId::External(b"name".to_vec())];
     let mixed = alices.commit(Changes { psks: &psks, ..Default::default() }, T0).unwrap().commit;
     let said = alices.encrypt(b"first", b"").unwrap();
-    let all = bobs.receive_all(&[&said, &mixed, &alices.encrypt(b"second", b"").unwrap(), &said]).unwrap();
+    let all =
+        bobs.receive_all(&[&said, &mixed, &alices.encrypt(b"second", b"").unwrap(), &said], T0).unwrap();
     let codes: Vec<_> = all.iter().map(|received| received.as_ref().map_err(ErrorCode::code).err()).collect();
     let expected = [None, Some(Code::MLS_PSK_NOT_FOUND), None, Some(Code::MLS_ALREADY_PROCESSED)];
     assert_eq!(codes, expected);

@@ -94,7 +94,7 @@ fn a_group_of_a_restored_store_reads_but_sends_nothing_until_it_has_joined_anew(
         let add = group.commit(Changes { add: &[package(&bob)], ..Default::default() }, T0).unwrap();
         group.merge_pending().unwrap();
         package(&alice);
-        bob.join(&add.welcome.unwrap(), None).unwrap()
+        bob.join(&add.welcome.unwrap(), None, T0).unwrap()
     };
     let backup = folder.backup();
     {
@@ -111,7 +111,7 @@ fn a_group_of_a_restored_store_reads_but_sends_nothing_until_it_has_joined_anew(
         assert!(group.is_restored().unwrap());
         assert_eq!(alice.key_package_count(T0).unwrap(), 0, "one of them may have been used");
         let sealed = at_bob.encrypt(b"still to be read", b"").unwrap();
-        assert!(matches!(group.receive(&sealed).unwrap(), Received::Message { .. }));
+        assert!(matches!(group.receive(&sealed, T0).unwrap(), Received::Message { .. }));
         let code = |outcome: Result<Vec<u8>, coterie_mls::MlsError>| outcome.unwrap_err().code();
         assert_eq!(code(group.encrypt(b"no", b"")), Code::MLS_RESTORED);
         assert_eq!(code(group.propose_update()), Code::MLS_RESTORED);
@@ -124,16 +124,16 @@ fn a_group_of_a_restored_store_reads_but_sends_nothing_until_it_has_joined_anew(
     let (store, alice, mut group) = reopen(&folder, 5);
     let commit = at_bob.commit(Changes { update: true, ..Default::default() }, T0).unwrap().commit;
     at_bob.merge_pending().unwrap();
-    group.receive(&commit).unwrap();
+    group.receive(&commit, T0).unwrap();
     assert_eq!(group.encrypt(b"no", b"").unwrap_err().code(), Code::MLS_RESTORED);
     drop(group);
 
     let info = at_bob.group_info(true).unwrap();
     let options = ExternalJoin { resync: true, ..ExternalJoin::default() };
-    let (mut group, commit) = alice.join_external(&info, options).unwrap();
-    at_bob.receive(&commit).unwrap();
+    let (mut group, commit) = alice.join_external(&info, options, T0).unwrap();
+    at_bob.receive(&commit, T0).unwrap();
     let sealed = group.encrypt(b"back again", b"").unwrap();
-    assert!(matches!(at_bob.receive(&sealed).unwrap(), Received::Message { .. }));
+    assert!(matches!(at_bob.receive(&sealed, T0).unwrap(), Received::Message { .. }));
     let fresh = package(&alice);
     drop((store, alice, group));
 
@@ -210,13 +210,13 @@ fn a_store_of_every_version_opens_and_its_groups_go_on() {
             let [past, present, proposal, commit] = messages(version, number);
             for (message, text) in [(past, "said in the past epoch"), (present, "said in the present epoch")]
             {
-                let Received::Message { plaintext, .. } = group.receive(&message).unwrap() else {
+                let Received::Message { plaintext, .. } = group.receive(&message, T0).unwrap() else {
                     panic!("a message")
                 };
                 assert_eq!(plaintext, text.as_bytes());
             }
-            assert!(matches!(group.receive(&proposal).unwrap(), Received::Proposal { .. }));
-            assert!(matches!(group.receive(&commit).unwrap(), Received::Commit { .. }));
+            assert!(matches!(group.receive(&proposal, T0).unwrap(), Received::Proposal { .. }));
+            assert!(matches!(group.receive(&commit, T0).unwrap(), Received::Commit { .. }));
             assert_eq!(group.epoch().number(), 3);
             // The fixture is a copy, and a copy must not send.
             assert_eq!(group.encrypt(b"no", b"").unwrap_err().code(), Code::MLS_RESTORED);
@@ -241,10 +241,10 @@ fn write_the_fixture_of_the_current_version() {
         let mut group = alice.create_group(GroupOptions { id: None, suite: Some(suite) }, T0).unwrap();
         let add = group.commit(Changes { add: &[package], ..Default::default() }, T0).unwrap();
         group.merge_pending().unwrap();
-        let mut at_bob = bob.join(&add.welcome.unwrap(), None).unwrap();
+        let mut at_bob = bob.join(&add.welcome.unwrap(), None, T0).unwrap();
         let past = at_bob.encrypt(b"said in the past epoch", b"").unwrap();
         let update = group.commit(Changes { update: true, ..Default::default() }, T0).unwrap().commit;
-        at_bob.receive(&update).unwrap();
+        at_bob.receive(&update, T0).unwrap();
         group.merge_pending().unwrap();
         group.encrypt_with(b"a ratchet under way", b"", |_, rows| rows.put(b"cursor", vec![42])).unwrap();
         let present = at_bob.encrypt(b"said in the present epoch", b"").unwrap();

@@ -66,7 +66,7 @@ impl World {
     fn end(&mut self, next: &Succession) {
         let named = name(&mut self.bob.1, next);
         for group in self.each() {
-            group.receive(&named.commit).unwrap();
+            group.receive(&named.commit, T0).unwrap();
         }
         assert_agree(&mut self.each());
     }
@@ -96,8 +96,8 @@ fn members_follow_into_a_group_of_another_suite_and_know_where_it_comes_from() {
     assert_eq!((alices.id(), alices.suite()), (&next.group_id, next.suite));
     let packages = [package(&world.bob.0, next.suite)];
     let first = alices.commit(Changes { add: &packages, ..Default::default() }, T0).unwrap();
-    alices.receive(&first.commit).unwrap();
-    let mut bobs = world.bob.0.join(&first.welcome.unwrap(), None).unwrap();
+    alices.receive(&first.commit, T0).unwrap();
+    let mut bobs = world.bob.0.join(&first.welcome.unwrap(), None, T0).unwrap();
     assert_agree(&mut [&mut alices, &mut bobs]);
     for group in [&mut alices, &mut bobs] {
         let descent = group.descent().unwrap().expect("a proof of descent");
@@ -105,12 +105,12 @@ fn members_follow_into_a_group_of_another_suite_and_know_where_it_comes_from() {
     }
     let hello = bobs.encrypt(b"hello again", b"").unwrap();
     assert!(
-        matches!(alices.receive(&hello), Ok(Received::Message { plaintext, .. }) if plaintext == b"hello again")
+        matches!(alices.receive(&hello, T0), Ok(Received::Message { plaintext, .. }) if plaintext == b"hello again")
     );
 
     // The old group still reads what was said before its end.
-    assert!(matches!(world.bob.1.receive(&late), Ok(Received::Message { .. })));
-    assert_eq!(code(world.bob.1.receive(&late)), Code::MLS_ALREADY_PROCESSED);
+    assert!(matches!(world.bob.1.receive(&late, T0), Ok(Received::Message { .. })));
+    assert_eq!(code(world.bob.1.receive(&late, T0)), Code::MLS_ALREADY_PROCESSED);
 }
 
 #[test]
@@ -120,8 +120,8 @@ fn a_group_that_has_ended_takes_nothing_more() {
     // Carol does not hear of the end, and goes on.
     let named = name(&mut world.bob.1, &next);
     assert!(world.bob.1.encrypt(b"not yet merged", b"").is_ok(), "a name that is not accepted ends nothing");
-    world.bob.1.receive(&named.commit).unwrap();
-    world.alice.1.receive(&named.commit).unwrap();
+    world.bob.1.receive(&named.commit, T0).unwrap();
+    world.alice.1.receive(&named.commit, T0).unwrap();
     let dave = device(Seed::quiet(1), "dave", Suite::X25519Aes128);
     let group = &mut world.bob.1;
     let refusals =
@@ -136,13 +136,13 @@ fn a_group_that_has_ended_takes_nothing_more() {
             code(group.propose_update()),
             code(group.propose_leave()),
             code(group.propose_add(&key_package(&dave), T0)),
-            code(dave.join_external(&group.group_info(true).unwrap(), ExternalJoin::default())),
+            code(dave.join_external(&group.group_info(true).unwrap(), ExternalJoin::default(), T0)),
         ];
     assert_eq!(refusals, [Code::MLS_SUCCEEDED; 8]);
     // Its own echo is nothing new, and Carol's belated commit lost.
-    assert_eq!(group.receive(&named.commit).unwrap(), Received::OwnEcho);
+    assert_eq!(group.receive(&named.commit, T0).unwrap(), Received::OwnEcho);
     let belated = world.carol.1.commit(Changes { update: true, ..Default::default() }, T0).unwrap();
-    assert_eq!(code(world.bob.1.receive(&belated.commit)), Code::MLS_WRONG_EPOCH);
+    assert_eq!(code(world.bob.1.receive(&belated.commit, T0)), Code::MLS_WRONG_EPOCH);
     assert_agree(&mut [&mut world.alice.1, &mut world.bob.1]);
 }
 
@@ -152,25 +152,25 @@ fn who_was_not_in_the_old_group_cannot_follow_and_is_told_which_one_it_is() {
     let next = succession(Suite::X25519Aes128);
     let dave = device(Seed::quiet(2), "dave", Suite::X25519Aes128);
     let named = name(&mut world.bob.1, &next);
-    world.bob.1.receive(&named.commit).unwrap();
-    world.alice.1.receive(&named.commit).unwrap();
+    world.bob.1.receive(&named.commit, T0).unwrap();
+    world.alice.1.receive(&named.commit, T0).unwrap();
 
     let mut alices = world.alice.1.create_successor(T0).unwrap();
     let packages = [&world.bob.0, &world.carol.0, &dave].map(key_package);
     let first = alices.commit(Changes { add: &packages, ..Default::default() }, T0).unwrap();
     alices.merge_pending().unwrap();
     let welcome = first.welcome.unwrap();
-    world.bob.0.join(&welcome, None).unwrap();
-    match dave.join(&welcome, None) {
+    world.bob.0.join(&welcome, None, T0).unwrap();
+    match dave.join(&welcome, None, T0) {
         Err(MlsError::DescentUnknown { predecessor, epoch }) => {
             assert_eq!((&predecessor, epoch), (world.bob.1.id(), world.bob.1.epoch()));
         }
         other => panic!("{other:?}"),
     }
     // Carol's old group is behind; once it is not, the same Welcome opens.
-    assert_eq!(code(world.carol.0.join(&welcome, None)), Code::MLS_DESCENT_UNKNOWN);
-    world.carol.1.receive(&named.commit).unwrap();
-    let mut carols = world.carol.0.join(&welcome, None).unwrap();
+    assert_eq!(code(world.carol.0.join(&welcome, None, T0)), Code::MLS_DESCENT_UNKNOWN);
+    world.carol.1.receive(&named.commit, T0).unwrap();
+    let mut carols = world.carol.0.join(&welcome, None, T0).unwrap();
     assert!(carols.descent().unwrap().is_some());
 
     // Dave comes by an ordinary commit, which proves nothing to him.
@@ -178,7 +178,7 @@ fn who_was_not_in_the_old_group_cannot_follow_and_is_told_which_one_it_is() {
         alices.members().unwrap().into_iter().find(|member| member.identity == b"dave").unwrap().leaf;
     let out = alices.commit(Changes { remove: &[dave_leaf], ..Default::default() }, T0).unwrap();
     alices.merge_pending().unwrap();
-    carols.receive(&out.commit).unwrap();
+    carols.receive(&out.commit, T0).unwrap();
     let mut daves = add(&mut alices, &dave, &mut [&mut carols]);
     assert_eq!(daves.descent().unwrap(), None);
     assert_agree(&mut [&mut alices, &mut carols, &mut daves]);
@@ -195,7 +195,7 @@ fn a_group_that_only_bears_the_successor_s_name_is_refused() {
     let mut fake = mallory.create_group(options, T0).unwrap();
     let packages = [key_package(&world.bob.0)];
     let invited = fake.commit(Changes { add: &packages, ..Default::default() }, T0).unwrap();
-    assert_eq!(code(world.bob.0.join(&invited.welcome.unwrap(), None)), Code::MLS_WELCOME_INVALID);
+    assert_eq!(code(world.bob.0.join(&invited.welcome.unwrap(), None, T0)), Code::MLS_WELCOME_INVALID);
     // A group of another name proves nothing and needs not to.
     let mut other = create(&mallory);
     let mut bobs = add(&mut other, &world.bob.0, &mut []);
@@ -228,7 +228,7 @@ fn names_are_given_by_commits_alone_and_once() {
     let both = [profile.clone(), required];
     let changes = Changes { extensions: Some(&both), ..Default::default() };
     let set = world.alice.1.commit(changes, T0).unwrap();
-    world.each().into_iter().for_each(|group| drop(group.receive(&set.commit).unwrap()));
+    world.each().into_iter().for_each(|group| drop(group.receive(&set.commit, T0).unwrap()));
     world.end(&next);
     assert!(world.alice.1.extensions().unwrap().contains(&profile));
     let first = world.alice.1.create_successor(T0).unwrap();
@@ -244,16 +244,16 @@ fn nobody_gets_in_before_the_proof() {
     let mut alices = world.alice.1.create_successor(T0).unwrap();
     let mallory = device(Seed::quiet(4), "mallory", Suite::X25519Aes128);
     let info = alices.group_info(true).unwrap();
-    let (_, commit) = mallory.join_external(&info, ExternalJoin::default()).unwrap();
-    assert_eq!(code(alices.receive(&commit)), Code::MLS_INVALID_COMMIT);
+    let (_, commit) = mallory.join_external(&info, ExternalJoin::default(), T0).unwrap();
+    assert_eq!(code(alices.receive(&commit, T0)), Code::MLS_INVALID_COMMIT);
     assert_eq!(alices.epoch(), Epoch::new(0));
     // A first commit that was not accepted is made again, with the proof.
     let packages = [key_package(&world.bob.0), key_package(&world.carol.0)];
     alices.commit(Changes { add: &packages[..1], ..Default::default() }, T0).unwrap();
     alices.discard_pending().unwrap();
     let first = alices.commit(Changes { add: &packages, ..Default::default() }, T0).unwrap();
-    alices.receive(&first.commit).unwrap();
-    let mut carols = world.carol.0.join(&first.welcome.unwrap(), None).unwrap();
+    alices.receive(&first.commit, T0).unwrap();
+    let mut carols = world.carol.0.join(&first.welcome.unwrap(), None, T0).unwrap();
     assert_eq!(carols.descent().unwrap(), alices.descent().unwrap());
 }
 
@@ -264,11 +264,11 @@ fn a_staged_end_can_be_seen_and_refused_and_one_who_is_removed_by_it_cannot_foll
     let out = groups[2].own_leaf().unwrap();
     let changes = Changes { succession: Some(&next), remove: &[out], ..Default::default() };
     let named = groups[0].commit(changes, T0).unwrap();
-    let Received::Staged(summary) = groups[1].stage(&named.commit).unwrap() else { panic!("staged") };
+    let Received::Staged(summary) = groups[1].stage(&named.commit, T0).unwrap() else { panic!("staged") };
     assert_eq!(summary.succession, Some(next.clone()));
     groups[1].discard_staged().unwrap();
     assert!(groups[1].encrypt(b"still here", b"").is_ok());
-    groups[2].receive(&named.commit).unwrap();
+    groups[2].receive(&named.commit, T0).unwrap();
     assert_eq!(code(groups[2].create_successor(T0)), Code::MLS_REMOVED);
 }
 
@@ -324,7 +324,7 @@ fn succeed_with_a_fault(seed: Seed, fault: Fault, commit: usize) -> bool {
         }
     }
     let mut alices = alice.open_group(&next.group_id).unwrap().expect("the successor");
-    let mut bobs = bob.join(&handed_out.expect("a Welcome"), None).unwrap();
+    let mut bobs = bob.join(&handed_out.expect("a Welcome"), None, T0).unwrap();
     assert_agree(&mut [&mut alices, &mut bobs]);
     assert_eq!(bobs.descent().unwrap(), alices.descent().unwrap());
     assert!(bobs.descent().unwrap().is_some());
@@ -351,7 +351,7 @@ fn advance(
         return Ok(false);
     }
     if bobs_old.successor()?.is_none() {
-        bobs_old.receive(&row(alice, &mut old, b"outbox"))?;
+        bobs_old.receive(&row(alice, &mut old, b"outbox"), T0)?;
     }
     let Some(mut new) = alice.open_group(&next.group_id)? else {
         old.create_successor(T0)?;
@@ -391,7 +391,7 @@ fn what_proves_a_descent_goes_with_the_old_group() {
     let empty = rows(&*store);
     let mut group = add(&mut world.alice.1, &dave, &mut [&mut world.bob.1, &mut world.carol.1]);
     let named = name(&mut world.bob.1, &succession(Suite::P256Aes128));
-    group.receive(&named.commit).unwrap();
+    group.receive(&named.commit, T0).unwrap();
     assert!(rows(&*store) > empty);
     let id = group.id().clone();
     drop(group);

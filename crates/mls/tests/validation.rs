@@ -282,7 +282,7 @@ fn an_outsiders_addition_of_another_suite_does_not_wait() {
     let options = KeyPackageOptions { suite: Some(Suite::P256Aes128), ..Default::default() };
     let package = device(seed, "bob", SUITE).key_package(options, T0).unwrap();
     let proposal = server.propose_add(&described, 0, &package, T0).unwrap();
-    assert!(group.receive(&proposal).is_err());
+    assert!(group.receive(&proposal, T0).is_err());
     assert!(group.pending_proposals().unwrap().is_empty());
     group.commit(Changes { update: true, ..Default::default() }, T0).unwrap();
 }
@@ -347,18 +347,18 @@ fn an_outsiders_proposal_is_refused_with_any_byte_changed_and_from_another_key()
     let senders = [GroupExtension::external_senders(&[listed.info()]).unwrap()];
     let made = group.commit(Changes { extensions: Some(&senders), ..Default::default() }, T0).unwrap();
     group.merge_pending().unwrap();
-    bob.receive(&made.commit).unwrap();
+    bob.receive(&made.commit, T0).unwrap();
     let described = read_group_info(&group.group_info(true).unwrap()).unwrap();
     let genuine = listed.propose_remove(&described, 0, LeafIndex::new(1)).unwrap();
     for index in 0..genuine.len() {
         let mut forged = genuine.clone();
         forged[index] ^= 1;
-        assert!(bob.receive(&forged).is_err(), "byte {index}");
+        assert!(bob.receive(&forged, T0).is_err(), "byte {index}");
     }
     let impostor = other.propose_remove(&described, 0, LeafIndex::new(1)).unwrap();
-    assert_eq!(code(bob.receive(&impostor)), Code::MLS_NOT_AUTHENTIC);
+    assert_eq!(code(bob.receive(&impostor, T0)), Code::MLS_NOT_AUTHENTIC);
     assert!(bob.pending_proposals().unwrap().is_empty());
-    bob.receive(&genuine).unwrap();
+    bob.receive(&genuine, T0).unwrap();
 }
 
 #[test]
@@ -372,14 +372,14 @@ fn a_group_is_not_joined_twice() {
     let packages = [key_package(&bob), key_package(&bob)];
     let first = alice.commit(Changes { add: &packages[..1], ..Default::default() }, T0).unwrap();
     alice.merge_pending().unwrap();
-    let _bob = bob.join(&first.welcome.unwrap(), None).unwrap();
+    let _bob = bob.join(&first.welcome.unwrap(), None, T0).unwrap();
     let info = alice.group_info(true).unwrap();
-    assert_eq!(code(bob.join_external(&info, ExternalJoin::default())), Code::MLS_GROUP_EXISTS);
+    assert_eq!(code(bob.join_external(&info, ExternalJoin::default(), T0)), Code::MLS_GROUP_EXISTS);
     let removed = alice.commit(Changes { remove: &[LeafIndex::new(1)], ..Default::default() }, T0);
     removed.unwrap();
     alice.merge_pending().unwrap();
     let again = alice.commit(Changes { add: &packages[1..], ..Default::default() }, T0).unwrap();
-    assert_eq!(code(bob.join(&again.welcome.unwrap(), None)), Code::MLS_GROUP_EXISTS);
+    assert_eq!(code(bob.join(&again.welcome.unwrap(), None, T0)), Code::MLS_GROUP_EXISTS);
 }
 
 #[test]
@@ -397,7 +397,7 @@ fn a_tree_that_ends_in_a_blank_node_is_refused() {
     for blanks in 1..=4 {
         let longer = (length + blanks).to_be_bytes();
         let longer = [&longer[..], &tree[2..], &vec![0; usize::from(blanks)]].concat();
-        assert!(bob.join(&welcome, Some(&longer)).is_err(), "{blanks} blank nodes");
+        assert!(bob.join(&welcome, Some(&longer), T0).is_err(), "{blanks} blank nodes");
     }
-    bob.join(&welcome, Some(&tree)).unwrap();
+    bob.join(&welcome, Some(&tree), T0).unwrap();
 }

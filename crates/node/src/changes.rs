@@ -13,6 +13,7 @@ use crate::bytes::Uint8Array;
 use crate::extension::{NativeExtension, NativePskId, extensions, psk_id, psk_ids};
 use crate::failure::NativeFailure;
 use crate::group::NativeGroup;
+use crate::identity::{NativeCertified, OwnedCertified};
 use crate::values::{NativeCommitSummary, NativeCommitted};
 
 /// What a commit shall change.
@@ -34,6 +35,8 @@ pub struct NativeChanges {
     pub extensions: Option<List<NativeExtension>>,
     /// A new identity for this member.
     pub identity: Option<Uint8Array>,
+    /// A new certificate for this member.
+    pub certificate: Option<NativeCertified>,
     /// Whether the tree travels beside the Welcome.
     pub tree_beside: Option<bool>,
 }
@@ -46,6 +49,7 @@ struct OwnedChanges {
     psks: Vec<PskId>,
     extensions: Option<Vec<GroupExtension>>,
     identity: Option<Vec<u8>>,
+    certificate: Option<OwnedCertified>,
     tree: TreePlacement,
 }
 
@@ -61,6 +65,7 @@ impl TryFrom<NativeChanges> for OwnedChanges {
             psks: psk_ids(changes.psks)?,
             extensions: changes.extensions.map(extensions).transpose()?,
             identity: changes.identity.map(Vec::from),
+            certificate: changes.certificate.map(OwnedCertified::from),
             tree: if beside { TreePlacement::Beside } else { TreePlacement::Inside },
         })
     }
@@ -75,6 +80,7 @@ impl OwnedChanges {
             psks: &self.psks,
             extensions: self.extensions.as_deref(),
             identity: self.identity.as_deref(),
+            certificate: self.certificate.as_ref().map(OwnedCertified::borrowed),
             // Named by a call of its own.
             succession: None,
             tree: self.tree,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use coterie_crypto::entropy::OsEntropy;
-use coterie_mls::{Device, DeviceOptions, GroupOptions, KeyPackageOptions, Suite};
+use coterie_mls::{Device, GroupOptions, KeyPackageOptions, Suite};
 use coterie_store::sql::Options;
 use coterie_store::{Key, MemoryStore, Rekey, SqlStore};
 use coterie_types::GroupId;
@@ -16,6 +16,7 @@ use crate::arguments::{duration, invalid, timestamp};
 use crate::bytes::Uint8Array;
 use crate::failure::{NativeFailure, Outcome, outcome};
 use crate::group::NativeGroup;
+use crate::identity::{Identity, NativeCandidate, NativeIdentity, candidates};
 use crate::values::NativeKeyPackageInfo;
 
 /// One installation of one user.
@@ -82,10 +83,10 @@ fn suite(name: Option<String>) -> Result<Option<Suite>, NativeFailure> {
 impl NativeDevice {
     /// Makes a new device in memory.
     #[napi(catch_unwind, ts_return_type = "NativeDevice | NativeFailure")]
-    pub fn create(identity: Uint8Array, suite_name: String) -> Outcome<NativeDevice> {
+    pub fn create(identity: NativeIdentity, now: f64) -> Outcome<NativeDevice> {
         let create = || -> Result<Self, NativeFailure> {
-            let options = DeviceOptions { identity: identity.into(), suite: Suite::from_name(&suite_name)? };
-            let device = Device::create(options, Arc::new(MemoryStore::default()), Arc::new(OsEntropy))?;
+            let identity = Identity::parse(identity)?;
+            let device = identity.open_or_create(Arc::new(MemoryStore::default()), timestamp(now))?;
             Ok(Self { device, file: None })
         };
         outcome(guarded(create))
@@ -99,21 +100,22 @@ impl NativeDevice {
     pub fn open<'env>(
         env: &'env Env,
         store: NativeStoreOptions,
-        identity: Option<Uint8Array>,
-        suite_name: String,
+        identity: NativeIdentity,
+        now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeDevice>> {
-        let parse = || Ok((store_key(store.passphrase, store.key)?, Suite::from_name(&suite_name)?));
-        let (key, suite) = match parse() {
+        let parse = || {
+            let key = store_key(store.passphrase, store.key)?;
+            Ok((key, Identity::parse(identity)?))
+        };
+        let (key, identity) = match parse() {
             Ok(parsed) => parsed,
             Err(failure) => return Ok(Either::A(Either::B(failure))),
         };
-        let identity = identity.map(Vec::from);
         let work = move || -> Result<Self, NativeFailure> {
             let options = Options { create: store.create, ..Options::default() };
-            let entropy = Arc::new(OsEntropy);
-            let file = Arc::new(SqlStore::open(store.path, &key, &*entropy, &options)?);
-            let device = Device::open_or_create(identity, suite, Arc::clone(&file) as _, entropy)?;
+            let file = Arc::new(SqlStore::open(store.path, &key, &OsEntropy, &options)?);
+            let device = identity.open_or_create(Arc::clone(&file) as _, timestamp(now))?;
             Ok(Self { device, file: Some(file) })
         };
         elsewhere(env, Cancelled::by(cancellation), work, |device| device)
@@ -258,15 +260,34 @@ impl NativeDevice {
         env: &'env Env,
         welcome: Uint8Array,
         ratchet_tree: Option<Uint8Array>,
+        now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeGroup>> {
         let device = self.device.clone();
         let quick = ratchet_tree.is_none() && device.joins_quickly(&welcome);
-        let work = move || Ok(device.join(&welcome, ratchet_tree.as_deref())?);
+        let work = move || Ok(device.join(&welcome, ratchet_tree.as_deref(), timestamp(now))?);
         if quick {
             return Ok(at_once(|| work().map(NativeGroup::new)));
         }
         elsewhere(env, Cancelled::by(cancellation), work, NativeGroup::new)
+    }
+
+    /// Who is in the group that a Welcome is for.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>"
+    )]
+    pub fn welcomed_by<'env>(
+        &self,
+        env: &'env Env,
+        welcome: Uint8Array,
+        ratchet_tree: Option<Uint8Array>,
+        now: f64,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Vec<NativeCandidate>>> {
+        let device = self.device.clone();
+        let work = move || Ok(device.welcomed_by(&welcome, ratchet_tree.as_deref(), timestamp(now))?);
+        elsewhere(env, Cancelled::by(cancellation), work, candidates)
     }
 }
 

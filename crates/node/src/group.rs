@@ -11,12 +11,13 @@ use napi::bindgen_prelude::{BigInt, Either, Function};
 use napi_derive::napi;
 
 use crate::answer::{Answer, Cancelled, NativeCancellation, in_turn};
-use crate::arguments::List;
+use crate::arguments::{List, timestamp};
 use crate::bytes::Uint8Array;
 use crate::device::arrays;
 use crate::extension::NativeExtension;
 use crate::failure::{NativeFailure, Outcome, outcome};
 use crate::feed::{FeedAlarm, NativeFeed};
+use crate::identity::{NativeCandidate, candidates};
 use crate::serial::Serial;
 use crate::values::{NativeCommitSummary, NativeGroupEvent, NativeMember, NativeProposal, members};
 
@@ -294,11 +295,12 @@ impl NativeGroup {
         &self,
         env: &'env Env,
         message: Uint8Array,
+        now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeGroupEvent>> {
         let small = self.is_small() && message.len() <= QUICK_LENGTH;
         let quick = small || Group::receives_quickly(&message);
-        let work = move |group: &mut Group| Ok(group.receive(&message)?);
+        let work = move |group: &mut Group| Ok(group.receive(&message, timestamp(now))?);
         self.quickly(env, quick, cancellation, work, NativeGroupEvent::from)
     }
 
@@ -311,10 +313,58 @@ impl NativeGroup {
         &self,
         env: &'env Env,
         message: Uint8Array,
+        now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeGroupEvent>> {
-        let work = move |group: &mut Group| Ok(group.stage(&message)?);
+        let work = move |group: &mut Group| Ok(group.stage(&message, timestamp(now))?);
         self.by_size(env, cancellation, work, NativeGroupEvent::from)
+    }
+
+    /// Whom a message would bring in.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>"
+    )]
+    pub fn received_candidates<'env>(
+        &self,
+        env: &'env Env,
+        message: Uint8Array,
+        now: f64,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Vec<NativeCandidate>>> {
+        let quick = Group::receives_quickly(&message);
+        let work = move |group: &mut Group| Ok(group.received_candidates(&message, timestamp(now))?);
+        self.quickly(env, quick, cancellation, work, candidates)
+    }
+
+    /// Whom a commit of key packages, and of what waits, would bring in.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>"
+    )]
+    pub fn candidates<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "Array<Uint8Array>")] key_packages: List<Uint8Array>,
+        now: f64,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Vec<NativeCandidate>>> {
+        let packages: Vec<Vec<u8>> = key_packages.into_vec();
+        let work = move |group: &mut Group| Ok(group.candidates(&packages, timestamp(now))?);
+        self.by_size(env, cancellation, work, candidates)
+    }
+
+    /// Whom the staged commit would bring in.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>"
+    )]
+    pub fn staged_candidates<'env>(
+        &self,
+        env: &'env Env,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Vec<NativeCandidate>>> {
+        self.by_size(env, cancellation, |group| Ok(group.staged_candidates()?), candidates)
     }
 
     /// Takes in several messages in one step.
@@ -326,10 +376,11 @@ impl NativeGroup {
         &self,
         env: &'env Env,
         #[napi(ts_arg_type = "Array<Uint8Array>")] messages: List<Uint8Array>,
+        now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, Vec<Outcome<NativeGroupEvent>>>> {
         let messages: Vec<Vec<u8>> = messages.into_vec();
-        let work = move |group: &mut Group| Ok(group.receive_all(&messages)?);
+        let work = move |group: &mut Group| Ok(group.receive_all(&messages, timestamp(now))?);
         self.quickly(env, false, cancellation, work, |all| all.into_iter().map(received).collect())
     }
 

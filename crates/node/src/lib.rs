@@ -19,6 +19,7 @@ mod failure;
 mod fault;
 mod feed;
 mod group;
+mod identity;
 #[cfg(all(feature = "interop", not(test)))]
 mod interop;
 mod inventory;

@@ -20,6 +20,7 @@ use crate::device::NativeDevice;
 use crate::extension::{NativeExtension, NativePskId, extensions, psk_ids};
 use crate::failure::{NativeFailure, Outcome, outcome};
 use crate::group::NativeGroup;
+use crate::identity::{NativeCandidate, candidates};
 
 /// How a device joins by a commit of its own.
 #[napi(object, object_to_js = false)]
@@ -165,6 +166,7 @@ impl NativeDevice {
         env: &'env Env,
         group_info: Uint8Array,
         options: NativeExternalJoin,
+        now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeJoined>> {
         let psks = match psk_ids(options.psks) {
@@ -176,9 +178,35 @@ impl NativeDevice {
         let quick = tree.is_none() && device.joins_quickly(&group_info);
         let work = move || {
             let options = ExternalJoin { ratchet_tree: tree.as_deref(), resync, psks: &psks };
-            Ok(device.join_external(&group_info, options)?)
+            Ok(device.join_external(&group_info, options, timestamp(now))?)
         };
         by_itself(env, quick, cancellation, work, joined)
+    }
+
+    /// Who is in the group that a GroupInfo describes.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>"
+    )]
+    pub fn present_in<'env>(
+        &self,
+        env: &'env Env,
+        group_info: Uint8Array,
+        options: NativeExternalJoin,
+        now: f64,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Vec<NativeCandidate>>> {
+        let psks = match psk_ids(options.psks) {
+            Ok(psks) => psks,
+            Err(failure) => return Ok(Either::A(Either::B(failure))),
+        };
+        let (tree, resync) = (options.ratchet_tree, options.resync);
+        let device = self.device.clone();
+        let work = move || {
+            let options = ExternalJoin { ratchet_tree: tree.as_deref(), resync, psks: &psks };
+            Ok(device.present_in(&group_info, options, timestamp(now))?)
+        };
+        by_itself(env, false, cancellation, work, candidates)
     }
 
     /// Asks to be added to a group.

@@ -8,6 +8,7 @@ use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 
 use crate::bytes::Uint8Array;
+use crate::identity::NativeCertificateInfo;
 
 /// One member of a group.
 #[napi(object, object_from_js = false)]
@@ -20,6 +21,8 @@ pub struct NativeMember {
     pub signature_key: Uint8Array,
     /// Until when its leaf is valid, in milliseconds since 1970.
     pub expires: Option<f64>,
+    /// What its certificates say; none for a Basic credential.
+    pub certificate: Option<NativeCertificateInfo>,
 }
 
 /// Who sent a proposal or commit.
@@ -165,6 +168,8 @@ pub struct NativeCommitted {
 pub struct NativeKeyPackageInfo {
     /// Whom its credential names.
     pub identity: Uint8Array,
+    /// What its certificates say; none for a Basic credential.
+    pub certificate: Option<NativeCertificateInfo>,
     /// The key its owner's messages are verified with.
     pub signature_key: Uint8Array,
     /// The suite it is for.
@@ -179,7 +184,7 @@ pub struct NativeKeyPackageInfo {
 
 /// Milliseconds as JavaScript counts them; exact until the year 287396.
 #[allow(clippy::cast_precision_loss, reason = "dates beyond 2^53 milliseconds have no meaning in JavaScript")]
-fn milliseconds(time: coterie_types::Timestamp) -> f64 {
+pub(crate) fn milliseconds(time: coterie_types::Timestamp) -> f64 {
     time.as_millis() as f64
 }
 
@@ -190,6 +195,7 @@ impl From<Member> for NativeMember {
             identity: member.identity.into(),
             signature_key: member.signature_key.into(),
             expires: member.expires.map(milliseconds),
+            certificate: member.certificate.map(NativeCertificateInfo::from),
         }
     }
 }
@@ -305,6 +311,7 @@ impl From<KeyPackageInfo> for NativeKeyPackageInfo {
     fn from(info: KeyPackageInfo) -> Self {
         Self {
             identity: info.identity.into(),
+            certificate: info.certificate.map(NativeCertificateInfo::from),
             signature_key: info.signature_key.into(),
             suite: info.suite.name().to_owned(),
             last_resort: info.last_resort,

@@ -3,6 +3,7 @@
 //! Everything here is deterministic: randomness comes from a [`Seed`] that is printed, time from a [`Clock`] that
 //! is wound by hand, and third parties' data from [`vectors`].
 
+pub mod certificates;
 mod clock;
 mod faulty;
 mod seed;

@@ -178,9 +178,13 @@ codes! {
         "Store the key, then process the message again.";
     MLS_GROUP_INFO_INVALID, Never, "The GroupInfo or its tree is damaged, forged, incomplete, or does not fit together.",
         "Ask a member for a newer one.";
+    MLS_INVALID_CREDENTIAL, Never, "A credential does not count: its certificates lead to nobody trusted here, do not fit its key or break a rule, or credentials of its kind are not accepted.",
+        "Read the message for the rule; trust the right anchors, or have the member get a proper certificate.";
+    MLS_CERTIFICATE_EXPIRED, Never, "A certificate of somebody who would come in, or of this device, has expired.",
+        "Have its owner renew the certificate, then try again.";
     MLS_RESTORED, Never, "The store was put back to an earlier state, so this group's keys may have been used already.",
         "Reading goes on. To send again, join anew: by an external commit with resync, or by a new invitation.";
-    MLS_REFUSED_BY_POLICY, Never, "The application's policy refused a member of this commit. Nothing was changed.",
+    MLS_REFUSED_BY_POLICY, Never, "The application's policy refused somebody who would come in, or failed. Nothing was changed.",
         "Resolve the refusal, then process or discard the commit.";
     MLS_DIVERGED, Never, "A commit that this member discarded was accepted by the group, which went on without it.",
         "Join again from outside with resync, by a GroupInfo of another member.";

@@ -168,7 +168,7 @@ fn judge(folder: &Path, sealed: &[u8]) -> anyhow::Result<String> {
             Err(error) => refused = Some(named(&error.into(), "unreadable")?),
         }
     }
-    match victim.group.receive(sealed) {
+    match victim.group.receive(sealed, pair::NOW) {
         Ok(Received::Message { plaintext, .. }) => ensure!(plaintext == WORDS, "a wrong plaintext"),
         Ok(other) => anyhow::bail!("a message became {other:?}"),
         Err(error) => refused = Some(named(&error.into(), "unreadable")?),

@@ -32,7 +32,7 @@ pub(super) const GUEST: usize = 3;
 /// Whoever holds a lock here holds it for long.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(20);
 
-const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 const LONG: Duration = Duration::from_days(36_500);
 
 /// One member.
@@ -518,7 +518,7 @@ impl Member {
         let Some(group) = &mut self.group else { return Ok(()) };
         let messages: Vec<&[u8]> = entries.iter().map(|(_, entry)| entry.message.as_slice()).collect();
         let joined = number_row(&self.store, b"joined")?;
-        let received = group.receive_all_with(&messages, |place, received, rows| {
+        let received = group.receive_all_with(&messages, NOW, |place, received, rows| {
             let Some((position, entry)) = entries.get(place) else { return Ok(()) };
             rows.put(b"cursor", position.saturating_add(1).to_be_bytes().to_vec())?;
             let word = match received {
@@ -558,7 +558,7 @@ impl Member {
         for (position, entry) in entries {
             let cursor = position.saturating_add(1).to_be_bytes().to_vec();
             if let Some(welcome) = &entry.welcome {
-                let joined = self.device.join_with(welcome, None, |_, rows| {
+                let joined = self.device.join_with(welcome, None, NOW, |_, rows| {
                     rows.put(b"joined", entry.epoch.saturating_add(1).to_be_bytes().to_vec())?;
                     rows.put(b"cursor", cursor.clone())
                 });

@@ -13,7 +13,7 @@ use coterie_types::{Duration, Timestamp};
 
 use super::life::{NAMES, open_store};
 
-const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 /// The member on disk, while its store is open.
 pub(super) struct Victim {
@@ -43,7 +43,7 @@ pub(super) fn meet(folder: &Path) -> anyhow::Result<(Victim, Witness)> {
     let package = [other.key_package(options, NOW)?];
     let add = group.commit(Changes { add: &package, ..Changes::default() }, NOW)?;
     group.merge_pending()?;
-    let witness = Witness { group: other.join(&add.welcome.context("a Welcome")?, None)? };
+    let witness = Witness { group: other.join(&add.welcome.context("a Welcome")?, None, NOW)? };
     Ok((Victim { store, device, group }, witness))
 }
 
@@ -65,7 +65,7 @@ impl Victim {
     /// Commits a new leaf, which the witness takes in.
     pub(super) fn update(&mut self, witness: &mut Witness) -> anyhow::Result<Vec<u8>> {
         let committed = self.group.commit(Changes { update: true, ..Changes::default() }, NOW)?;
-        witness.group.receive(&committed.commit)?;
+        witness.group.receive(&committed.commit, NOW)?;
         self.group.merge_pending()?;
         Ok(committed.commit)
     }
@@ -74,8 +74,8 @@ impl Victim {
     pub(super) fn rejoin(&mut self, witness: &mut Witness) -> anyhow::Result<()> {
         let info = witness.group.group_info(true)?;
         let options = ExternalJoin { resync: true, ..ExternalJoin::default() };
-        let (group, commit) = self.device.join_external(&info, options)?;
-        witness.group.receive(&commit)?;
+        let (group, commit) = self.device.join_external(&info, options, NOW)?;
+        witness.group.receive(&commit, NOW)?;
         self.group = group;
         Ok(())
     }

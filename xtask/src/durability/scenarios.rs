@@ -8,7 +8,7 @@ use coterie_mls::{ExternalJoin, MlsError};
 use coterie_store::{Rekey, Space, Step, Store, StoreError};
 use coterie_types::{Code, ErrorCode};
 
-use super::life::{Entry, GUEST, Kind, NAMES, World, keys, number_row, say};
+use super::life::{Entry, GUEST, Kind, NAMES, NOW, World, keys, number_row, say};
 
 /// Every scenario. The last is about opening and recovering: its faults begin with the process.
 pub(super) const ALL: [&str; 12] = [
@@ -200,7 +200,7 @@ impl World {
         step.put(Space::Application, EXTERNAL, number.to_be_bytes().to_vec())?;
         guest.store.commit(step)?;
         let options = ExternalJoin { resync: true, ..ExternalJoin::default() };
-        let (group, message) = guest.device.join_external(&info, options)?;
+        let (group, message) = guest.device.join_external(&info, options, NOW)?;
         guest.group = Some(group);
         // Such a commit is not sealed: there is no key to account for.
         let entry =

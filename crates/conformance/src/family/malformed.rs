@@ -110,10 +110,10 @@ fn refused(input: &[u8]) -> Verdict {
         ("a message", recode(Structure::Message, input).is_ok()),
         ("a vector", recode(Structure::Vector, input).is_ok()),
         ("a ratchet tree", recode(Structure::RatchetTree, input).is_ok()),
-        ("a Welcome", device.join(input, None).is_ok()),
+        ("a Welcome", device.join(input, None, T0).is_ok()),
         ("a key package", device.inspect_key_package(input, T0).is_ok()),
-        ("a GroupInfo", read_group_info(input).is_ok() || device.join_external(input, join).is_ok()),
-        ("a message of a group", group.receive(input).is_ok() || group.stage(input).is_ok()),
+        ("a GroupInfo", read_group_info(input).is_ok() || device.join_external(input, join, T0).is_ok()),
+        ("a message of a group", group.receive(input, T0).is_ok() || group.stage(input, T0).is_ok()),
     ];
     if let Some((what, _)) = answers.into_iter().find(|(_, accepted)| *accepted) {
         return Err(format!("accepted as {what}"));

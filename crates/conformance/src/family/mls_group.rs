@@ -5,7 +5,7 @@ use std::sync::Arc;
 use coterie_mls::interop::PrivateKeys;
 use coterie_mls::{Device, DeviceOptions, Group, MlsError, Received, Suite};
 use coterie_store::MemoryStore;
-use coterie_testkit::Seed;
+use coterie_testkit::{Seed, T0};
 use serde_json::Value;
 
 use crate::case::{File, Verdict, bytes, decode, field, list, number, optional, same, same_bytes};
@@ -46,7 +46,7 @@ fn follow(case: &Value) -> Verdict {
     };
     device.import_key_package(&bytes(case, "key_package")?, &private).map_err(because("key package"))?;
     let tree = optional(case, "ratchet_tree")?;
-    let mut group = device.join(&bytes(case, "welcome")?, tree.as_deref()).map_err(because("welcome"))?;
+    let mut group = device.join(&bytes(case, "welcome")?, tree.as_deref(), T0).map_err(because("welcome"))?;
     compare(&mut group, case, "initial_epoch_authenticator")?;
     for (index, epoch) in list(case, "epochs").enumerate() {
         follow_epoch(&mut group, epoch).map_err(|why| format!("epoch {index} of the case: {why}"))?;
@@ -70,14 +70,14 @@ fn follow_epoch(group: &mut Group, epoch: &Value) -> Verdict {
     }
     refuse(group, epoch, "refuse")?;
     for proposal in list(epoch, "proposals") {
-        match group.receive(&decode(proposal)?).map_err(because("proposal"))? {
+        match group.receive(&decode(proposal)?, T0).map_err(because("proposal"))? {
             Received::Proposal { .. } | Received::OwnEcho => {}
             other => return Err(format!("proposal: taken for {other:?}")),
         }
     }
     refuse(group, epoch, "refuse")?;
     if field(epoch, "commit").is_some() {
-        match group.receive(&bytes(epoch, "commit")?).map_err(because("commit"))? {
+        match group.receive(&bytes(epoch, "commit")?, T0).map_err(because("commit"))? {
             Received::Commit { .. } => {}
             other => return Err(format!("commit: taken for {other:?}")),
         }
@@ -87,7 +87,7 @@ fn follow_epoch(group: &mut Group, epoch: &Value) -> Verdict {
 }
 
 fn application(group: &mut Group, message: &Value) -> Verdict {
-    let received = group.receive(&bytes(message, "message")?).map_err(because("application message"))?;
+    let received = group.receive(&bytes(message, "message")?, T0).map_err(because("application message"))?;
     let Received::Message { plaintext, associated_data, .. } = received else {
         return Err(format!("application message: taken for {received:?}"));
     };
@@ -112,7 +112,7 @@ fn refuse(group: &mut Group, epoch: &Value, name: &str) -> Verdict {
         let why = field(refused, "why").and_then(Value::as_str).unwrap_or("no reason given");
         let message = field(refused, "message").unwrap_or(refused);
         let before = state(group)?;
-        if let Ok(received) = group.receive(&decode(message)?) {
+        if let Ok(received) = group.receive(&decode(message)?, T0) {
             return Err(format!("{name}: accepted ({why}): {received:?}"));
         }
         same(&format!("the group after a refusal ({why})"), &state(group)?, &before)?;
@@ -149,11 +149,11 @@ pub(crate) fn recorded(file: &File) -> Outcome {
         // It is recorded bare; a message says before it what it is: version 1, a key package.
         let package = [&[0, 1, 0, 5][..], &bytes(case, "key_package")?].concat();
         device.import_key_package(&package, &private).map_err(because("key package"))?;
-        let mut group = device.join(&bytes(case, "welcome")?, None).map_err(because("welcome"))?;
+        let mut group = device.join(&bytes(case, "welcome")?, None, T0).map_err(because("welcome"))?;
         same_bytes("group id", group.id().as_bytes(), &bytes(case, "group_id")?)?;
         recorded_epoch(&mut group, field(case, "initial").ok_or("initial is missing")?)?;
         for epoch in list(case, "epochs") {
-            group.receive(&bytes(epoch, "commit")?).map_err(because("commit"))?;
+            group.receive(&bytes(epoch, "commit")?, T0).map_err(because("commit"))?;
             recorded_epoch(&mut group, epoch)?;
         }
         Ok(())

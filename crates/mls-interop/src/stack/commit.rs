@@ -54,6 +54,7 @@ impl Stack {
             // A commit that covers nothing has a path in any case (RFC 9420 section 12.4).
             update: request.force_path || (references.is_empty() && request.by_value.is_empty()),
             identity: None,
+            certificate: None,
             tree: if request.external_tree { TreePlacement::Beside } else { TreePlacement::Inside },
             succession: None,
         };
@@ -82,7 +83,7 @@ impl Stack {
         for message in &request.proposal {
             member.take_in_proposal(message)?;
         }
-        match member.group.receive(&request.commit)? {
+        match member.group.receive(&request.commit, now())? {
             Received::Commit { .. } => member.arrived(request.state_id),
             _ => Err(Refusal::Invalid("the message is not a commit")),
         }

@@ -49,7 +49,7 @@ impl Stack {
         if !request.identity.is_empty() && device.identity() != request.identity {
             return Err(Refusal::Invalid("the key package was made for another identity"));
         }
-        let group = device.join(&request.welcome, given(&request.ratchet_tree))?;
+        let group = device.join(&request.welcome, given(&request.ratchet_tree), now())?;
         let mut member = Member::new(device, group, request.encrypt_handshake)?;
         let epoch_authenticator = member.group.epoch_authenticator()?;
         self.joiners.remove(&handle);
@@ -76,7 +76,7 @@ impl Stack {
             resync: request.remove_prior,
             psks: &psks,
         };
-        let (group, commit) = device.join_external(&request.group_info, options)?;
+        let (group, commit) = device.join_external(&request.group_info, options, now())?;
         let mut member = Member::new(device, group, request.encrypt_handshake)?;
         let epoch_authenticator = member.group.epoch_authenticator()?;
         let state_id = match prior {

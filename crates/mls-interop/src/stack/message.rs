@@ -2,7 +2,7 @@
 
 use coterie_mls::Received;
 
-use super::Stack;
+use super::{Stack, now};
 use crate::proto;
 use crate::refusal::Refusal;
 
@@ -48,7 +48,7 @@ impl Stack {
         request: proto::UnprotectRequest,
     ) -> Result<proto::UnprotectResponse, Refusal> {
         let group = &mut self.member(request.state_id)?.group;
-        match group.stage(&request.ciphertext)? {
+        match group.stage(&request.ciphertext, now())? {
             Received::Message { plaintext, associated_data, .. } => {
                 Ok(proto::UnprotectResponse { authenticated_data: associated_data, plaintext })
             }

@@ -103,7 +103,7 @@ impl Member {
             return Ok(reference.clone());
         }
         let before = self.group.pending_references()?;
-        match self.group.stage(message)? {
+        match self.group.stage(message, now())? {
             Received::Proposal { .. } => self.remember_proposal(message, &before),
             Received::Staged(_) => {
                 self.group.discard_staged()?;

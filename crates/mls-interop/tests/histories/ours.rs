@@ -40,11 +40,11 @@ impl Joiner for Newcomer {
     }
 
     fn join(self: Box<Self>, welcome: &[u8]) -> Result<Box<dyn Member>, Failure> {
-        framed(self.device.join(welcome, None)?, self.encrypt)
+        framed(self.device.join(welcome, None, now()?)?, self.encrypt)
     }
 
     fn join_externally(self: Box<Self>, group_info: &[u8]) -> Result<(Box<dyn Member>, Vec<u8>), Failure> {
-        let (group, commit) = self.device.join_external(group_info, ExternalJoin::default())?;
+        let (group, commit) = self.device.join_external(group_info, ExternalJoin::default(), now()?)?;
         Ok((framed(group, self.encrypt)?, commit))
     }
 }
@@ -132,7 +132,7 @@ impl Member for Group {
     }
 
     fn receive(&mut self, message: &[u8]) -> Result<Option<Opened>, Failure> {
-        Ok(match Group::receive(self, message)? {
+        Ok(match Group::receive(self, message, now()?)? {
             Received::Message { plaintext, associated_data, .. } => {
                 Some(Opened { plaintext, associated_data })
             }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use coterie_crypto::certificate::CertificateChain;
 use coterie_crypto::hpke::with_shared_info;
 use coterie_crypto::signature::SigningKey;
 use coterie_store::StoreError;
@@ -13,8 +14,8 @@ use openmls::group::QueuedProposal;
 use openmls::prelude::hash_ref::ProposalRef;
 use openmls::prelude::tls_codec::Serialize as _;
 use openmls::prelude::{
-    CredentialWithKey, Extensions, GroupContext, KeyPackage, LeafNodeIndex, MlsMessageOut, NewSignerBundle,
-    Proposal, Sender as MlsSender,
+    Capabilities, CredentialWithKey, Extensions, GroupContext, KeyPackage, LeafNodeIndex, LeafNodeParameters,
+    MlsMessageOut, NewSignerBundle, Proposal, Sender as MlsSender,
 };
 use openmls::schedule::PreSharedKeyId;
 use openmls_traits::OpenMlsProvider;
@@ -22,6 +23,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Group, Live, digest};
+use crate::credential;
 use crate::device::{self, Shared};
 use crate::error::MlsError;
 use crate::extension::{self, GroupExtension};
@@ -58,8 +60,20 @@ pub struct Changes<'a> {
     /// A new identity for this member in this group, with a new signature key. The commit itself is still signed
     /// with the old one.
     pub identity: Option<&'a [u8]>,
+    /// A new certificate for this member in this group, with its key. A certified member keeps its name. Instead of
+    /// `identity`.
+    pub certificate: Option<CertifiedKey<'a>>,
     /// Where the tree travels that joiners need.
     pub tree: TreePlacement,
+}
+
+/// A certificate with its key.
+#[derive(Clone, Copy, Debug)]
+pub struct CertifiedKey<'a> {
+    /// The member's certificate in DER, then those of its issuers.
+    pub certificates: &'a [Vec<u8>],
+    /// Its private key: PKCS#8 in DER.
+    pub private_key: &'a [u8],
 }
 
 /// Where a group's tree travels.
@@ -179,6 +193,7 @@ impl Group {
         self.live()?.check_changes(&changes, now)?;
         let plan = Plan { changes: &changes, now };
         let commit = |live: &mut Live, provider: &Provider<'_>, shared: &Shared| {
+            live.judge_invited(&packages, shared.authentication(), now)?;
             let mut committed = live.commit(packages, plan, provider, shared)?;
             committed.expiring = expiring(&committed.summary.added, now);
             Ok(committed)
@@ -228,7 +243,11 @@ impl Group {
         self.step_with(|live, provider, _| live.discard_pending(provider), beside)
     }
 
-    fn decode_key_packages(&self, packages: &[Vec<u8>], now: Timestamp) -> Result<Vec<KeyPackage>, MlsError> {
+    pub(super) fn decode_key_packages(
+        &self,
+        packages: &[Vec<u8>],
+        now: Timestamp,
+    ) -> Result<Vec<KeyPackage>, MlsError> {
         let crypto = self.shared.crypto();
         let decoded: Vec<_> = packages
             .par_iter()
@@ -268,6 +287,7 @@ impl Live {
             && changes.extensions.is_none()
             && changes.succession.is_none()
             && changes.identity.is_none()
+            && changes.certificate.is_none()
             && self.proof_due().is_none()
             && !changes.update;
         if nothing && !self.mls.pending_proposals().any(|queued| is_timely(queued, now)) {
@@ -293,15 +313,17 @@ impl Live {
         provider: &Provider<'_>,
         shared: &Shared,
     ) -> Result<Committed, MlsError> {
-        let changes = plan.changes;
+        let Plan { changes, now } = plan;
         let signer = self.signer(shared)?;
         let extensions = self.next_extensions(changes)?;
         let psks = self.resolve_psks(changes.psks, provider)?;
-        let successor = changes.identity.map(|identity| self.successor(identity, shared)).transpose()?;
+        let successor = self.successor(changes, shared, now)?;
         let new_signer = successor.as_ref();
         let scratch = shared.provider();
         let (psks, queued) = self.queue_psks(psks, &signer, &scratch)?;
-        let built = self.build(packages, psks, extensions, plan, (&signer, new_signer), provider);
+        let capabilities = changes.certificate.map(|_| key_package::capabilities(shared.authentication()));
+        let who = (&*signer, new_signer, capabilities);
+        let built = self.build(packages, psks, extensions, plan, who, provider);
         let committed = built.and_then(|(commit, welcome)| {
             new_signer.map_or(Ok(()), |new| shared.keep_signer(&new.signer, provider))?;
             self.committed(commit, welcome, changes.tree, provider)
@@ -318,7 +340,7 @@ impl Live {
         psks: Vec<PreSharedKeyId>,
         extensions: Option<Extensions<GroupContext>>,
         Plan { changes, now }: Plan<'_>,
-        (signer, successor): (&Signer, Option<&Successor>),
+        (signer, successor, capabilities): (&Signer, Option<&Successor>, Option<Capabilities>),
         provider: &Provider<'_>,
     ) -> Result<(MlsMessageOut, Option<MlsMessageOut>), MlsError> {
         let removed = changes.remove.iter().map(|leaf| LeafNodeIndex::new(leaf.number()));
@@ -329,6 +351,10 @@ impl Live {
             .propose_removals(removed)
             .add_proposals(psks.into_iter().map(psk::proposal))
             .force_self_update(changes.update);
+        if let Some(capabilities) = capabilities {
+            let leaf = LeafNodeParameters::builder().with_capabilities(capabilities).build();
+            builder = builder.leaf_node_parameters(leaf);
+        }
         if let Some(extensions) = extensions {
             builder = builder.propose_group_context_extensions(extensions)?;
         }
@@ -408,12 +434,35 @@ impl Live {
         Ok((Vec::new(), queued))
     }
 
-    /// A new signature key for this member.
-    fn successor(&self, identity: &[u8], shared: &Shared) -> Result<Successor, MlsError> {
+    /// Who this member is to become, if anybody else.
+    fn successor(
+        &self,
+        changes: &Changes<'_>,
+        shared: &Shared,
+        now: Timestamp,
+    ) -> Result<Option<Successor>, MlsError> {
         let algorithm = self.suite()?.signature_algorithm();
-        let signer = Signer::new(SigningKey::generate(algorithm, shared.crypto().entropy())?);
-        let credential = device::credential(identity, signer.key().public_key());
-        Ok(Successor { signer, credential })
+        let (signer, credential) = match (changes.identity, changes.certificate) {
+            (None, None) => return Ok(None),
+            (Some(identity), None) => {
+                let key = SigningKey::generate(algorithm, shared.crypto().entropy())?;
+                (key, credential::basic(identity))
+            }
+            (None, Some(certified)) => {
+                let chain = CertificateChain::new(certified.certificates.to_vec())?;
+                let key = SigningKey::from_pkcs8(algorithm, certified.private_key).map_err(|_| {
+                    MlsError::InvalidArgument("the private key is not PKCS#8 of the group's signature scheme")
+                })?;
+                (key, credential::x509(&chain)?)
+            }
+            (Some(_), Some(_)) => {
+                return Err(MlsError::InvalidArgument("a member has an identity or a certificate, not both"));
+            }
+        };
+        let old = self.mls.own_leaf().ok_or_else(|| MlsError::internal("a member has a leaf"))?;
+        shared.authentication().admit_change(old, &credential, signer.public_key(), now)?;
+        let credential = device::shown(credential, signer.public_key());
+        Ok(Some(Successor { signer: Signer::new(signer), credential }))
     }
 
     /// The tree of the epoch that the pending commit begins.
@@ -433,6 +482,7 @@ impl Live {
 
     pub(super) fn merge_pending(&mut self, provider: &Provider<'_>) -> Result<CommitSummary, MlsError> {
         let summary = self.pending_summary()?.ok_or(MlsError::NoPendingCommit)?;
+        self.refused = None;
         self.mls.merge_pending_commit(provider)?;
         keep_proof(&self.mls, provider)?;
         self.own_commits.merge();
@@ -465,7 +515,7 @@ fn expiring(added: &[Member], now: Timestamp) -> Vec<Member> {
 
 /// Whether a commit made `now` may cover the proposal: whoever sends a leaf vouches for its lifetime (RFC 9420 section
 /// 7.3). Whoever receives it does not judge it again, which by another clock, or later, would fork the group.
-fn is_timely(queued: &QueuedProposal, now: Timestamp) -> bool {
+pub(super) fn is_timely(queued: &QueuedProposal, now: Timestamp) -> bool {
     match queued.proposal() {
         Proposal::Add(add) => key_package::is_valid_at(add.key_package(), now),
         _ => true,

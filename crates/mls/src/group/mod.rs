@@ -9,6 +9,7 @@
 //! The order of commits is not decided here. A commit of this member is only pending until whoever orders
 //! commits has accepted it.
 
+mod admission;
 mod commit;
 mod info;
 #[cfg(feature = "interop")]
@@ -27,7 +28,7 @@ use coterie_types::{Epoch, GroupId, LeafIndex};
 use openmls::prelude::MlsGroup;
 use openmls_traits::OpenMlsProvider;
 
-pub use commit::{Changes, Committed, TreePlacement};
+pub use commit::{CertifiedKey, Changes, Committed, TreePlacement};
 pub use info::{Framing, HandshakeFraming};
 pub use message::Encrypted;
 pub use propose::Wish;
@@ -48,7 +49,7 @@ use crate::succession::{Proof, keep_proof};
 use crate::suite::Suite;
 
 use commit::OwnCommits;
-use receive::{Staged, StagedRow};
+use receive::{Refused, Staged, StagedRow};
 
 /// One member's view of one group.
 pub struct Group {
@@ -70,7 +71,7 @@ enum State {
 
 /// How a device comes into a group.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) enum Entry {
+pub(crate) enum Arrival {
     /// It begins the group, which may succeed another.
     Founded(Option<Proof>),
     /// A member added it, maybe with the proof of the group's descent.
@@ -81,7 +82,7 @@ pub(crate) enum Entry {
     Again,
 }
 
-impl Entry {
+impl Arrival {
     fn into_stay(self) -> Stay {
         match self {
             Self::Founded(Some(proof)) => Stay::succeeding(proof),
@@ -96,6 +97,11 @@ struct Live {
     mls: MlsGroup,
     own_commits: OwnCommits,
     staged: Option<Staged>,
+    /// A change that was refused for a cause that may pass, or looked at. Its key is used up in memory, and a volatile
+    /// group has nothing to go back to.
+    refused: Option<Refused>,
+    /// Whether a message that authenticated was refused in this step, before anything but its key was used up.
+    key_spent: bool,
     stay: Stay,
     /// What keeps another group of this id from beginning beside this one, in a volatile device.
     _hold: Option<Hold>,
@@ -111,18 +117,20 @@ impl Group {
     pub(crate) fn begin_with(
         shared: Arc<Shared>,
         mls: MlsGroup,
-        entry: Entry,
+        arrival: Arrival,
         provider: Provider<'_>,
         beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Self, MlsError> {
         let id = group_id(&mls)?;
         let hold =
-            shared.is_volatile().then(|| shared.held().take(&id, entry == Entry::Again)).transpose()?;
+            shared.is_volatile().then(|| shared.held().take(&id, arrival == Arrival::Again)).transpose()?;
         let mut live = Live {
             mls,
             own_commits: OwnCommits::default(),
             staged: None,
-            stay: entry.into_stay(),
+            refused: None,
+            key_spent: false,
+            stay: arrival.into_stay(),
             _hold: hold,
             stored_secrets: StoredSecrets::default(),
             is_restored: false,
@@ -290,6 +298,7 @@ impl Group {
         let shared = Arc::clone(&self.shared);
         let live = self.live()?;
         let before = live.epoch();
+        live.key_spent = false;
         let provider = shared.provider();
         provider.storage().touch_epoch(before.number());
         let outcome = work(live, &provider, &shared).and_then(|value| {
@@ -301,7 +310,7 @@ impl Group {
         let touched = provider.storage().is_touched() || provider.storage().fault().is_some();
         let stands = outcome.is_ok() || shared.is_volatile();
         let stored = if stands { provider.commit() } else { Ok(()) };
-        if touched && (stored.is_err() || !stands) {
+        if (touched && stored.is_err()) || (!stands && live.must_undo(touched, &shared)) {
             self.state = State::Torn(before);
         } else if !live.mls.is_active() {
             self.state = State::Removed(live.epoch());
@@ -361,7 +370,24 @@ impl Live {
         let stay = storage.group_row(&id, GroupRow::Stay)?.unwrap_or_default();
         let stored_secrets = storage.take_stored_secrets();
         let is_restored = restored::is_restored(&id, shared, storage)?;
-        Ok(Some(Self { mls, own_commits, staged, stay, _hold: None, stored_secrets, is_restored }))
+        let (refused, key_spent, _hold) = (None, false, None);
+        Ok(Some(Self {
+            mls,
+            own_commits,
+            staged,
+            refused,
+            key_spent,
+            stay,
+            _hold,
+            stored_secrets,
+            is_restored,
+        }))
+    }
+
+    /// Whether a step that failed must be undone: it changed something, or used up a message's key. What a volatile
+    /// group did stands.
+    fn must_undo(&self, touched: bool, shared: &Shared) -> bool {
+        !shared.is_volatile() && (touched || self.key_spent)
     }
 
     fn epoch(&self) -> Epoch {

@@ -45,7 +45,7 @@ pub enum Wish<'a> {
 
 /// A [`Wish`] whose parts are well formed.
 enum Checked<'a> {
-    Add(Box<KeyPackage>),
+    Add(Box<KeyPackage>, Timestamp),
     Remove(LeafIndex),
     Update,
     PreSharedKey(&'a PskId),
@@ -57,7 +57,7 @@ impl<'a> Wish<'a> {
     fn check(self, crypto: &EngineCrypto) -> Result<Checked<'a>, MlsError> {
         Ok(match self {
             Self::Add { key_package, now } => {
-                Checked::Add(Box::new(key_package::decode(crypto, key_package, now)?))
+                Checked::Add(Box::new(key_package::decode(crypto, key_package, now)?), now)
             }
             Self::Remove(leaf) => Checked::Remove(leaf),
             Self::Update => Checked::Update,
@@ -127,7 +127,7 @@ impl Group {
     ///
     /// # Errors
     /// When what is wished for does not fit (a malformed key package or extension, a leaf where nobody sits, a key
-    /// name that is too long), too many proposals wait, this device was removed, or `beside` fails.
+    /// name that is too long), a credential does not count or the policy refuses it, too many proposals wait, this device was removed, or `beside` fails.
     pub fn propose_with(
         &mut self,
         wish: Wish<'_>,
@@ -184,14 +184,15 @@ impl Live {
     ) -> Result<Vec<u8>, MlsError> {
         self.check_not_succeeded()?;
         self.check_room_for_proposals()?;
-        if let Checked::Add(package) = &wish {
+        if let Checked::Add(package, now) = &wish {
             self.check_suite(package)?;
+            self.judge_one(package, shared.authentication(), *now)?;
         }
         let signer = &*self.signer(shared)?;
         let by_itself = matches!(wish, Checked::Leave) && self.may_remove_itself();
         let mls = &mut self.mls;
         let message = match wish {
-            Checked::Add(package) => mls.propose_add_member(provider, signer, &package)?.0,
+            Checked::Add(package, _) => mls.propose_add_member(provider, signer, &package)?.0,
             Checked::Remove(leaf) => {
                 roster::member_at(mls, leaf)?;
                 mls.propose_remove_member(provider, signer, LeafNodeIndex::new(leaf.number()))?.0

@@ -4,8 +4,10 @@
 //! up its key, a proposal joins those that wait, a commit begins the next epoch, or waits for the application's
 //! word where it was only staged.
 
+use std::sync::Arc;
+
 use coterie_store::StoreError;
-use coterie_types::{Epoch, LeafIndex};
+use coterie_types::{Epoch, LeafIndex, Timestamp};
 use openmls::framing::ContentType;
 use openmls::prelude::tls_codec::DeserializeBytes;
 use openmls::prelude::{
@@ -15,10 +17,13 @@ use openmls::prelude::{
 use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
 
-use super::{Group, Live, digest, without_rows};
+use super::{Group, Live, State, digest, without_rows};
+use crate::authentication::{Authentication, Candidate};
+use crate::credential::{self, Presented};
 use crate::device::Shared;
 use crate::error::MlsError;
 use crate::events::GroupEvent;
+use crate::head::{self, MessageContent};
 use crate::limits::{MAX_MESSAGE_LENGTH, QUICK_LENGTH};
 use crate::provider::{GroupRow, Provider};
 use crate::psk;
@@ -68,6 +73,18 @@ pub(super) struct Staged {
     summary: CommitSummary,
 }
 
+/// A change that authenticated and was not taken in, found again by a digest of its bytes.
+pub(super) struct Refused {
+    digest: Vec<u8>,
+    change: Change,
+}
+
+/// A change that authenticated.
+enum Change {
+    Commit(Box<Staged>),
+    Proposal(Box<QueuedProposal>),
+}
+
 /// The same as it is stored. A commit's bytes can be processed only once, so what came of it is durable.
 #[derive(Deserialize)]
 pub(super) struct StagedRow {
@@ -81,6 +98,14 @@ struct StagedRowRef<'a> {
     sender: &'a MlsSender,
 }
 
+/// How what comes in is judged.
+#[derive(Clone, Copy)]
+struct Judge<'a> {
+    authentication: &'a Authentication,
+    on_commit: OnCommit,
+    now: Timestamp,
+}
+
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum OnCommit {
     Merge,
@@ -92,8 +117,8 @@ impl Group {
     ///
     /// # Errors
     /// When the message is refused; then nothing was changed. [`MlsError::AlreadyProcessed`] is harmless.
-    pub fn receive(&mut self, message: &[u8]) -> Result<Received, MlsError> {
-        self.take_in(message, OnCommit::Merge, |_, _| Ok(()))
+    pub fn receive(&mut self, message: &[u8], now: Timestamp) -> Result<Received, MlsError> {
+        self.take_in(message, OnCommit::Merge, now, |_, _| Ok(()))
     }
 
     /// Takes in one message, and stores what `beside` writes in the same step: the plaintext in a history and the
@@ -104,9 +129,10 @@ impl Group {
     pub fn receive_with(
         &mut self,
         message: &[u8],
+        now: Timestamp,
         beside: impl FnOnce(&Received, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Received, MlsError> {
-        self.take_in(message, OnCommit::Merge, beside)
+        self.take_in(message, OnCommit::Merge, now, beside)
     }
 
     /// Whether [`Self::receive`] takes so little time, in a volatile group, that another thread is not worth it:
@@ -120,8 +146,8 @@ impl Group {
     ///
     /// # Errors
     /// As [`Self::receive`].
-    pub fn stage(&mut self, message: &[u8]) -> Result<Received, MlsError> {
-        self.take_in(message, OnCommit::Stage, |_, _| Ok(()))
+    pub fn stage(&mut self, message: &[u8], now: Timestamp) -> Result<Received, MlsError> {
+        self.take_in(message, OnCommit::Stage, now, |_, _| Ok(()))
     }
 
     /// Takes in one message but lets a commit wait, and stores what `beside` writes in the same step.
@@ -131,9 +157,37 @@ impl Group {
     pub fn stage_with(
         &mut self,
         message: &[u8],
+        now: Timestamp,
         beside: impl FnOnce(&Received, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Received, MlsError> {
-        self.take_in(message, OnCommit::Stage, beside)
+        self.take_in(message, OnCommit::Stage, now, beside)
+    }
+
+    /// Whom a message would bring in, for an application whose word takes longer than a call may. Takes in nothing:
+    /// [`Self::receive`] of the same bytes does.
+    ///
+    /// # Errors
+    /// When the message is refused already, for a credential that does not count, say.
+    pub fn received_candidates(
+        &mut self,
+        message: &[u8],
+        now: Timestamp,
+    ) -> Result<Vec<Candidate>, MlsError> {
+        let shared = Arc::clone(&self.shared);
+        if shared.is_volatile() {
+            // What is held takes the place of the state to go back to.
+            return self.step(|live, provider, shared| {
+                live.look_at(message, shared.authentication(), now, provider)
+            });
+        }
+        let live = self.live()?;
+        let before = live.epoch();
+        let provider = shared.provider();
+        let looked = live.look_at(message, shared.authentication(), now, &provider);
+        if live.must_undo(provider.storage().is_touched(), &shared) {
+            self.state = State::Torn(before);
+        }
+        looked.map_err(|error| provider.explain(error))
     }
 
     /// Takes in several messages in one step, which is one write for all of them. Each is accepted or refused by
@@ -144,8 +198,9 @@ impl Group {
     pub fn receive_all<M: AsRef<[u8]>>(
         &mut self,
         messages: &[M],
+        now: Timestamp,
     ) -> Result<Vec<Result<Received, MlsError>>, MlsError> {
-        self.receive_all_with(messages, |_, _, _| Ok(()))
+        self.receive_all_with(messages, now, |_, _, _| Ok(()))
     }
 
     /// Takes in several messages in one step, and stores in it what `beside` writes for each: it is given the
@@ -158,19 +213,21 @@ impl Group {
     pub fn receive_all_with<M: AsRef<[u8]>>(
         &mut self,
         messages: &[M],
+        now: Timestamp,
         mut beside: impl FnMut(usize, Result<&Received, &MlsError>, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Vec<Result<Received, MlsError>>, MlsError> {
         self.events.check_room_for(messages.len())?;
         let all = self.step(|live, provider, shared| {
+            let judge = Judge { authentication: shared.authentication(), on_commit: OnCommit::Merge, now };
             let mut all = Vec::with_capacity(messages.len());
             for (index, message) in messages.iter().enumerate() {
                 let before = provider.storage().touches();
-                let received = live.receive(message.as_ref(), OnCommit::Merge, provider);
+                let received = live.receive(message.as_ref(), judge, provider);
                 match received {
                     // Not the message's fault, and not to be taken for a refusal of it.
                     Err(error) if provider.storage().fault().is_some() => return Err(error),
                     // Refused after it had begun to change something: the whole step must be undone, where it can be.
-                    Err(error) if provider.storage().touches() != before && !shared.is_volatile() => {
+                    Err(error) if live.must_undo(provider.storage().touches() != before, shared) => {
                         return Err(error);
                     }
                     received => {
@@ -190,7 +247,7 @@ impl Group {
                 Ok(all)
             }
             Err(error @ (MlsError::Store(_) | MlsError::NotUndone(_) | MlsError::Removed)) => Err(error),
-            Err(_) => self.receive_each_with(messages, beside),
+            Err(_) => self.receive_each_with(messages, now, beside),
         }
     }
 
@@ -198,12 +255,13 @@ impl Group {
     fn receive_each_with<M: AsRef<[u8]>>(
         &mut self,
         messages: &[M],
+        now: Timestamp,
         mut beside: impl FnMut(usize, Result<&Received, &MlsError>, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Vec<Result<Received, MlsError>>, MlsError> {
         let mut all = Vec::with_capacity(messages.len());
         for (index, message) in messages.iter().enumerate() {
             let received =
-                self.receive_with(message.as_ref(), |received, rows| beside(index, Ok(received), rows));
+                self.receive_with(message.as_ref(), now, |received, rows| beside(index, Ok(received), rows));
             if let Err(MlsError::Store(error)) = received {
                 return Err(error.into());
             }
@@ -234,7 +292,9 @@ impl Group {
         beside: impl FnOnce(&CommitSummary, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<CommitSummary, MlsError> {
         self.events.check_room()?;
-        let merge = |live: &mut Live, provider: &Provider<'_>, _: &Shared| {
+        let merge = |live: &mut Live, provider: &Provider<'_>, shared: &Shared| {
+            let waiting = live.staged.as_ref().ok_or(MlsError::NoPendingCommit)?;
+            live.consult_committed(&waiting.commit, &waiting.sender, shared.authentication())?;
             let staged = live.staged.take().ok_or(MlsError::NoPendingCommit)?;
             provider.storage().delete_group_row(live.mls.group_id(), GroupRow::StagedCommit)?;
             live.merge(staged, provider)
@@ -279,11 +339,15 @@ impl Group {
         &mut self,
         message: &[u8],
         on_commit: OnCommit,
+        now: Timestamp,
         beside: impl FnOnce(&Received, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Received, MlsError> {
         self.events.check_room()?;
-        let received =
-            self.step_with(|live, provider, _| live.receive(message, on_commit, provider), beside)?;
+        let work = |live: &mut Live, provider: &Provider<'_>, shared: &Shared| {
+            let judge = Judge { authentication: shared.authentication(), on_commit, now };
+            live.receive(message, judge, provider)
+        };
+        let received = self.step_with(work, beside)?;
         self.publish_received(&received);
         Ok(received)
     }
@@ -320,9 +384,10 @@ impl Live {
     fn receive(
         &mut self,
         message: &[u8],
-        on_commit: OnCommit,
+        judge: Judge<'_>,
         provider: &Provider<'_>,
     ) -> Result<Received, MlsError> {
+        self.key_spent = false;
         if !self.mls.is_active() {
             // An earlier message of the same step removed this member.
             return Err(MlsError::Removed);
@@ -333,14 +398,72 @@ impl Live {
         if let Some(received) = self.receive_own_commit(message, provider)? {
             return Ok(received);
         }
+        if let Some(change) = self.take_refused(message) {
+            return self.accept_change(change, message, judge, provider);
+        }
+        let processed = self.authenticate(message, provider)?;
+        let received = self.accept(processed, message, judge, provider);
+        self.key_spent = received.is_err();
+        received
+    }
+
+    /// Whom a message would bring in, which is then held for whoever has no stored state to go back to.
+    fn look_at(
+        &mut self,
+        message: &[u8],
+        authentication: &Authentication,
+        now: Timestamp,
+        provider: &Provider<'_>,
+    ) -> Result<Vec<Candidate>, MlsError> {
+        self.key_spent = false;
+        if message.len() > MAX_MESSAGE_LENGTH || !may_bring_somebody(message) || self.is_own_commit(message) {
+            return Ok(Vec::new());
+        }
+        let change = match self.take_refused(message) {
+            Some(change) => change,
+            None => {
+                let processed = self.authenticate(message, provider)?;
+                self.key_spent = true;
+                match self.change(processed)? {
+                    Some(change) => change,
+                    None => return Ok(Vec::new()),
+                }
+            }
+        };
+        let candidates = self.candidates_of(&change, authentication, now);
+        self.refused = Some(Refused { digest: digest(message), change });
+        candidates
+    }
+
+    fn authenticate(
+        &mut self,
+        message: &[u8],
+        provider: &Provider<'_>,
+    ) -> Result<ProcessedMessage, MlsError> {
         let message = self.decode(message)?;
         let epoch = Epoch::new(message.epoch().as_u64());
         provider.storage().touch_epoch(epoch.number());
-        let processed = self
-            .mls
+        self.mls
             .process_message(provider, message)
-            .map_err(|error| refusal::of_message(error, self.epoch(), epoch))?;
-        self.accept(processed, on_commit, provider)
+            .map_err(|error| refusal::of_message(error, self.epoch(), epoch))
+    }
+
+    /// The change that was not taken in before, if these are its bytes.
+    fn take_refused(&mut self, message: &[u8]) -> Option<Change> {
+        if self.staged.is_some() || self.refused.as_ref()?.digest != digest(message) {
+            return None;
+        }
+        self.refused.take().map(|refused| refused.change)
+    }
+
+    fn is_own_commit(&self, message: &[u8]) -> bool {
+        let own = &self.own_commits;
+        !own.are_none() && {
+            let digest = digest(message);
+            own.pending.as_ref() == Some(&digest)
+                || own.merged.as_ref() == Some(&digest)
+                || own.discarded.contains(&digest)
+        }
     }
 
     /// A commit of our own that comes back was accepted; one that was merged before is an echo; and one that was
@@ -396,7 +519,8 @@ impl Live {
     fn accept(
         &mut self,
         processed: ProcessedMessage,
-        on_commit: OnCommit,
+        message: &[u8],
+        judge: Judge<'_>,
         provider: &Provider<'_>,
     ) -> Result<Received, MlsError> {
         let epoch = Epoch::new(processed.epoch().as_u64());
@@ -404,28 +528,18 @@ impl Live {
         let associated_data = processed.aad().to_vec();
         let credential = processed.credential().clone();
         match processed.into_content() {
-            ProcessedMessageContent::ApplicationMessage(message) => {
+            ProcessedMessageContent::ApplicationMessage(plaintext) => {
                 let MlsSender::Member(leaf) = sender else { return Err(MlsError::NotAuthentic) };
                 let sender = self.sender_then(LeafIndex::new(leaf.u32()), &credential)?;
-                Ok(Received::Message { sender, epoch, plaintext: message.into_bytes(), associated_data })
+                Ok(Received::Message { sender, epoch, plaintext: plaintext.into_bytes(), associated_data })
             }
             ProcessedMessageContent::ProposalMessage(proposal)
             | ProcessedMessageContent::ExternalJoinProposalMessage(proposal) => {
-                self.keep_proposal(*proposal, provider)
-            }
-            ProcessedMessageContent::StagedCommitMessage(_) if self.proof_due().is_some() => {
-                let reason = "the first commit of a group that succeeds another is its founder's".to_owned();
-                Err(MlsError::InvalidCommit { offender: None, reason })
+                self.accept_change(Change::Proposal(proposal), message, judge, provider)
             }
             ProcessedMessageContent::StagedCommitMessage(commit) => {
-                let staged = Staged::new(&self.mls, *commit, sender)?;
-                match on_commit {
-                    OnCommit::Merge => {
-                        let (commit, superseded_own) = self.merge(staged, provider)?;
-                        Ok(Received::Commit { commit, superseded_own })
-                    }
-                    OnCommit::Stage => self.keep_staged(staged, provider),
-                }
+                let staged = self.stage_commit(*commit, sender)?;
+                self.accept_change(Change::Commit(Box::new(staged)), message, judge, provider)
             }
             ProcessedMessageContent::OwnPendingCommit => {
                 let commit = self.merge_pending(provider)?;
@@ -438,16 +552,91 @@ impl Live {
         }
     }
 
+    /// The change that a message is, if it is one.
+    fn change(&self, processed: ProcessedMessage) -> Result<Option<Change>, MlsError> {
+        let sender = processed.sender().clone();
+        Ok(match processed.into_content() {
+            ProcessedMessageContent::ProposalMessage(proposal)
+            | ProcessedMessageContent::ExternalJoinProposalMessage(proposal) => {
+                Some(Change::Proposal(proposal))
+            }
+            ProcessedMessageContent::StagedCommitMessage(commit) => {
+                Some(Change::Commit(Box::new(self.stage_commit(*commit, sender)?)))
+            }
+            _ => None,
+        })
+    }
+
+    fn stage_commit(&self, commit: StagedCommit, sender: MlsSender) -> Result<Staged, MlsError> {
+        if self.proof_due().is_some() {
+            let reason = "the first commit of a group that succeeds another is its founder's".to_owned();
+            return Err(MlsError::InvalidCommit { offender: None, reason });
+        }
+        Staged::new(&self.mls, commit, sender)
+    }
+
+    /// Takes in a change, unless somebody whom it brings in is refused.
+    fn accept_change(
+        &mut self,
+        change: Change,
+        message: &[u8],
+        judge: Judge<'_>,
+        provider: &Provider<'_>,
+    ) -> Result<Received, MlsError> {
+        if let Err(error) = self.judge_change(&change, judge) {
+            self.refused = Some(Refused { digest: digest(message), change });
+            return Err(error);
+        }
+        match (change, judge.on_commit) {
+            (Change::Proposal(proposal), _) => self.keep_proposal(*proposal, provider),
+            (Change::Commit(staged), OnCommit::Merge) => {
+                let (commit, superseded_own) = self.merge(*staged, provider)?;
+                Ok(Received::Commit { commit, superseded_own })
+            }
+            (Change::Commit(staged), OnCommit::Stage) => self.keep_staged(*staged, provider),
+        }
+    }
+
+    /// A staged commit is for the application to look at: its policy is asked when it wants to merge.
+    fn judge_change(&self, change: &Change, judge: Judge<'_>) -> Result<(), MlsError> {
+        let Judge { authentication, on_commit, now } = judge;
+        match (change, on_commit) {
+            (Change::Proposal(proposal), _) => self.judge_proposed(proposal, authentication, now),
+            (Change::Commit(staged), OnCommit::Merge) => {
+                self.admit_committed(&staged.commit, &staged.sender, authentication, now)?;
+                self.consult_committed(&staged.commit, &staged.sender, authentication)
+            }
+            (Change::Commit(staged), OnCommit::Stage) => {
+                self.admit_committed(&staged.commit, &staged.sender, authentication, now)
+            }
+        }
+    }
+
+    fn candidates_of(
+        &self,
+        change: &Change,
+        authentication: &Authentication,
+        now: Timestamp,
+    ) -> Result<Vec<Candidate>, MlsError> {
+        match change {
+            Change::Proposal(proposal) => self.proposed_candidates(proposal, authentication, now),
+            Change::Commit(staged) => {
+                self.admit_committed(&staged.commit, &staged.sender, authentication, now)?;
+                self.committed_candidates(staged)
+            }
+        }
+    }
+
     /// The sender as it was when it sent: its leaf may be another's by now, so the credential that verified counts.
     fn sender_then(
         &self,
         leaf: LeafIndex,
         credential: &openmls::prelude::Credential,
     ) -> Result<Member, MlsError> {
-        let identity = roster::identity(credential)?;
+        let Presented { identity, certificate } = credential::presented(credential)?;
         match roster::member_at(&self.mls, leaf) {
-            Ok(member) if member.identity == identity => Ok(member),
-            _ => Ok(Member { leaf, identity, signature_key: Vec::new(), expires: None }),
+            Ok(member) if member.identity == identity && member.certificate == certificate => Ok(member),
+            _ => Ok(Member { leaf, identity, signature_key: Vec::new(), expires: None, certificate }),
         }
     }
 
@@ -456,6 +645,7 @@ impl Live {
         proposal: QueuedProposal,
         provider: &Provider<'_>,
     ) -> Result<Received, MlsError> {
+        self.check_room_for_proposals()?;
         if let Proposal::Add(add) = proposal.proposal() {
             self.check_suite(add.key_package())?;
         }
@@ -486,6 +676,7 @@ impl Live {
     }
 
     fn merge(&mut self, staged: Staged, provider: &Provider<'_>) -> Result<(CommitSummary, bool), MlsError> {
+        self.refused = None;
         let superseded_own = self.mls.pending_commit().is_some();
         self.mls.merge_staged_commit(provider, staged.commit)?;
         if self.mls.is_active() {
@@ -509,9 +700,22 @@ impl Staged {
         Ok(Self { commit, sender, summary })
     }
 
+    pub(super) fn commit(&self) -> &StagedCommit {
+        &self.commit
+    }
+
+    pub(super) fn sender(&self) -> &MlsSender {
+        &self.sender
+    }
+
     pub(super) fn from_row(group: &MlsGroup, row: StagedRow) -> Result<Self, MlsError> {
         Self::new(group, row.commit, row.sender)
     }
+}
+
+/// Whether the message may be a proposal or a commit. What cannot be read is for the receiving call to refuse.
+fn may_bring_somebody(message: &[u8]) -> bool {
+    head::read_message_head(message).is_ok_and(|head| head.content != MessageContent::Application)
 }
 
 /// Reads as much of a message's head as tells application data from the rest (RFC 9420 sections 6 and 6.3):

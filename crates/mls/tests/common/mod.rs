@@ -33,9 +33,9 @@ pub(crate) fn add(group: &mut Group, device: &Device, others: &mut [&mut Group])
     let committed = group.commit(Changes { add: &[package], ..Default::default() }, T0).unwrap();
     group.merge_pending().unwrap();
     for other in others {
-        other.receive(&committed.commit).unwrap();
+        other.receive(&committed.commit, T0).unwrap();
     }
-    device.join(&committed.welcome.unwrap(), None).unwrap()
+    device.join(&committed.welcome.unwrap(), None, T0).unwrap()
 }
 
 /// A group of `size` members, all added by the first in one commit.
@@ -50,7 +50,7 @@ pub(crate) fn group_of(seed: Seed, suite: Suite, size: usize) -> Vec<Group> {
     let committed = founder.commit(Changes { add: &packages, ..Default::default() }, T0).unwrap();
     founder.merge_pending().unwrap();
     let welcome = committed.welcome.unwrap();
-    let joiners = devices[1..].iter().map(|device| device.join(&welcome, None).unwrap());
+    let joiners = devices[1..].iter().map(|device| device.join(&welcome, None, T0).unwrap());
     std::iter::once(founder).chain(joiners).collect()
 }
 

@@ -837,8 +837,19 @@ impl TreeSyncDiff<'_> {
         leaf_index_1: LeafNodeIndex,
         leaf_index_2: LeafNodeIndex,
     ) -> Result<usize, TreeSyncDiffError> {
-        let subtree_root_node_index = self.diff.lowest_common_ancestor(leaf_index_1, leaf_index_2);
         let leaf_index_1_direct_path = self.filtered_direct_path(leaf_index_1);
+        self.subtree_root_position_in(&leaf_index_1_direct_path, leaf_index_1, leaf_index_2)
+    }
+
+    /// The same, given the filtered direct path of `leaf_index_1`, for those who ask about many leaves: computing the
+    /// path takes time that grows with the tree.
+    pub(super) fn subtree_root_position_in(
+        &self,
+        leaf_index_1_direct_path: &[ParentNodeIndex],
+        leaf_index_1: LeafNodeIndex,
+        leaf_index_2: LeafNodeIndex,
+    ) -> Result<usize, TreeSyncDiffError> {
+        let subtree_root_node_index = self.diff.lowest_common_ancestor(leaf_index_1, leaf_index_2);
 
         leaf_index_1_direct_path
             .iter()

@@ -8,6 +8,7 @@ use openmls_traits::types::VerifiableCiphersuite;
 use super::PublicGroup;
 use crate::{
     binary_tree::array_representation::LeafNodeIndex,
+    credentials::CredentialType,
     extensions::RequiredCapabilitiesExtension,
     framing::{
         mls_auth_content_in::VerifiableAuthenticatedContentIn, ContentType, ProtocolMessage,
@@ -354,6 +355,7 @@ impl PublicGroup {
         //   members.
 
         // Extract the leaf nodes from the add & update proposals and validate them
+        let credential_types = self.credential_types();
         proposal_queue
             .queued_proposals()
             .filter_map(|p| match p.proposal() {
@@ -362,7 +364,7 @@ impl PublicGroup {
                 _ => None,
             })
             .try_for_each(|leaf_node| {
-                self.validate_leaf_node_capabilities(leaf_node)
+                self.validate_leaf_node_capabilities(leaf_node, &credential_types)
                     .map_err(|_| ProposalValidationError::InsufficientCapabilities)
             })
     }
@@ -377,6 +379,7 @@ impl PublicGroup {
 
         // We do the key package validation checks here inline
         // https://validation.openmls.tech/#valn0501
+        let credential_types = self.credential_types();
         for add_proposal in add_proposals {
             // ValSem105: Check if ciphersuite and version of the group are correct:
             // https://validation.openmls.tech/#valn0201
@@ -402,7 +405,11 @@ impl PublicGroup {
             }
 
             // https://validation.openmls.tech/#valn0202
-            self.validate_leaf_node(add_proposal.add_proposal().key_package().leaf_node())?;
+            self.validate_leaf_node_inner(
+                add_proposal.add_proposal().key_package().leaf_node(),
+                &credential_types,
+                LeafNodeLifetimePolicy::Verify,
+            )?;
         }
         Ok(())
     }
@@ -790,6 +797,7 @@ impl PublicGroup {
     fn validate_leaf_node_capabilities(
         &self,
         leaf_node: &LeafNode,
+        credential_types: &CredentialTypes,
     ) -> Result<(), LeafNodeValidationError> {
         // Check that the data in the leaf node is self-consistent
         // Check that the capabilities contain the leaf node's credential
@@ -817,20 +825,17 @@ impl PublicGroup {
         }
 
         // Check that the credential type is supported by all members of the group (https://validation.openmls.tech/#valn0104).
-        if !self.treesync().full_leaves().all(|(_, node)| {
-            node.capabilities()
-                .contains_credential(leaf_node.credential().credential_type())
-        }) {
+        if !credential_types.understood_by_all(leaf_node.credential().credential_type()) {
             return Err(LeafNodeValidationError::UnsupportedCredentials);
         }
 
         // Check that the capabilities field of this LeafNode indicates
         // support for all the credential types currently in use by other
         // members (https://validation.openmls.tech/#valn0104).
-        if !self
-            .treesync()
-            .full_leaves()
-            .all(|(_, node)| capabilities.contains_credential(node.credential().credential_type()))
+        if !credential_types
+            .used
+            .iter()
+            .all(|used| capabilities.contains_credential(*used))
         {
             return Err(LeafNodeValidationError::UnsupportedCredentials);
         }
@@ -845,7 +850,7 @@ impl PublicGroup {
         &self,
         leaf_node: &crate::treesync::LeafNode,
     ) -> Result<(), LeafNodeValidationError> {
-        self.validate_leaf_node_inner(leaf_node, LeafNodeLifetimePolicy::Verify)
+        self.validate_leaf_node_inner(leaf_node, &self.credential_types(), LeafNodeLifetimePolicy::Verify)
     }
 
     /// Validate a leaf node.
@@ -854,12 +859,13 @@ impl PublicGroup {
     pub(crate) fn validate_leaf_node_inner(
         &self,
         leaf_node: &crate::treesync::LeafNode,
+        credential_types: &CredentialTypes,
         _validate_lifetimes: LeafNodeLifetimePolicy,
     ) -> Result<(), LeafNodeValidationError> {
         // https://validation.openmls.tech/#valn0103
         // https://validation.openmls.tech/#valn0104
         // https://validation.openmls.tech/#valn0107
-        self.validate_leaf_node_capabilities(leaf_node)?;
+        self.validate_leaf_node_capabilities(leaf_node, credential_types)?;
 
         // https://validation.openmls.tech/#valn0105 is done when sending
 
@@ -880,6 +886,15 @@ impl PublicGroup {
         Ok(())
     }
 
+    /// The credential types of this group's members.
+    pub(crate) fn credential_types(&self) -> CredentialTypes {
+        let mut types = CredentialTypes::default();
+        for (_, leaf) in self.treesync().full_leaves() {
+            types.count_in(leaf);
+        }
+        types
+    }
+
     /// Returns a [`LeafNodeValidationError`] if an [`ExtensionType`]
     /// in `extensions` is not supported by a leaf in this tree.
     pub(crate) fn check_extension_support(
@@ -890,5 +905,35 @@ impl PublicGroup {
             leaf.check_extension_support(extensions)?;
         }
         Ok(())
+    }
+}
+
+/// Which credential types the members of a group use, and which all of them understand: gathered once, so that
+/// validating every leaf of a tree takes time that grows with the leaves and not with their square.
+#[derive(Default)]
+pub(crate) struct CredentialTypes {
+    used: Vec<CredentialType>,
+    /// None where there are no members: they understand everything.
+    understood: Option<Vec<CredentialType>>,
+}
+
+impl CredentialTypes {
+    fn count_in(&mut self, leaf: &LeafNode) {
+        let own = leaf.credential().credential_type();
+        if !self.used.contains(&own) {
+            self.used.push(own);
+        }
+        match &mut self.understood {
+            Some(understood) => {
+                understood.retain(|other| leaf.capabilities().contains_credential(*other))
+            }
+            None => self.understood = Some(leaf.capabilities().credentials().to_vec()),
+        }
+    }
+
+    fn understood_by_all(&self, credential_type: CredentialType) -> bool {
+        self.understood
+            .as_ref()
+            .map_or(true, |understood| understood.contains(&credential_type))
     }
 }

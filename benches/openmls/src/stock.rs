@@ -137,7 +137,7 @@ pub fn group(options: Options, samples: &mut Samples) -> Result<()> {
             true => {
                 let measured = members.iter().take(options.joins).chain([&founder]);
                 let packages = measured.map(Client::key_package).collect::<Result<Vec<_>>>()?;
-                (None, crowd::welcomes(options.size, true, &[packages])?.pop().context("a Welcome")?)
+                (None, crowd::welcome(options.size, &packages)?)
             }
         };
         let mut joined = Vec::new();
