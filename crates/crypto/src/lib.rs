@@ -1,13 +1,14 @@
 //! Every cryptographic primitive of Coterie, over aws-lc.
 //!
 //! The only core that names a cryptography library: the layers above speak of [`aead`], [`ctr_hmac`],
-//! [`hash`], [`signature`] and [`hpke`], and can neither pick an algorithm that is not listed here nor get at a key's
+//! [`hash`], [`counters`], [`signature`] and [`hpke`], and can neither pick an algorithm that is not listed here nor get at a key's
 //! bytes by accident. Key types wipe themselves on drop, cannot be cloned, and never print what they hold.
 //!
 //! No I/O and no clock. Randomness comes in through [`entropy::Entropy`]; the one exception is the nonce of
 //! a P-256 signature, which aws-lc draws inside itself (see [`signature`]).
 
 pub mod aead;
+pub mod counters;
 pub mod ctr_hmac;
 pub mod entropy;
 pub mod error;
