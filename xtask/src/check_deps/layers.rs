@@ -13,14 +13,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("crypto", &["types"]),
     ("store", &["crypto"]),
     ("mls", &["store", "crypto"]),
-    ("gbp", &["mls", "wire", "crypto"]),
     ("sframe", &["crypto"]),
+    // Not mls: whoever drives both hands it what the group's key schedule gives.
+    ("gbp", &["sframe", "wire", "crypto"]),
     ("gtp", &["gbp"]),
     ("gap", &["gbp"]),
     ("gsp", &["gbp"]),
     ("transport", &["crypto"]),
     ("rpc", &["wire", "transport"]),
-    ("client", &["gtp", "gap", "gsp", "sframe", "transport", "rpc", "store"]),
+    ("client", &["gtp", "gap", "gsp", "mls", "sframe", "transport", "rpc", "store"]),
     ("server", &["wire", "store", "transport", "rpc"]),
     ("node", &["client", "server"]),
 ];
