@@ -127,6 +127,8 @@ impl Replay {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
+
     use proptest::prelude::*;
 
     use super::*;

@@ -139,6 +139,8 @@ fn share(place: Place) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
+
     use std::collections::HashSet;
 
     use proptest::prelude::*;
