@@ -126,6 +126,16 @@ export const ERROR_CODES = {
   GBP_COORDINATOR_GONE: { retryable: true },
   /** Two members disagree about who belongs to the group. Leave the group and ask to be invited again. */
   GBP_DIGEST_MISMATCH: { retryable: false },
+  /** The frame, or the group's extensions, name another protection profile than the group has agreed on. Drop the frame; refuse a commit that changes the profile. */
+  GBP_PROFILE_MISMATCH: { retryable: false },
+  /** The frame is on a stream that is not its sender's. Drop it; its sender is faulty or hostile. */
+  GBP_SENDER_MISMATCH: { retryable: false },
+  /** Members send on more streams in this epoch than are remembered. Drop the frame. */
+  GBP_TOO_MANY_STREAMS: { retryable: false },
+  /** No numbers are reserved for sealing frames of this class. Reserve numbers, store the record, then seal again. */
+  GBP_NOT_RESERVED: { retryable: true },
+  /** Every number that this member has for frames of this class was used. Change the group's epoch: it has new keys. */
+  GBP_NUMBERS_EXHAUSTED: { retryable: false },
   /** The audio names a source that is not known here. Drop it. */
   GAP_BAD_SOURCE_ID: { retryable: false },
   /** The audio payload or its frame could not be decoded. Drop it; the next frame stands for itself. */
@@ -278,6 +288,11 @@ export type ErrorCode =
   | 'GBP_EXECUTE_TIMEOUT'
   | 'GBP_COORDINATOR_GONE'
   | 'GBP_DIGEST_MISMATCH'
+  | 'GBP_PROFILE_MISMATCH'
+  | 'GBP_SENDER_MISMATCH'
+  | 'GBP_TOO_MANY_STREAMS'
+  | 'GBP_NOT_RESERVED'
+  | 'GBP_NUMBERS_EXHAUSTED'
   | 'GAP_BAD_SOURCE_ID'
   | 'GAP_DECODE_FAILED'
   | 'GAP_AUTH_FAILED'

@@ -1,7 +1,8 @@
 //! Every cryptographic primitive of Coterie, over aws-lc.
 //!
 //! The only core that names a cryptography library: the layers above speak of [`aead`], [`ctr_hmac`], [`hash`],
-//! [`signature`], [`certificate`] and [`hpke`], and can neither pick an algorithm that is not listed here nor get at a key's
+//! [`counters`], [`signature`], [`certificate`] and [`hpke`], and can neither pick an algorithm that is not listed here nor
+//! get at a key's
 //! bytes by accident. Key types wipe themselves on drop, cannot be cloned, and never print what they hold.
 //!
 //! No I/O and no clock. Randomness comes in through [`entropy::Entropy`]; the one exception is the nonce of
@@ -9,6 +10,7 @@
 
 pub mod aead;
 pub mod certificate;
+pub mod counters;
 pub mod ctr_hmac;
 pub mod entropy;
 pub mod error;

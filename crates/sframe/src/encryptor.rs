@@ -6,10 +6,12 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::counters::{CounterId, CounterRecord, Counters, Reservation};
+use coterie_crypto::counters::{CounterId, CounterRecord, Counters, END, Reservation, TakeError};
+
 use crate::error::{SealError, SetupError};
 use crate::header::KeyId;
 use crate::key::FrameKey;
+use crate::limits::LOW_WATER;
 
 /// Seals frames under one key.
 #[derive(Clone)]
@@ -29,7 +31,7 @@ pub struct Outgoing<'frame> {
 
 impl Encryptor {
     pub(crate) fn new(key: FrameKey, id: CounterId) -> Self {
-        let counters = Arc::new(Counters::new(id, key.key_id()));
+        let counters = Arc::new(Counters::new(id, END, LOW_WATER));
         Self { key: Arc::new(key), counters }
     }
 
@@ -41,7 +43,7 @@ impl Encryptor {
     /// [`SetupError::WrongRecord`], [`SetupError::ReservationSize`], [`SetupError::ReservationPending`] or
     /// [`SetupError::Exhausted`].
     pub fn reserve(&self, stored: Option<CounterRecord>, count: u64) -> Result<Reservation, SetupError> {
-        self.counters.reserve(stored, count)
+        self.counters.reserve(stored, count).map_err(|error| SetupError::of(error, self.key_id()))
     }
 
     /// Seals a frame into a new buffer of the right size.
@@ -67,7 +69,7 @@ impl Encryptor {
         out: &mut [u8],
     ) -> Result<usize, SealError> {
         self.check_room(self.sealed_length(plaintext.len()), out)?;
-        let counter = self.counters.take(1)?;
+        let counter = self.take(1)?;
         self.seal(counter, Outgoing { plaintext, metadata }, out)
     }
 
@@ -90,7 +92,7 @@ impl Encryptor {
             let length = plaintext.len();
             return Err(SealError::BufferTooSmall { needed: self.sealed_length(length) });
         }
-        let counter = self.counters.take(1)?;
+        let counter = self.take(1)?;
         let header = self.key.header(counter);
         let start = plaintext.start.saturating_sub(header.as_bytes().len());
         let frame = buffer.get_mut(start..end).ok_or(SealError::BufferTooSmall { needed: end })?;
@@ -116,7 +118,7 @@ impl Encryptor {
             .iter()
             .fold(0_usize, |sum, frame| sum.saturating_add(self.sealed_length(frame.plaintext.len())));
         self.check_room(needed, out)?;
-        let first = self.counters.take(frames.len())?;
+        let first = self.take(frames.len())?;
         let mut rest = out;
         let mut written = 0_usize;
         for ((frame, place), counter) in frames.iter().zip(lengths).zip(first..=u64::MAX) {
@@ -162,6 +164,13 @@ impl Encryptor {
     #[must_use]
     pub fn overhead(&self) -> usize {
         self.key.overhead()
+    }
+
+    fn take(&self, count: usize) -> Result<u64, SealError> {
+        self.counters.take(count).map_err(|error| match error {
+            TakeError::NotReserved => SealError::NotReserved,
+            TakeError::Exhausted => SealError::Exhausted(self.key_id()),
+        })
     }
 
     fn sealed_length(&self, plaintext: usize) -> usize {

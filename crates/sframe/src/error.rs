@@ -1,6 +1,7 @@
 //! Why a call was refused. Nothing here holds a key, a plaintext or a peer's bytes.
 
 use coterie_crypto::CryptoError;
+use coterie_crypto::counters::{ReserveError, WrongRecord};
 use coterie_types::{Code, ErrorCode, LeafIndex};
 
 use crate::header::KeyId;
@@ -92,6 +93,23 @@ pub enum OpenError {
     /// The library below failed.
     #[error(transparent)]
     Crypto(CryptoError),
+}
+
+impl SetupError {
+    pub(crate) fn of(error: ReserveError, key_id: KeyId) -> Self {
+        match error {
+            ReserveError::WrongRecord(_) => Self::WrongRecord,
+            ReserveError::Size => Self::ReservationSize,
+            ReserveError::Pending => Self::ReservationPending,
+            ReserveError::Exhausted => Self::Exhausted(key_id),
+        }
+    }
+}
+
+impl From<WrongRecord> for SetupError {
+    fn from(_: WrongRecord) -> Self {
+        Self::WrongRecord
+    }
 }
 
 impl From<CryptoError> for OpenError {

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use coterie_crypto::aead::{AeadKey, NONCE_LENGTH};
+use coterie_crypto::counters::CounterId;
 use coterie_crypto::ctr_hmac::CtrHmacKey;
 use coterie_crypto::hash::{hkdf_expand, hkdf_extract};
 use coterie_crypto::{CryptoError, Secret};
 use coterie_types::{Epoch, LeafIndex};
 use zeroize::Zeroizing;
 
-use crate::counters::CounterId;
 use crate::encryptor::Encryptor;
 use crate::error::SetupError;
 use crate::header::{KeyId, Prefix, Written};

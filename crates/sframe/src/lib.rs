@@ -7,7 +7,6 @@
 //! derive every sender's key, so the sender of a frame is a claim that members make about each other; who needs more
 //! signs above this layer.
 
-pub mod counters;
 pub mod danger;
 mod encryptor;
 mod error;
@@ -20,6 +19,7 @@ mod suite;
 pub mod vectors;
 mod window;
 
+pub use coterie_crypto::counters;
 pub use encryptor::{Encryptor, Outgoing};
 pub use error::{OpenError, SealError, SetupError};
 pub use header::{Header, KeyId, Written};

@@ -18,8 +18,7 @@ pub const MAX_PREVIOUS_EPOCH: Duration = Duration::from_secs(30);
 /// wastes next to nothing of 2^64.
 pub const RESERVATION: u64 = 4_096;
 
-/// A reservation of more at once is a mistake: a thousand restarts must not use up what a key has.
-pub const MAX_RESERVATION: u64 = 1 << 32;
+pub use coterie_crypto::counters::MAX_RESERVATION;
 
 /// Once fewer counters than this are left, it is time to reserve more: five seconds of speech.
 pub const LOW_WATER: u64 = 256;

@@ -234,6 +234,16 @@ codes! {
         "The member with the lowest number claims the role.";
     GBP_DIGEST_MISMATCH, Never, "Two members disagree about who belongs to the group.",
         "Leave the group and ask to be invited again.";
+    GBP_PROFILE_MISMATCH, Never, "The frame, or the group's extensions, name another protection profile than the group has agreed on.",
+        "Drop the frame; refuse a commit that changes the profile.";
+    GBP_SENDER_MISMATCH, Never, "The frame is on a stream that is not its sender's.",
+        "Drop it; its sender is faulty or hostile.";
+    GBP_TOO_MANY_STREAMS, Never, "Members send on more streams in this epoch than are remembered.",
+        "Drop the frame.";
+    GBP_NOT_RESERVED, Later, "No numbers are reserved for sealing frames of this class.",
+        "Reserve numbers, store the record, then seal again.";
+    GBP_NUMBERS_EXHAUSTED, Never, "Every number that this member has for frames of this class was used.",
+        "Change the group's epoch: it has new keys.";
 
     // Group audio.
     GAP_BAD_SOURCE_ID, Never, "The audio names a source that is not known here.",

@@ -11,7 +11,7 @@ use coterie_types::{Code, Epoch, ErrorCode, GroupId, Sequence, StreamClass, Stre
 
 use crate::cbor::{Reader, Writer};
 use crate::limits::MAX_FRAME;
-use crate::{ErrorNumber, Malformed, PayloadFormat};
+use crate::{ErrorNumber, Malformed, PayloadFormat, Template};
 
 /// The only version there is. A peer stops for good at another one.
 const VERSION: u8 = 1;
@@ -197,24 +197,25 @@ impl Header {
     #[must_use]
     pub fn authenticated_data(&self) -> Vec<u8> {
         let mut writer = Writer::with_capacity(128);
-        self.begin(&mut writer, 0);
-        self.end(&mut writer);
+        self.front(&mut writer, 0);
+        writer.unsigned(self.sequence.number());
+        self.back(&mut writer);
         writer.finish()
     }
 
-    /// The map's head and the keys up to the number, in a map that has `more` pairs.
-    fn begin(&self, writer: &mut Writer, more: usize) {
+    /// The map's head and everything up to the key of the number, in a map that has `more` pairs.
+    pub(crate) fn front(&self, writer: &mut Writer, more: usize) {
         let format = usize::from(self.format.number() != 0);
         let profile = usize::from(self.profile.number().is_some());
         writer.map([8, format, profile, more].into_iter().sum());
         writer.text("v").unsigned(VERSION).text("gid").bytes(self.group.as_bytes());
         writer.text("ep").unsigned(self.epoch.number()).text("tid").unsigned(self.transition.number());
         writer.text("st").unsigned(self.class.number()).text("sid").unsigned(self.stream.number());
-        writer.text("fl").unsigned(self.flags.bits()).text("seq").unsigned(self.sequence.number());
+        writer.text("fl").unsigned(self.flags.bits()).text("seq");
     }
 
     /// The keys after the payload.
-    fn end(&self, writer: &mut Writer) {
+    pub(crate) fn back(&self, writer: &mut Writer) {
         if self.format.number() != 0 {
             writer.text("pf").unsigned(self.format.number());
         }
@@ -238,17 +239,14 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// When the group id does not fit the profile, or the frame is above [`MAX_FRAME`].
     pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
-        let group = self.header.group.as_bytes().len();
-        if self.header.profile == Profile::Interop && group != Header::INTEROP_GROUP {
-            return Err(FrameError::GroupLength(group));
+        let template = Template::new(&self.header)?;
+        let (sequence, size) = (self.header.sequence, self.payload.len());
+        let mut bytes = vec![0; template.length(sequence, size)?];
+        let place = template.write(sequence, size, &mut bytes);
+        if let Some(place) = place.and_then(|place| bytes.get_mut(place)) {
+            place.copy_from_slice(self.payload);
         }
-        let size = u32::try_from(self.payload.len()).map_err(|_| FrameError::TooLarge(self.payload.len()))?;
-        let mut writer = Writer::with_capacity(self.payload.len().saturating_add(128));
-        self.header.begin(&mut writer, 2);
-        writer.text("psz").unsigned(size).text("pl").bytes(self.payload);
-        self.header.end(&mut writer);
-        let bytes = writer.finish();
-        if bytes.len() > MAX_FRAME { Err(FrameError::TooLarge(bytes.len())) } else { Ok(bytes) }
+        Ok(bytes)
     }
 }
 
@@ -356,5 +354,13 @@ impl<'a> Envelope<'a> {
     #[must_use]
     pub const fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// Whether it is an application's frame that counts in `transition` alone, and is of another one.
+    #[must_use]
+    pub fn misses(&self, transition: TransitionId) -> bool {
+        self.flags.contains(Flags::CRITICAL)
+            && self.class != StreamClass::Control.number()
+            && self.transition != transition
     }
 }

@@ -17,9 +17,11 @@ mod generated;
 pub mod limits;
 mod malformed;
 pub mod payload;
+mod template;
 
 pub use codec::{Codec, PayloadFormat};
 pub use error_number::{ErrorClass, ErrorNumber, ErrorTraits};
 pub use error_object::{ErrorKind, ErrorObject};
 pub use frame::{Envelope, Flags, Frame, FrameError, Header, Profile};
 pub use malformed::Malformed;
+pub use template::Template;

@@ -13,8 +13,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("crypto", &["types"]),
     ("store", &["crypto"]),
     ("mls", &["store", "crypto"]),
-    ("gbp", &["mls", "wire", "crypto"]),
     ("sframe", &["crypto"]),
+    // Not mls: whoever drives both hands it what the group's key schedule gives.
+    ("gbp", &["sframe", "wire", "crypto"]),
     // What is said and signalled, above frames and without keys: whoever holds a group drives them beside `gbp`.
     ("seen", &["types"]),
     ("gtp", &["wire", "crypto", "seen"]),
@@ -22,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("gsp", &["wire", "seen"]),
     ("transport", &["crypto"]),
     ("rpc", &["wire", "transport"]),
-    ("client", &["gbp", "gtp", "gap", "gsp", "sframe", "transport", "rpc", "store"]),
+    ("client", &["gbp", "gtp", "gap", "gsp", "mls", "sframe", "transport", "rpc", "store"]),
     ("server", &["wire", "store", "transport", "rpc"]),
     ("node", &["client", "server"]),
 ];

@@ -5,6 +5,7 @@ mod malformed;
 mod mls_codec;
 mod mls_group;
 mod primitives;
+mod protection;
 mod sframe;
 mod stack;
 
@@ -74,8 +75,8 @@ const FORMATS: &[Format] = &[
     run("gbp-stack", &["init_private_key", "welcome", "epochs"], mls_group::recorded),
     run("gbp-stack", &["frame", "message"], stack::frames),
     run("gbp-stack", &["steps", "layer"], stack::payloads),
-    not_run("gbp-stack", &["steps", "node"], NO_NODE_YET),
-    not_run("gbp-stack", &["steps"], NO_NODE_YET),
+    run("gbp-stack", &["steps", "node"], protection::inbound),
+    run("gbp-stack", &["steps"], protection::transition),
     run("gbp-stack", &["frames", "kid"], sframe::recorded),
     run("gbp-stack", &["error_object"], stack::errors),
     wycheproof("AES-GCM", &["key", "iv", "tag"], primitives::aes_gcm),
@@ -111,9 +112,6 @@ const FORMATS: &[Format] = &[
 const LINES: &[&str] = &[];
 
 const NO_CODE_YET: &str = "this layer has no code yet";
-
-const NO_NODE_YET: &str =
-    "a node's state machine, which has no code yet; the codecs' part is tested in coterie-wire";
 
 const PRIVATE_TO_OPENMLS: &str = "not expressible: openmls keeps these intermediate values private; the passive-client families run through them";
 

@@ -1,15 +1,18 @@
-//! The Group Protocol Stack's bytes, as far as codecs go: frames, payloads, control messages and error objects.
+//! The Group Protocol Stack's bytes: frames, payloads, control messages and error objects.
 
-use coterie_crypto::aead::{AeadAlgorithm, AeadKey};
+use std::sync::Arc;
+
+use coterie_gbp::protection::interop::{Opener, seal_as};
 use coterie_gsp::{Authority, SignalClient};
 use coterie_gtp::{Origin, TextClient, TextOptions};
 use coterie_testkit::T0;
 use coterie_types::{Epoch, MemberId, StreamClass};
 use coterie_wire::control::ControlMessage;
 use coterie_wire::payload::{AudioPayload, PayloadError, SignalMessage, TextMessage};
-use coterie_wire::{Codec, ErrorNumber, ErrorObject, Frame, PayloadFormat, Profile};
+use coterie_wire::{Codec, ErrorNumber, ErrorObject, Frame, Header, PayloadFormat, Profile};
 use serde_json::{Value, json};
 
+use super::protection;
 use crate::case::{File, Verdict, bytes, field, list, number, same, same_bytes};
 use crate::report::Outcome;
 
@@ -18,22 +21,22 @@ pub(super) fn frames(file: &File) -> Outcome {
     file.each(frame)
 }
 
-fn frame(case: &Value) -> Verdict {
+pub(super) fn frame(case: &Value) -> Verdict {
     let recorded = bytes(case, "frame")?;
     let frame = Frame::decode(&recorded).map_err(|why| why.to_string())?;
     same("profile", &frame.header.profile, &Profile::Interop)?;
     header(&frame, field(case, "header").ok_or("header is missing")?)?;
-    let key = AeadKey::new(AeadAlgorithm::ChaCha20Poly1305, &bytes(case, "key")?);
-    let key = key.map_err(|why| why.to_string())?;
-    let nonce = [frame.header.sequence.number().to_be_bytes().as_slice(), &[0; 8]].concat();
-    let plaintext = key.open(&nonce, &[], frame.payload).map_err(|why| why.to_string())?;
+    let keys = protection::keys(case)?;
+    let Header { group, epoch, transition, .. } = frame.header.clone();
+    let mut opener =
+        Opener::new(group, epoch, transition, Arc::clone(&keys)).map_err(|why| why.to_string())?;
+    let (_, plaintext) = opener.open(&recorded, protection::NOW).map_err(|why| why.to_string())?;
     same_bytes("plaintext", &plaintext, &bytes(case, "plaintext")?)?;
     let (message, written) = recode(&frame, &plaintext)?;
     same("message", &message, field(case, "message").ok_or("message is missing")?)?;
     same_bytes("payload", &written, &plaintext)?;
-    let sealed = key.seal(&nonce, &[], &written).map_err(|why| why.to_string())?;
-    let again = Frame { header: frame.header.clone(), payload: &sealed };
-    same_bytes("frame", &again.encode().map_err(|why| why.to_string())?, &recorded)
+    let again = seal_as(&keys, &frame.header, &written).map_err(|why| why.to_string())?;
+    same_bytes("frame", &again, &recorded)
 }
 
 fn header(frame: &Frame<'_>, recorded: &Value) -> Verdict {

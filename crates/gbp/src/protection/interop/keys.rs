@@ -1,0 +1,135 @@
+//! The keys of one MLS epoch, one for each class.
+
+use std::fmt;
+
+use coterie_crypto::aead::{AeadAlgorithm, AeadKey, NONCE_LENGTH};
+use coterie_crypto::counters::CounterId;
+use coterie_crypto::hash::{HashAlgorithm, digest, hkdf_expand};
+use coterie_crypto::{CryptoError, Secret};
+use coterie_types::{LeafIndex, Sequence, StreamClass};
+
+use crate::error::SetupError;
+use crate::protection::place;
+
+/// What names a key's numbers; never on the wire.
+const COUNTER_LABEL: &[u8] = b"Coterie GBP numbers ";
+
+/// The prepared keys. They wipe themselves.
+pub struct ClassKeys([ClassKey; StreamClass::ALL.len()]);
+
+struct ClassKey {
+    key: AeadKey,
+    /// From which the names of records grow.
+    naming: Secret,
+}
+
+impl ClassKeys {
+    /// Bytes of each key.
+    pub const KEY_LENGTH: usize = 32;
+
+    /// The label under which the exporter gives the key of `class`. The context is empty.
+    #[must_use]
+    pub const fn label(class: StreamClass) -> &'static str {
+        match class {
+            StreamClass::Control => "gbp/control",
+            StreamClass::Audio => "gbp/audio",
+            StreamClass::Text => "gbp/text",
+            StreamClass::Signal => "gbp/signal",
+        }
+    }
+
+    /// The keys that `exporter` gives when it is asked for label, context and length (RFC 9420, section 8.5).
+    ///
+    /// # Errors
+    /// Those of `exporter`, and [`SetupError::Length`] when it gives another length.
+    pub fn derive<E: From<SetupError>>(
+        mut exporter: impl FnMut(&str, &[u8], usize) -> Result<Secret, E>,
+    ) -> Result<Self, E> {
+        let mut key = |class| {
+            let secret = exporter(Self::label(class), &[], Self::KEY_LENGTH)?;
+            ClassKey::new(&secret).map_err(E::from)
+        };
+        let [control, audio, text, signal] = StreamClass::ALL;
+        Ok(Self([key(control)?, key(audio)?, key(text)?, key(signal)?]))
+    }
+
+    /// The keys of the epoch with this exporter secret, in a suite whose hash is SHA-256.
+    ///
+    /// # Errors
+    /// [`SetupError::Length`] for a secret that is not a hash's output.
+    pub fn from_exporter_secret(secret: &Secret) -> Result<Self, SetupError> {
+        if secret.len() != HashAlgorithm::Sha256.output_length() {
+            return Err(SetupError::Length("the exporter secret"));
+        }
+        Self::derive(|label, context, length| {
+            let derived = expand_with_label(secret, label, b"", HashAlgorithm::Sha256.output_length())?;
+            let context = digest(HashAlgorithm::Sha256, context);
+            Ok(expand_with_label(&derived, "exported", context.as_bytes(), length)?)
+        })
+    }
+
+    pub(super) fn key(&self, class: StreamClass) -> Result<&AeadKey, CryptoError> {
+        Ok(&self.class(class)?.key)
+    }
+
+    /// The name of the record of the numbers that `leaf` uses under the key of `class`.
+    pub(super) fn counter_id(&self, class: StreamClass, leaf: LeafIndex) -> Result<CounterId, CryptoError> {
+        let naming = &self.class(class)?.naming;
+        let id = hkdf_expand(
+            HashAlgorithm::Sha256,
+            naming.expose(),
+            &leaf.number().to_be_bytes(),
+            CounterId::LENGTH,
+        )?;
+        let id = id.expose().try_into().map_err(|_| CryptoError::Internal("as long as was asked for"))?;
+        Ok(CounterId::new(id))
+    }
+
+    fn class(&self, class: StreamClass) -> Result<&ClassKey, CryptoError> {
+        self.0.get(place(class)).ok_or(CryptoError::Internal("every class has its key"))
+    }
+}
+
+impl fmt::Debug for ClassKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClassKeys").finish_non_exhaustive()
+    }
+}
+
+impl ClassKey {
+    fn new(secret: &Secret) -> Result<Self, SetupError> {
+        if secret.len() != ClassKeys::KEY_LENGTH {
+            return Err(SetupError::Length("a class key"));
+        }
+        let hash = HashAlgorithm::Sha256;
+        Ok(Self {
+            key: AeadKey::new(AeadAlgorithm::ChaCha20Poly1305, secret.expose())?,
+            naming: hkdf_expand(hash, secret.expose(), COUNTER_LABEL, hash.output_length())?,
+        })
+    }
+}
+
+/// RFC 9420, section 8. Labels and contexts here are shorter than 64 bytes, so their length is one byte.
+fn expand_with_label(
+    secret: &Secret,
+    label: &str,
+    context: &[u8],
+    length: usize,
+) -> Result<Secret, CryptoError> {
+    let short = |length: usize| u8::try_from(length).map_err(|_| CryptoError::InvalidLength);
+    let label = [b"MLS 1.0 ", label.as_bytes()].concat();
+    let output = u16::try_from(length).map_err(|_| CryptoError::InvalidLength)?;
+    let info =
+        [output.to_be_bytes().as_slice(), &[short(label.len())?], &label, &[short(context.len())?], context]
+            .concat();
+    hkdf_expand(HashAlgorithm::Sha256, secret.expose(), &info, length)
+}
+
+/// A frame's number, then zeros.
+pub(super) fn nonce(sequence: Sequence) -> [u8; NONCE_LENGTH] {
+    let mut nonce = [0; NONCE_LENGTH];
+    if let Some(front) = nonce.first_chunk_mut() {
+        *front = sequence.number().to_be_bytes();
+    }
+    nonce
+}
