@@ -28,6 +28,7 @@ const SALT_LABEL: &[u8] = b"SFrame 1.0 Secret salt ";
 const COUNTER_LABEL: &[u8] = b"Coterie SFrame counters ";
 
 /// The keys of one epoch: every sender's grows from it. Wipes itself.
+#[derive(Eq, PartialEq)]
 pub struct EpochKey {
     pub(crate) protection: Protection,
     epoch: Epoch,

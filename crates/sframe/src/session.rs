@@ -57,8 +57,13 @@ impl Session {
     }
 
     /// Goes on to the epoch of `key`. Frames of the epoch that ends are still taken until `grace` has passed, but for
-    /// no longer than [`MAX_PREVIOUS_EPOCH`]; any epoch before that is forgotten.
+    /// no longer than [`MAX_PREVIOUS_EPOCH`]; any epoch before that is forgotten. A key that is held already changes
+    /// nothing: what was received under it would be taken once more.
     pub fn advance(&mut self, key: EpochKey, now: Timestamp, grace: Duration) {
+        let held = self.previous.iter().map(|(previous, _)| previous).chain([&self.current]);
+        if held.into_iter().any(|epoch| epoch.key == key) {
+            return;
+        }
         let until = now + grace.min(MAX_PREVIOUS_EPOCH);
         let ended = std::mem::replace(&mut self.current, Receiving::new(key));
         // An epoch whose key ids look like the present one's could not be told apart from it.

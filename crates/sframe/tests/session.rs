@@ -74,6 +74,20 @@ fn a_frame_of_the_previous_epoch_is_taken_until_its_time_is_over() {
 }
 
 #[test]
+fn a_key_that_is_given_again_opens_nothing_again() {
+    let frames = [1, 2].map(|epoch| encryptor(GBP, epoch, 0, 1).encrypt(b"once", b"").unwrap());
+    let mut receiver = session(GBP, 1);
+    assert!(text(&mut receiver, &frames[0], T0).is_ok());
+    receiver.advance(epoch_key(GBP, 1), T0, GRACE);
+    assert!(matches!(text(&mut receiver, &frames[0], T0), Err(OpenError::Replay { .. })));
+    receiver.advance(epoch_key(GBP, 2), T0, GRACE);
+    assert!(text(&mut receiver, &frames[1], T0).is_ok());
+    receiver.advance(epoch_key(GBP, 1), T0, GRACE);
+    assert_eq!(receiver.epoch(), Epoch::new(2), "nobody goes back");
+    assert!(matches!(text(&mut receiver, &frames[0], T0), Err(OpenError::Replay { .. })));
+}
+
+#[test]
 fn only_one_epoch_before_is_held_and_for_no_longer_than_the_limit() {
     let frames = [1, 2, 3].map(|epoch| encryptor(GBP, epoch, 0, 1).encrypt(b"text", b"").unwrap());
     let mut receiver = session(GBP, 1);
