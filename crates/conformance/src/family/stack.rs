@@ -7,6 +7,7 @@ use coterie_wire::payload::{AudioPayload, PayloadError, SignalMessage, TextMessa
 use coterie_wire::{Codec, ErrorNumber, ErrorObject, Frame, PayloadFormat, Profile};
 use serde_json::{Value, json};
 
+use super::audio;
 use crate::case::{File, Verdict, bytes, field, list, number, same, same_bytes};
 use crate::report::Outcome;
 
@@ -139,7 +140,7 @@ impl Payload {
     }
 
     /// What a peer's client reports of it, as far as it says anything.
-    fn agrees_with(&self, result: &Value) -> Verdict {
+    pub(super) fn agrees_with(&self, result: &Value) -> Verdict {
         let says = |name: &str, got: Value| field(result, name).map_or(Ok(()), |said| same(name, &got, said));
         match self {
             Self::Text(message) => {
@@ -195,15 +196,18 @@ const STRICTER: &[(&str, &[usize])] = &[
 
 const NEEDS_A_RECEIVER: &str = "a receiver's state (duplicates, order, epochs), which has no code yet";
 
-/// What a peer's clients answer to payloads, where that is decided by the payload alone.
+/// What a peer's clients answer to payloads: audio in its order, the rest where the payload alone decides.
 pub(super) fn payloads(file: &File) -> Outcome {
     file.each_of(
-        |case| list(case, "steps").all(|step| is_stateless(case, step)),
+        |case| audio::is_of(case) || list(case, "steps").all(is_stateless),
         NEEDS_A_RECEIVER,
         |case| {
             let name = field(case, "name").and_then(Value::as_str).unwrap_or_default();
             let stricter =
                 STRICTER.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, steps)| steps);
+            if audio::is_of(case) {
+                return audio::received(case, stricter);
+            }
             for (index, step) in list(case, "steps").enumerate() {
                 answered(case, step, stricter.contains(&index))
                     .map_err(|why| format!("step {index}: {why}"))?;
@@ -221,13 +225,9 @@ fn answered(case: &Value, step: &Value, stricter: bool) -> Verdict {
     decoded.map_or(Ok(()), |payload| payload.agrees_with(result))
 }
 
-fn is_stateless(case: &Value, step: &Value) -> bool {
+fn is_stateless(step: &Value) -> bool {
     let status = step.get("result").and_then(|result| result.get("status")).and_then(Value::as_str);
-    let phase_counts = match payload(case, step) {
-        Ok(Ok(Payload::Audio(payload))) => number(step, "epoch") != Ok(payload.key_phase.into()),
-        _ => false,
-    };
-    matches!(status, Some("new" | "error")) && !phase_counts
+    matches!(status, Some("new" | "error"))
 }
 
 fn payload(case: &Value, step: &Value) -> Result<Result<Payload, PayloadError>, String> {
