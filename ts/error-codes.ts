@@ -148,6 +148,10 @@ export const ERROR_CODES = {
   GAP_EPOCH_STALE: { retryable: false },
   /** The audio's key phase was never known here. Drop it. */
   GAP_KEY_PHASE_UNKNOWN: { retryable: false },
+  /** More sources of audio are in use than are remembered, of one member or of all. Drop it; a source that is silent for half a minute makes room. Send fewer sources. */
+  GAP_TOO_MANY_SOURCES: { retryable: true },
+  /** As much audio as may wait to be played is waiting. Play what is due, then take more; the next packet stands for itself. */
+  GAP_BUFFER_FULL: { retryable: true },
   /** A text message's length field and its content differ. Drop it; whoever sent it is faulty or hostile. */
   GTP_BAD_LENGTH: { retryable: false },
   /** The group does not take content of this type. Send it as another type. */
@@ -299,6 +303,8 @@ export type ErrorCode =
   | 'GAP_REPLAY_DETECTED'
   | 'GAP_EPOCH_STALE'
   | 'GAP_KEY_PHASE_UNKNOWN'
+  | 'GAP_TOO_MANY_SOURCES'
+  | 'GAP_BUFFER_FULL'
   | 'GTP_BAD_LENGTH'
   | 'GTP_UNSUPPORTED_CONTENT_TYPE'
   | 'GTP_DUPLICATE_MESSAGE'

@@ -258,6 +258,10 @@ codes! {
         "Drop it.";
     GAP_KEY_PHASE_UNKNOWN, Never, "The audio's key phase was never known here.",
         "Drop it.";
+    GAP_TOO_MANY_SOURCES, Later, "More sources of audio are in use than are remembered, of one member or of all.",
+        "Drop it; a source that is silent for half a minute makes room. Send fewer sources.";
+    GAP_BUFFER_FULL, Later, "As much audio as may wait to be played is waiting.",
+        "Play what is due, then take more; the next packet stands for itself.";
 
     // Group text.
     GTP_BAD_LENGTH, Never, "A text message's length field and its content differ.",

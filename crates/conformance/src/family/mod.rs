@@ -1,5 +1,6 @@
 //! What a file of cases is, and how its cases are checked.
 
+mod audio;
 mod cbor;
 mod malformed;
 mod mls_codec;
