@@ -109,7 +109,7 @@ enum Happening {
 
 /// What a run may do.
 #[derive(Clone, Copy, Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     loss: f64,
     double: f64,
     delay: u64,
@@ -119,7 +119,7 @@ pub struct Faults {
 }
 
 /// The world of one seed.
-pub struct World {
+pub(crate) struct World {
     rng: ChaCha20Rng,
     now: u64,
     order: u64,
@@ -140,15 +140,15 @@ pub struct World {
 
 /// What a seed showed.
 #[derive(Debug, Default)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Epochs that came.
-    pub epochs: u64,
+    pub(crate) epochs: u64,
     /// Frames that were sent.
-    pub frames: usize,
+    pub(crate) frames: usize,
 }
 
 /// Runs a seed.
-pub fn run(seed: Seed) -> Result<Summary, String> {
+pub(crate) fn run(seed: Seed) -> Result<Summary, String> {
     let mut world = World::new(seed);
     world.until(TROUBLE);
     world.recover();
@@ -542,7 +542,7 @@ impl World {
         let mut members: BTreeSet<u32> =
             peer.node.as_ref().unwrap().roster().members().map(MemberId::number).collect();
         let leaving: Vec<u32> = peer.leaving.iter().copied().filter(|member| *member != who).collect();
-        leaving.iter().for_each(|member| drop(members.remove(member)));
+        members.retain(|member| !leaving.contains(member));
         let mut joins = None;
         match self.rng.random_range(0..10_u32) {
             0..=2 if self.next_member <= MOST => {
@@ -552,7 +552,7 @@ impl World {
             }
             3 if members.len() > 2 => {
                 let other = members.iter().copied().filter(|member| *member != who).next_back();
-                other.iter().for_each(|member| drop(members.remove(member)));
+                members.retain(|member| Some(*member) != other);
             }
             _ => {}
         }
