@@ -67,6 +67,11 @@ fn raw(sender: u32, transition: u32, opcode: Opcode, arguments: &[u8]) -> Contro
         .unwrap()
 }
 
+/// The arguments of READY and EXECUTE in the sealed profile.
+fn named(hash: [u8; 32], preparer: u8) -> Vec<u8> {
+    [&[0xa2, 0x6b][..], b"commit_hash", &[0x58, 0x20], &hash, &[0x6b], b"preparer_id", &[preparer]].concat()
+}
+
 fn hear(node: &mut Node, message: &ControlMessage) -> Result<(), Refusal> {
     node.handle_control(message.sender, node.epoch(), message, T0)
 }
@@ -394,7 +399,6 @@ fn every_refusal_has_its_number_and_its_code_and_changes_nothing() {
     let big = vec![0; coterie_gbp::node::limits::MAX_COMMIT + 1];
     let cases = [
         (raw(8, 1, Opcode::Ready, &[]), N, 0x0008, "GBP_NOT_A_MEMBER"),
-        (raw(3, 1, Opcode::Prepare, b"c"), N, 0x0008, "GBP_NOT_COORDINATOR"),
         (raw(1, 1, Opcode::Prepare, b"c"), NEXT, 0x0003, "GBP_EPOCH_MISMATCH"),
         (raw(1, 0, Opcode::Prepare, b"c"), N, 0x0004, "GBP_TRANSITION_MISMATCH"),
         (raw(1, u32::MAX, Opcode::Prepare, b"c"), N, 0x0004, "GBP_TRANSITION_MISMATCH"),
@@ -411,6 +415,9 @@ fn every_refusal_has_its_number_and_its_code_and_changes_nothing() {
         assert_eq!(member.export(), before, "{refused}");
         assert_eq!(outputs(&mut member), []);
     }
+    let mut interop = node(2, &[1, 2, 3], Profile::Interop);
+    let prepare = hear(&mut interop, &raw(3, 1, Opcode::Prepare, b"c")).unwrap_err();
+    assert_eq!((prepare.number().number(), prepare.code().as_str()), (0x0008, "GBP_NOT_COORDINATOR"));
     let claimed = member.handle_control(id(3), N, &raw(1, 1, Opcode::Ready, &[]), T0).unwrap_err();
     assert_eq!(claimed, Refusal::NotItsOwn { sender: id(3), claimed: id(1) });
     let (_, mut locked) = prepared(Profile::Sealed, &[1, 2, 3], &[]);
@@ -449,7 +456,7 @@ fn a_higher_claim_is_shown_and_not_followed_while_the_coordinator_is_heard() {
 #[test]
 fn a_flood_from_one_member_takes_no_more_room_than_its_own() {
     let mut member = node(2, &[1, 2, 3], Profile::Sealed);
-    let arguments = |hash: u8| [&[0xa1, 0x6b][..], b"commit_hash", &[0x58, 0x20], &[hash; 32]].concat();
+    let arguments = |hash: u8| named([hash; 32], 1);
     let mut sizes = BTreeSet::new();
     for round in 0..2_000_u32 {
         let hash = u8::try_from(round % 256).unwrap();
@@ -460,7 +467,7 @@ fn a_flood_from_one_member_takes_no_more_room_than_its_own() {
         outputs(&mut member);
         sizes.insert(member.export().len() / 1_024);
     }
-    assert_eq!(sizes.into_iter().next_back(), Some(0), "the state stays below a kibibyte");
+    assert!(sizes.into_iter().next_back() < Some(4), "the state stays below four kibibytes");
     assert_eq!((member.coordinator(), member.epoch()), (Some(id(1)), N));
 }
 
@@ -513,7 +520,7 @@ proptest! {
         for (sender, transition, opcode, arguments, pause) in messages {
             now = now + Duration::from_millis(pause);
             let hash = [7; 32];
-            let named = [&[0xa1, 0x6b][..], b"commit_hash", &[0x58, 0x20], &hash].concat();
+            let named = named(hash, 1);
             let arguments = [&b"one"[..], b"two", &[0xa1, 0, 0xf5], &[], &named][arguments];
             let message = raw(sender, transition, Opcode::ALL[opcode], arguments);
             let before = member.export();

@@ -38,6 +38,7 @@ impl Node {
         }
         if said.claims_coordinator() {
             self.on_claim(sender, message.transition, now);
+            self.evaluate(now);
         }
         Ok(())
     }
@@ -160,7 +161,7 @@ impl Node {
     /// # Errors
     /// When this member does not have it, prepares something, or `heir` is no other member.
     pub fn hand_over(&mut self, heir: MemberId, now: Timestamp) -> Result<(), Refusal> {
-        self.active()?;
+        self.present()?;
         self.known(heir)?;
         if !self.leads() || heir == self.me {
             return Err(Refusal::NotCoordinator(self.me));
@@ -179,9 +180,9 @@ impl Node {
     /// # Errors
     /// When the coordinator ranks before this member and is heard.
     pub fn claim(&mut self, now: Timestamp) -> Result<(), Refusal> {
-        self.active()?;
+        self.present()?;
         let ranks = self.coordinator.is_none_or(|coordinator| self.me <= coordinator);
-        if self.joining.is_some() || !(ranks || self.coordinator_silent(now)) {
+        if !ranks && !self.coordinator_silent(now) {
             return Err(Refusal::NotCoordinator(self.me));
         }
         self.set_coordinator(self.me, now);

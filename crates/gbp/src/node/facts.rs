@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use coterie_types::{MemberId, TransitionId};
 
-use super::limits::{MAX_OFFERS, MAX_REMEMBERED, MAX_SEEN};
+use super::limits::{MAX_OFFERS, MAX_REMEMBERED};
 use super::roster::Hash;
 
 /// That a member named a transition and, in the sealed profile, its commit.
@@ -14,6 +14,8 @@ use super::roster::Hash;
 pub(super) struct Mention {
     pub(super) transition: TransitionId,
     pub(super) hash: Option<Hash>,
+    /// Whose announcement it is about: of two members that announce one commit under one number, one may take its back.
+    pub(super) preparer: Option<MemberId>,
 }
 
 /// An announcement whose commit waits, because another one is locked.
@@ -31,7 +33,7 @@ pub(super) struct Facts {
     pub(super) executes: BTreeMap<MemberId, VecDeque<Mention>>,
     pub(super) offers: Vec<Offer>,
     /// Who announced which commit.
-    pub(super) seen: VecDeque<(TransitionId, MemberId, Hash)>,
+    pub(super) seen: BTreeMap<MemberId, VecDeque<(TransitionId, Hash)>>,
     /// Attempts that this member took back.
     pub(super) aborted: VecDeque<TransitionId>,
     /// Commits that the engine refused.
@@ -40,8 +42,10 @@ pub(super) struct Facts {
 
 impl Mention {
     /// Without a hash, as deployed peers send it, it is about whatever the transition is.
-    pub(super) fn means(&self, transition: TransitionId, hash: Hash) -> bool {
-        self.transition == transition && self.hash.is_none_or(|named| named == hash)
+    pub(super) fn means(&self, transition: TransitionId, hash: Hash, preparer: MemberId) -> bool {
+        self.transition == transition
+            && self.hash.is_none_or(|named| named == hash)
+            && self.preparer.is_none_or(|named| named == preparer)
     }
 }
 
@@ -64,18 +68,18 @@ impl Facts {
     }
 
     pub(super) fn saw(&mut self, transition: TransitionId, preparer: MemberId, hash: Hash) {
-        push(&mut self.seen, (transition, preparer, hash), MAX_SEEN);
+        push(self.seen.entry(preparer).or_default(), (transition, hash), MAX_REMEMBERED);
     }
 
     /// What this member is known to have announced under this number.
     pub(super) fn announced(&self, transition: TransitionId, preparer: MemberId) -> Option<Hash> {
-        let of = |(seen, by, _): &&(TransitionId, MemberId, Hash)| *seen == transition && *by == preparer;
-        self.seen.iter().find(of).map(|(_, _, hash)| *hash)
+        let seen = self.seen.get(&preparer)?.iter();
+        seen.rev().find(|(of, _)| *of == transition).map(|(_, hash)| *hash)
     }
 
     /// Keeps an announcement for later; of the oldest attempts the lowest gives way.
     pub(super) fn offer(&mut self, offer: Offer) {
-        self.offers.retain(|held| held.hash != offer.hash || held.transition > offer.transition);
+        self.offers.retain(|held| held.preparer != offer.preparer);
         self.offers.push(offer);
         self.offers.sort_by_key(|held| held.transition);
         if self.offers.len() > MAX_OFFERS {
@@ -84,8 +88,14 @@ impl Facts {
     }
 
     /// Who is ready for this commit under this number.
-    pub(super) fn voters(&self, transition: TransitionId, hash: Hash) -> BTreeSet<MemberId> {
-        let ready = |votes: &VecDeque<Mention>| votes.iter().any(|vote| vote.means(transition, hash));
+    pub(super) fn voters(
+        &self,
+        transition: TransitionId,
+        hash: Hash,
+        preparer: MemberId,
+    ) -> BTreeSet<MemberId> {
+        let ready =
+            |votes: &VecDeque<Mention>| votes.iter().any(|vote| vote.means(transition, hash, preparer));
         self.votes.iter().filter(|(_, votes)| ready(votes)).map(|(member, _)| *member).collect()
     }
 }

@@ -13,14 +13,15 @@ pub const MAX_COMMIT: usize = coterie_wire::limits::MAX_FRAME.saturating_sub(4_0
 /// hostile number would leave none for everybody after it.
 pub const MAX_SKIP: u32 = 65_536;
 
-/// Votes, and orders to execute, that are remembered of each member within an epoch: its latest, so that whoever floods
+/// Votes, announcements and orders to execute that are remembered of each member within an epoch: its latest, so that whoever floods
 /// pushes out its own.
-pub const MAX_REMEMBERED: usize = 4;
+pub const MAX_REMEMBERED: usize = 16;
 
-/// Commits that wait because another one is locked. Each may be as large as a frame.
+/// Commits that wait because another one is locked, or because their sender is not the coordinator as far as is known
+/// here: one of each member. Each may be as large as a frame.
 pub const MAX_OFFERS: usize = 4;
 
-/// Announcements, aborted attempts and refused commits that are remembered within an epoch; they have a fixed size.
+/// Aborted attempts and refused commits that are remembered within an epoch; they have a fixed size.
 pub const MAX_SEEN: usize = 32;
 
 /// Transitions that a member which fell behind can be led through, as long as the protocol keeps its control log.

@@ -296,6 +296,12 @@ impl Node {
         }
     }
 
+    /// Active, and not waiting to come in: the engine of a joiner that waits has other keys than the group.
+    fn present(&self) -> Result<(), Refusal> {
+        self.active()?;
+        if self.joining.is_some() { Err(Refusal::NotActive) } else { Ok(()) }
+    }
+
     fn enter(&mut self, to: NodeState) {
         if to != self.state {
             self.emit(Event::StateChanged { from: self.state, to });
@@ -324,12 +330,12 @@ impl Node {
         &mut self,
         opcode: Opcode,
         target: MemberId,
-        of: (TransitionId, Hash),
+        (transition, hash, preparer): (TransitionId, Hash, MemberId),
         key_epoch: Epoch,
     ) {
-        let arguments = if self.sealed() { receive::commit_arguments(of.1) } else { Vec::new() };
+        let named = self.sealed().then(|| receive::commit_arguments(hash, preparer)).unwrap_or_default();
         let request = self.next_request();
-        if let Ok(message) = ControlMessage::raw(self.me, request, of.0, opcode, &arguments) {
+        if let Ok(message) = ControlMessage::raw(self.me, request, transition, opcode, &named) {
             self.send(target, message, key_epoch);
         }
     }

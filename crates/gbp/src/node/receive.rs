@@ -10,24 +10,27 @@ use super::limits::MAX_SKIP;
 use super::roster::Hash;
 use super::{Event, Node, Refusal};
 
-/// The key under which READY and EXECUTE name their commit.
-const COMMIT_HASH: &str = "commit_hash";
+/// What READY and EXECUTE name: their commit, and who announced it.
+const KEYS: &[&str] = &["commit_hash", "preparer_id"];
 
 /// The arguments of READY and EXECUTE in the sealed profile. Peers of the interop profile send none.
-pub(super) fn commit_arguments(hash: Hash) -> Vec<u8> {
+pub(super) fn commit_arguments(hash: Hash, preparer: MemberId) -> Vec<u8> {
     let mut writer = Writer::default();
-    writer.map(1).text(COMMIT_HASH).bytes(&hash);
+    writer.map(KEYS.len()).text("commit_hash").bytes(&hash).text("preparer_id").unsigned(preparer.number());
     writer.finish()
 }
 
-fn commit_named(arguments: &[u8]) -> Result<Hash, Malformed> {
-    let (mut reader, mut hash) = (Reader::new(arguments), Hash::default());
-    reader.record(&[COMMIT_HASH], 1, |_, reader| {
-        hash = reader.bytes()?.try_into().map_err(|_| Malformed::OutOfRange)?;
+fn commit_named(arguments: &[u8]) -> Result<(Hash, MemberId), Malformed> {
+    let (mut reader, mut hash, mut preparer) = (Reader::new(arguments), Hash::default(), 0);
+    reader.record(KEYS, KEYS.len(), |key, reader| {
+        match key {
+            "commit_hash" => hash = reader.bytes()?.try_into().map_err(|_| Malformed::OutOfRange)?,
+            _ => preparer = reader.unsigned()?,
+        }
         Ok(())
     })?;
     reader.finish()?;
-    Ok(hash)
+    Ok((hash, MemberId::new(preparer)))
 }
 
 impl Node {
@@ -102,9 +105,9 @@ impl Node {
 
     /// What READY and EXECUTE are about.
     fn mention(&self, message: &ControlMessage) -> Result<Mention, Refusal> {
-        let named = || commit_named(message.raw_arguments());
-        let hash = if self.sealed() { Some(named()?) } else { None };
-        Ok(Mention { transition: message.transition, hash })
+        let named = if self.sealed() { Some(commit_named(message.raw_arguments())?) } else { None };
+        let (hash, preparer) = (named.map(|(hash, _)| hash), named.map(|(_, preparer)| preparer));
+        Ok(Mention { transition: message.transition, hash, preparer })
     }
 
     fn on_nack(&mut self, sender: MemberId, message: &ControlMessage, now: Timestamp) -> Result<(), Refusal> {

@@ -22,7 +22,7 @@ impl Node {
         epoch: Epoch,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        self.active()?;
+        self.present()?;
         if epoch > self.epoch {
             self.ask(now);
             return Ok(());
@@ -93,7 +93,7 @@ impl Node {
             self.say_prepare(sender);
             return Ok(());
         }
-        let of = (transition, pending.hash);
+        let of = (transition, pending.hash, preparer);
         self.say_of_commit(Opcode::Ready, sender, of, self.epoch);
         if preparer != sender {
             self.outputs.push_back(Output::Relay { transition, target: sender });

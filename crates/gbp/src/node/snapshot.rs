@@ -133,7 +133,7 @@ fields!(Joining { transition, inviter, deadline });
 fields!(Confirming { transition, missing, next, rounds });
 fields!(Probe { next, tries });
 fields!(Facts { votes, executes, offers, seen, aborted, rejected });
-fields!(Mention { transition, hash });
+fields!(Mention { transition, hash, preparer });
 fields!(Offer { transition, preparer, hash, commit });
 
 impl Stored for u32 {

@@ -79,7 +79,7 @@ impl Node {
         let Some(drive) = pending.drive.as_mut().filter(|drive| now >= drive.repeat) else { return };
         drive.repeat = now + REPEAT;
         let refused = drive.refused.clone();
-        let ready = self.facts.voters(pending.transition, pending.hash);
+        let ready = self.facts.voters(pending.transition, pending.hash, pending.preparer);
         let late: Vec<MemberId> = self
             .others()
             .filter(|member| self.sealed() && !ready.contains(member) && !refused.contains(member))

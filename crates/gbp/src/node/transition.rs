@@ -73,8 +73,11 @@ impl Node {
         let verdict = self.judge(sender, transition, hash, now)?;
         let offer = Offer { transition, preparer: sender, hash, commit: commit.to_vec() };
         self.facts.saw(transition, sender, hash);
-        self.facts.vote(sender, Mention { transition, hash: Some(hash) });
-        self.highest = self.highest.max(transition);
+        let mention = Mention { transition, hash: Some(hash), preparer: Some(sender) };
+        self.facts.vote(sender, mention);
+        if !matches!(verdict, Verdict::Hold) {
+            self.highest = self.highest.max(transition);
+        }
         self.carry_out(verdict, offer, now);
         self.evaluate(now);
         Ok(())
@@ -110,10 +113,9 @@ impl Node {
         if self.facts.rejected.contains(&hash) {
             return Ok(Verdict::Rejected);
         }
-        // Somebody outside of the succession is heard all the same where the others are known to have followed it.
-        let entitled = self.entitled(sender, now) || self.certified(sender, transition, hash);
+        let entitled = self.entitled(sender, now);
         let Some(pending) = &self.pending else {
-            return if entitled { Ok(Verdict::Take) } else { Err(Refusal::NotCoordinator(sender)) };
+            return if entitled { Ok(Verdict::Take) } else { self.unentitled(sender) };
         };
         if pending.transition == transition && pending.preparer == sender {
             return if pending.hash == hash {
@@ -122,8 +124,11 @@ impl Node {
                 Err(Refusal::AnotherCommit(transition))
             };
         }
+        if self.sealed() && pending.hash == hash && (!entitled || transition < pending.transition) {
+            return Ok(Verdict::Note);
+        }
         if !entitled {
-            return Err(Refusal::NotCoordinator(sender));
+            return self.unentitled(sender);
         }
         if pending.hash == hash && transition > pending.transition {
             return Ok(Verdict::Rebase);
@@ -137,6 +142,12 @@ impl Node {
             false if pending.transition == transition => Err(Refusal::InProgress(transition)),
             false => Err(Refusal::WrongTransition(transition)),
         }
+    }
+
+    /// Somebody who is not the coordinator as far as is known here. It may be to the others, and they may have followed it:
+    /// its announcement comes but once, so it is kept.
+    fn unentitled(&self, sender: MemberId) -> Result<Verdict, Refusal> {
+        if self.sealed() { Ok(Verdict::Hold) } else { Err(Refusal::NotCoordinator(sender)) }
     }
 
     /// Whether the transition under way ends for another commit. What this member prepares gives way to a lower
@@ -181,19 +192,19 @@ impl Node {
 
     /// Lets go of a commit. An own one stays in the engine, because others may complete it.
     fn set_aside(&mut self, pending: Pending, reason: Option<u64>) {
-        let Pending { transition, own, hash, commit, after, .. } = pending;
+        let Pending { transition, preparer, own, hash, commit, after, .. } = pending;
         match after.filter(|_| own) {
             Some(after) => self.shelf = Some(Shelved { hash, commit, after }),
             None => self.order(Order::Discard { transition, own }),
         }
-        self.retract(transition, hash);
+        self.retract(transition, hash, preparer);
         self.emit(Event::Aborted { transition, reason });
     }
 
     /// This member is no longer locked.
-    fn retract(&mut self, transition: TransitionId, hash: Hash) {
+    fn retract(&mut self, transition: TransitionId, hash: Hash, preparer: MemberId) {
         if let Some(votes) = self.facts.votes.get_mut(&self.me) {
-            votes.retain(|vote| !vote.means(transition, hash));
+            votes.retain(|vote| !vote.means(transition, hash, preparer));
         }
     }
 
@@ -242,7 +253,8 @@ impl Node {
             self.lead_on(now);
             return;
         }
-        let mention = Mention { transition: pending.transition, hash: Some(pending.hash) };
+        let (hash, preparer) = (Some(pending.hash), Some(pending.preparer));
+        let mention = Mention { transition: pending.transition, hash, preparer };
         self.facts.vote(self.me, mention);
         self.say_ready();
     }
@@ -250,7 +262,7 @@ impl Node {
     pub(super) fn say_ready(&mut self) {
         let Some(pending) = &self.pending else { return };
         if pending.after.is_some() && pending.preparer != self.me {
-            let of = (pending.transition, pending.hash);
+            let of = (pending.transition, pending.hash, pending.preparer);
             self.say_of_commit(Opcode::Ready, MemberId::EVERYBODY, of, self.epoch);
         }
     }
@@ -291,7 +303,8 @@ impl Node {
         let (transition, hash) = (pending.transition, pending.hash);
         self.highest = self.highest.max(transition);
         self.facts.saw(transition, self.me, hash);
-        self.facts.vote(self.me, Mention { transition, hash: Some(hash) });
+        let mention = Mention { transition, hash: Some(hash), preparer: Some(self.me) };
+        self.facts.vote(self.me, mention);
         self.say_prepare(MemberId::EVERYBODY);
     }
 
@@ -343,7 +356,7 @@ impl Node {
             }
         }
         let announced = self.facts.announced(transition, sender);
-        if announced.is_some_and(|announced| !mention.means(transition, announced)) {
+        if announced.is_some_and(|announced| !mention.means(transition, announced, sender)) {
             return Err(Refusal::AnotherCommit(transition));
         }
         self.facts.execute(sender, mention);
@@ -468,10 +481,10 @@ impl Node {
     /// Takes back what this member prepares, for good.
     pub(super) fn end_own(&mut self, reason: Option<u64>) {
         let Some(pending) = self.pending.take() else { return };
-        let Pending { transition, own, hash, .. } = pending;
+        let Pending { transition, preparer, own, hash, .. } = pending;
         self.take_back(transition, reason);
         self.order(Order::Discard { transition, own });
-        self.retract(transition, hash);
+        self.retract(transition, hash, preparer);
         self.emit(Event::Aborted { transition, reason });
     }
 
@@ -499,7 +512,7 @@ impl Node {
             self.facts.executes.iter().flat_map(|(by, orders)| orders.iter().map(|order| (*by, order)));
         ordered.into_iter().find_map(|(by, order)| {
             let hash = self.facts.announced(order.transition, by)?;
-            let believed = order.means(order.transition, hash)
+            let believed = order.means(order.transition, hash, by)
                 && match self.sealed() {
                     true => self.certified(by, order.transition, hash),
                     false => self.pending.as_ref().is_some_and(|pending| pending.preparer == by),
@@ -511,8 +524,9 @@ impl Node {
     /// Whether `preparer` orders to execute this commit and enough members are known to be ready for it.
     fn certified(&self, preparer: MemberId, transition: TransitionId, hash: Hash) -> bool {
         let orders = self.facts.executes.get(&preparer);
-        let ordered = orders.is_some_and(|orders| orders.iter().any(|order| order.means(transition, hash)));
-        let mut ready = self.facts.voters(transition, hash);
+        let ordered =
+            orders.is_some_and(|orders| orders.iter().any(|order| order.means(transition, hash, preparer)));
+        let mut ready = self.facts.voters(transition, hash, preparer);
         ready.insert(preparer);
         let pending = self.pending.as_ref().filter(|pending| pending.hash == hash);
         let after = pending.and_then(|pending| pending.after.as_ref());
@@ -564,7 +578,7 @@ impl Node {
     pub(super) fn may_execute(&mut self, now: Timestamp) -> bool {
         let Some(pending) = &mut self.pending else { return false };
         let Some(drive) = &mut pending.drive else { return false };
-        let ready = self.facts.voters(pending.transition, pending.hash).len();
+        let ready = self.facts.voters(pending.transition, pending.hash, pending.preparer).len();
         if ready < self.roster.quorum(pending.after.as_ref()) {
             return false;
         }
@@ -582,17 +596,17 @@ impl Node {
         let (transition, hash) = (pending.transition, pending.hash);
         let armed = pending.drive.as_ref().map(|drive| drive.armed.clone()).unwrap_or_default();
         let after = pending.after.clone().unwrap_or_default();
-        let ready = self.facts.voters(transition, hash);
+        let ready = self.facts.voters(transition, hash, self.me);
         let late: Vec<MemberId> =
             self.others().filter(|member| after.has(*member) && !ready.contains(member)).collect();
         for member in late {
             self.trouble(ErrorNumber::GBP_READY_TIMEOUT, transition, Some(member));
         }
-        self.say_of_commit(Opcode::Execute, MemberId::EVERYBODY, (transition, hash), self.epoch);
+        self.say_of_commit(Opcode::Execute, MemberId::EVERYBODY, (transition, hash, self.me), self.epoch);
         self.merge();
         let next = Epoch::new(self.epoch.number().saturating_add(1));
         for joiner in &armed {
-            self.say_of_commit(Opcode::Execute, *joiner, (transition, hash), next);
+            self.say_of_commit(Opcode::Execute, *joiner, (transition, hash, self.me), next);
         }
         let existing: Vec<MemberId> = self.others().collect();
         self.begin_epoch(transition, self.me, now);

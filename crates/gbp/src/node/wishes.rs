@@ -87,7 +87,7 @@ impl Node {
     /// # Errors
     /// When a transition is under way that this member prepares, or it is alone.
     pub fn leave(&mut self, now: Timestamp) -> Result<(), Refusal> {
-        self.active()?;
+        self.present()?;
         if self.leads() {
             let heir = self.others().next().ok_or(Refusal::NotAMember(self.me))?;
             self.hand_over(heir, now)?;
@@ -100,7 +100,7 @@ impl Node {
     /// # Errors
     /// When the tokens break their limits.
     pub fn advertise(&mut self, features: impl IntoIterator<Item = String>) -> Result<(), Refusal> {
-        self.active()?;
+        self.present()?;
         let said = Capabilities::new(features)?;
         self.say(MemberId::EVERYBODY, self.last, &Arguments::Capabilities(said));
         Ok(())
@@ -111,7 +111,7 @@ impl Node {
     /// # Errors
     /// When the node takes no part in the group.
     pub fn resync(&mut self, now: Timestamp) -> Result<(), Refusal> {
-        self.active()?;
+        self.present()?;
         self.enter(NodeState::Resyncing);
         self.probe = None;
         self.ask(now);

@@ -610,7 +610,9 @@ impl World {
                 _ => self.rng.random(),
             };
             let hash: [u8; 32] = self.rng.random();
-            let named = [&[0xa1, 0x6b][..], b"commit_hash", &[0x58, 0x20], &hash].concat();
+            let head =
+                [&[0xa2, 0x6b][..], b"commit_hash", &[0x58, 0x20], &hash, &[0x6b], b"preparer_id"].concat();
+            let named = [head, vec![self.rng.random_range(0..20)]].concat();
             let (opcode, arguments) = match self.rng.random_range(0..8_u32) {
                 0 => (Opcode::Prepare, hash.to_vec()),
                 1 => (Opcode::Ready, named),
