@@ -72,6 +72,11 @@ fn named(hash: [u8; 32], preparer: u8) -> Vec<u8> {
     [&[0xa2, 0x6b][..], b"commit_hash", &[0x58, 0x20], &hash, &[0x6b], b"preparer_id", &[preparer]].concat()
 }
 
+fn hash(commit: &[u8]) -> [u8; 32] {
+    use coterie_crypto::hash::{HashAlgorithm, digest};
+    digest(HashAlgorithm::Sha256, commit).as_bytes().try_into().unwrap()
+}
+
 fn hear(node: &mut Node, message: &ControlMessage) -> Result<(), Refusal> {
     node.handle_control(message.sender, node.epoch(), message, T0)
 }
@@ -94,7 +99,7 @@ fn prepared(profile: Profile, after: &[u32], armed: &[u32]) -> (Node, Node) {
     hear(&mut member, &prepare).unwrap();
     let staged = outputs(&mut member);
     assert!(staged.iter().any(|output| matches!(output, Output::Order(Order::Stage { .. }))));
-    member.handle_staged(FIRST, Some(roster(after)), T0).unwrap();
+    member.handle_staged(hash(b"commit"), Some(roster(after)), T0).unwrap();
     (coordinator, member)
 }
 
@@ -207,7 +212,7 @@ fn a_member_that_leaves_says_so_and_is_closed_when_its_removal_is_executed() {
     for opcode in [Opcode::Prepare, Opcode::Execute] {
         hear(&mut member, &message(&executed, opcode)).unwrap();
         if opcode == Opcode::Prepare {
-            member.handle_staged(FIRST, Some(roster(&[1])), T0).unwrap();
+            member.handle_staged(hash(b"commit"), Some(roster(&[1])), T0).unwrap();
         }
     }
     assert_eq!(member.state(), NodeState::Closed);
@@ -255,7 +260,7 @@ fn an_execute_without_a_quorum_moves_nobody_in_the_sealed_profile() {
     let mut fifth = node(5, &[1, 2, 3, 4, 5], Profile::Sealed);
     let ready = message(&outputs(&mut member), Opcode::Ready);
     hear(&mut fifth, &raw(1, 1, Opcode::Prepare, b"commit")).unwrap();
-    fifth.handle_staged(FIRST, Some(roster(&[1, 2, 3, 4, 5])), T0).unwrap();
+    fifth.handle_staged(hash(b"commit"), Some(roster(&[1, 2, 3, 4, 5])), T0).unwrap();
     let execute = raw(1, 1, Opcode::Execute, ready.raw_arguments());
     hear(&mut fifth, &execute).unwrap();
     assert_eq!(fifth.epoch(), N);
@@ -276,7 +281,7 @@ fn everything_may_come_in_any_order() {
         for message in order {
             hear(&mut third, message).unwrap();
         }
-        third.handle_staged(FIRST, Some(roster(&[1, 2, 3])), T0).unwrap();
+        third.handle_staged(hash(b"commit"), Some(roster(&[1, 2, 3])), T0).unwrap();
         assert_eq!(third.epoch(), NEXT);
     }
 }
@@ -311,7 +316,7 @@ fn of_two_announcements_of_one_transition_the_lower_number_wins_whichever_comes_
     position(&said, |output| matches!(output, Output::Order(Order::Discard { .. })));
     assert_eq!(hear(&mut member, &high), Err(Refusal::InProgress(FIRST)));
     assert_eq!(hear(&mut member, &raw(7, 1, Opcode::Execute, &[])), Err(Refusal::NotCoordinator(id(7))));
-    member.handle_staged(FIRST, Some(roster(&[2, 7, 9])), T0).unwrap();
+    member.handle_staged(hash(b"low"), Some(roster(&[2, 7, 9])), T0).unwrap();
     hear(&mut member, &raw(2, 1, Opcode::Execute, &[])).unwrap();
     assert_eq!(member.epoch(), NEXT);
 }
@@ -322,7 +327,7 @@ fn a_commit_that_the_engine_refuses_is_reported_and_the_coordinator_takes_it_bac
         (node(1, &[1, 2], Profile::Sealed), node(2, &[1, 2], Profile::Sealed));
     coordinator.propose(proposal(&[1, 2], &[]), T0).unwrap();
     hear(&mut member, &message(&outputs(&mut coordinator), Opcode::Prepare)).unwrap();
-    member.handle_staged(FIRST, None, T0).unwrap();
+    member.handle_staged(hash(b"commit"), None, T0).unwrap();
     let report = message(&outputs(&mut member), Opcode::ReportInvalidCommit);
     hear(&mut coordinator, &report).unwrap();
     let abort = message(&outputs(&mut coordinator), Opcode::Abort);
@@ -370,7 +375,7 @@ fn the_lowest_number_that_is_left_takes_the_lead_and_completes_what_the_coordina
     assert!(!third.leads(), "it leaves the one before it some time");
     third.handle_control(id(2), N, &message(&said, Opcode::Capabilities), due).unwrap();
     third.handle_control(id(2), N, &prepare, due).unwrap();
-    third.handle_staged(TransitionId::new(2), Some(roster(&[1, 2, 3])), due).unwrap();
+    third.handle_staged(hash(b"commit"), Some(roster(&[1, 2, 3])), due).unwrap();
     member.handle_control(id(3), N, &message(&outputs(&mut third), Opcode::Ready), due).unwrap();
     member.handle_timeout(due + QUORUM_GRACE);
     assert_eq!(member.epoch(), NEXT);
@@ -495,12 +500,12 @@ fn a_restored_node_goes_on_and_damaged_state_is_refused() {
 }
 
 #[test]
-fn a_relay_log_keeps_the_latest_of_each_member_and_forgets_the_rest_with_the_epoch() {
+fn a_relay_log_keeps_the_latest_few_of_each_member_and_forgets_the_rest_with_the_epoch() {
     let mut log = RelayLog::default();
     for transition in 1..=500 {
         log.keep(id(2), &raw(2, transition, Opcode::Ready, &[]), false, &[1; 100]);
     }
-    assert_eq!(log.frames(TransitionId::new(499)), Vec::<Vec<u8>>::new());
+    assert_eq!(log.frames(TransitionId::new(484)), Vec::<Vec<u8>>::new());
     assert_eq!(log.frames(TransitionId::new(500)).len(), 1);
     log.settle(TransitionId::new(3));
     assert_eq!(log.frames(TransitionId::new(500)), Vec::<Vec<u8>>::new());
@@ -530,8 +535,8 @@ proptest! {
             }
             prop_assert!(member.last_transition() >= last);
             for output in outputs(&mut member) {
-                if let Output::Order(Order::Stage { transition, .. }) = output {
-                    member.handle_staged(transition, Some(roster(&[1, 2, 3, 4])), now).unwrap();
+                if let Output::Order(Order::Stage { hash, .. }) = output {
+                    member.handle_staged(hash, Some(roster(&[1, 2, 3, 4])), now).unwrap();
                 }
             }
             member.handle_timeout(now);

@@ -39,6 +39,9 @@ pub const MAX_DEPARTED: usize = 64;
 /// Bytes of frames that a relay keeps: 64 transitions with commits of the usual few kilobytes, and a few of the largest.
 pub const MAX_RELAY_BYTES: usize = 8 << 20;
 
+/// Announcements of one member that are kept within an epoch: the last one, and the one before it that others may follow.
+pub const MAX_RELAY_COMMITS: usize = 2;
+
 /// Bytes of a kept frame that carries no commit: a hash, a signature and a header have a few hundred.
 pub const MAX_RELAY_SMALL: usize = 4_096;
 

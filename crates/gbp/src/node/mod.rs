@@ -96,8 +96,8 @@ struct Pending {
 #[derive(Clone, Debug)]
 struct Drive {
     refused: BTreeSet<MemberId>,
-    /// The transitions that others are locked to instead.
-    locks: BTreeSet<TransitionId>,
+    /// The transitions that others are locked to instead, each with one that is.
+    locks: BTreeSet<(TransitionId, MemberId)>,
     repeat: Timestamp,
     quorum_since: Option<Timestamp>,
     /// Joiners that wait for EXECUTE.
@@ -321,7 +321,8 @@ impl Node {
     fn say(&mut self, target: MemberId, transition: TransitionId, arguments: &Arguments) {
         let request = self.next_request();
         if let Ok(message) = ControlMessage::new(self.me, request, transition, arguments) {
-            self.send(target, message, self.epoch);
+            let engine = u64::from(self.joining.is_some()).saturating_add(self.epoch.number());
+            self.send(target, message, Epoch::new(engine));
         }
     }
 
@@ -341,7 +342,7 @@ impl Node {
     }
 
     fn send(&mut self, target: MemberId, message: ControlMessage, key_epoch: Epoch) {
-        let header_epoch = self.epoch;
+        let header_epoch = if self.joining.is_some() { key_epoch } else { self.epoch };
         self.outputs.push_back(Output::Send(Outgoing { target, header_epoch, key_epoch, message }));
     }
 

@@ -4,7 +4,7 @@ use coterie_types::{Epoch, MemberId, TransitionId};
 use coterie_wire::ErrorNumber;
 use coterie_wire::control::ControlMessage;
 
-use super::roster::Roster;
+use super::roster::{Hash, Roster};
 
 /// One thing to do. All that one call gave is done, and stored with the node's state, in one step.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -48,6 +48,8 @@ pub enum Order {
         transition: TransitionId,
         /// Who announced it.
         preparer: MemberId,
+        /// SHA-256 of the commit, to be given back with the answer.
+        hash: Hash,
         /// The commit.
         commit: Vec<u8>,
     },

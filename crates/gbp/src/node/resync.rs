@@ -22,12 +22,16 @@ impl Node {
         epoch: Epoch,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        self.present()?;
-        if epoch > self.epoch {
+        self.active()?;
+        let engine = u64::from(self.joining.is_some()).saturating_add(self.epoch.number());
+        if epoch.number() > engine {
             self.ask(now);
             return Ok(());
         }
-        if epoch == self.epoch || !(self.roster.has(sender) || self.departed.contains(&sender)) {
+        if self.joining.is_some()
+            || epoch == self.epoch
+            || !(self.roster.has(sender) || self.departed.contains(&sender))
+        {
             return Err(Refusal::WrongEpoch { at: self.epoch, got: epoch });
         }
         self.may_answer(sender, now)?;

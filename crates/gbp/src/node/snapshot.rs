@@ -47,9 +47,9 @@ impl Node {
     /// A commit that was not answered for may not have reached the engine.
     fn order_again(&mut self) {
         let Some(pending) = self.pending.as_ref().filter(|pending| pending.after.is_none()) else { return };
-        let (transition, preparer) = (pending.transition, pending.preparer);
+        let (transition, preparer, hash) = (pending.transition, pending.preparer, pending.hash);
         let commit = pending.commit.clone();
-        self.order(Order::Stage { transition, preparer, commit });
+        self.order(Order::Stage { transition, preparer, hash, commit });
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Malformed> {

@@ -39,6 +39,7 @@ impl Node {
         }
         if self.joining.is_some() {
             self.wait_to_join(now);
+            self.probe_again(now);
             return;
         }
         self.watch_coordinator(now);
@@ -54,6 +55,7 @@ impl Node {
         joining.deadline = now + EXECUTE_TIMEOUT;
         let transition = joining.transition;
         self.trouble(ErrorNumber::GBP_EXECUTE_TIMEOUT, transition, None);
+        self.ask(now);
     }
 
     fn watch_pending(&mut self, now: Timestamp) {

@@ -6,7 +6,8 @@ use coterie_wire::control::{Arguments, ControlMessage, InvalidCommit, LogEntry, 
 
 use super::facts::{Facts, Mention, Offer, push};
 use super::limits::{
-    EXECUTE_TIMEOUT, MAX_COMMIT, MAX_DEPARTED, MAX_SEEN, PREPARE_TIMEOUT, QUORUM_GRACE, REPEAT,
+    EXECUTE_TIMEOUT, MAX_COMMIT, MAX_DEPARTED, MAX_REMEMBERED, MAX_SEEN, PREPARE_TIMEOUT, QUORUM_GRACE,
+    REPEAT,
 };
 use super::roster::{Hash, Roster, hash};
 use super::{Drive, Event, Node, NodeState, Order, Pending, Refusal, Shelved};
@@ -24,27 +25,27 @@ enum Verdict {
     Rebase,
     /// Another commit is locked: it waits.
     Hold,
-    /// It is known, and changes nothing now.
+    /// It is the commit under way, under another number: what is locked may be voted for under any.
     Note,
     /// The engine refused this commit before.
     Rejected,
 }
 
 impl Node {
-    /// The engine's answer to [`Order::Stage`]: who belongs to the group after the commit, or nothing if it refused it.
+    /// The engine's answer to [`Order::Stage`], by the commit's hash: who belongs to the group after the commit, or nothing if it refused it.
     ///
     /// # Errors
     /// When this is not what is under way: the order was overtaken, and its commit discarded by another order.
     pub fn handle_staged(
         &mut self,
-        transition: TransitionId,
+        hash: Hash,
         after: Option<Roster>,
         now: Timestamp,
     ) -> Result<(), Refusal> {
         self.active()?;
         let pending = self.pending.as_mut().filter(|pending| pending.after.is_none());
-        let pending = pending.filter(|pending| pending.transition == transition);
-        let pending = pending.ok_or(Refusal::WrongTransition(transition))?;
+        let pending = pending.filter(|pending| pending.hash == hash);
+        let pending = pending.ok_or(Refusal::WrongTransition(self.last))?;
         if after.is_none() {
             self.reject();
             return Ok(());
@@ -98,7 +99,7 @@ impl Node {
                 }
                 self.facts.offer(offer);
             }
-            Verdict::Note => {}
+            Verdict::Note => self.vote_too(&offer),
             Verdict::Rejected => self.report(offer.preparer, offer.transition, offer.hash),
         }
     }
@@ -127,7 +128,7 @@ impl Node {
         if self.sealed() && pending.hash == hash && (!entitled || transition < pending.transition) {
             return Ok(Verdict::Note);
         }
-        if !entitled {
+        if !entitled && !(self.sealed() && self.gives_way(pending, sender, transition, hash)) {
             return self.unentitled(sender);
         }
         if pending.hash == hash && transition > pending.transition {
@@ -154,12 +155,13 @@ impl Node {
     /// number, and to a commit that others are locked to; a commit that it is not yet locked to, to the lower number
     /// among announcements of one transition. Deployed peers let the lower number win at any time.
     fn gives_way(&self, pending: &Pending, sender: MemberId, transition: TransitionId, hash: Hash) -> bool {
-        if pending.hash == hash {
+        if pending.hash == hash || self.other_vote().is_some() {
             return false;
         }
         match &pending.drive {
             Some(drive) => {
-                sender < self.me || (drive.locks.contains(&transition) && self.led.contains(&sender))
+                let others = |(locked, by): &(TransitionId, MemberId)| *locked == transition && *by != sender;
+                sender < self.me || drive.locks.iter().any(others)
             }
             None => {
                 let unlocked = pending.after.is_none() || !self.sealed();
@@ -214,7 +216,7 @@ impl Node {
         let shelved = self.shelf.take_if(|shelved| shelved.hash == hash).map(|shelved| shelved.after);
         let own = shelved.is_some();
         if !own {
-            self.order(Order::Stage { transition, preparer, commit: commit.clone() });
+            self.order(Order::Stage { transition, preparer, hash, commit: commit.clone() });
         }
         let deadline = now + EXECUTE_TIMEOUT;
         let pending =
@@ -233,14 +235,8 @@ impl Node {
         pending.preparer = offer.preparer;
         pending.drive = None;
         pending.deadline = now + EXECUTE_TIMEOUT;
-        let superseded = pending.transition;
         pending.transition = offer.transition;
-        if staging {
-            // The answer must name the number that is under way.
-            self.order(Order::Discard { transition: superseded, own: false });
-            let (transition, preparer) = (offer.transition, offer.preparer);
-            self.order(Order::Stage { transition, preparer, commit: offer.commit.clone() });
-        } else {
+        if !staging {
             self.ready(now);
         }
     }
@@ -257,6 +253,37 @@ impl Node {
         let mention = Mention { transition: pending.transition, hash, preparer };
         self.facts.vote(self.me, mention);
         self.say_ready();
+    }
+
+    /// A member is locked to a commit, not to a number: it votes for whoever completes it.
+    fn vote_too(&mut self, offer: &Offer) {
+        let staged = self.pending.as_ref().is_some_and(|pending| pending.after.is_some());
+        let room = self.facts.votes.get(&self.me).is_none_or(|votes| votes.len() < MAX_REMEMBERED);
+        let Offer { transition, preparer, hash, .. } = *offer;
+        let mention = Mention { transition, hash: Some(hash), preparer: Some(preparer) };
+        if staged && (room || self.facts.votes.get(&self.me).is_some_and(|votes| votes.contains(&mention))) {
+            self.facts.vote(self.me, mention);
+            self.say_of_commit(Opcode::Ready, MemberId::EVERYBODY, (transition, hash, preparer), self.epoch);
+        }
+    }
+
+    /// A vote that keeps this member locked to the commit under way, whatever becomes of the number under way.
+    fn other_vote(&self) -> Option<(TransitionId, MemberId)> {
+        let pending = self.pending.as_ref()?;
+        let under_way = (pending.transition, pending.preparer);
+        self.facts.votes.get(&self.me)?.iter().find_map(|vote| {
+            let voted = (vote.transition, vote.preparer?);
+            (vote.hash == Some(pending.hash) && voted != under_way && voted.1 != self.me).then_some(voted)
+        })
+    }
+
+    /// The number under way was taken back: whether this member stays locked by another vote.
+    fn still_locked(&mut self) -> bool {
+        let Some((transition, preparer)) = self.other_vote() else { return false };
+        if let Some(pending) = &mut self.pending {
+            (pending.transition, pending.preparer, pending.drive) = (transition, preparer, None);
+        }
+        true
     }
 
     pub(super) fn say_ready(&mut self) {
@@ -380,9 +407,22 @@ impl Node {
             self.facts.offers.retain(|offer| !held(offer));
             return Ok(());
         }
+        let also = |pending: &&Pending| (pending.transition, pending.preparer) != (transition, sender);
+        if let Some(hash) = self.pending.as_ref().filter(also).map(|pending| pending.hash)
+            && self.facts.voters(transition, hash, sender).contains(&self.me)
+        {
+            self.retract(transition, hash, sender);
+            return Ok(());
+        }
         let under_way = self.pending.as_ref().filter(|pending| pending.transition == transition);
         if under_way.ok_or(Refusal::WrongTransition(transition))?.preparer != sender {
             return Err(Refusal::NotCoordinator(sender));
+        }
+        if let Some(hash) = self.pending.as_ref().map(|pending| pending.hash) {
+            self.retract(transition, hash, sender);
+        }
+        if self.still_locked() {
+            return Ok(());
         }
         let Some(pending) = self.pending.take() else { return Ok(()) };
         if !self.sealed() {
@@ -403,22 +443,17 @@ impl Node {
     ) -> Result<(), Refusal> {
         self.fresh(locked)?;
         let Some(pending) = &mut self.pending else { return Ok(()) };
-        let Some(drive) = pending.drive.as_mut().filter(|_| pending.transition != locked) else {
-            return Ok(());
-        };
+        let Some(drive) = &mut pending.drive else { return Ok(()) };
         if self.facts.aborted.contains(&locked) {
             self.say(member, locked, &Arguments::Abort(None));
             return Ok(());
         }
         if drive.locks.len() < MAX_SEEN {
-            drive.locks.insert(locked);
+            drive.locks.insert((locked, member));
         }
         self.highest = self.highest.max(locked);
-        let to = self
-            .facts
-            .offers
-            .iter()
-            .position(|offer| offer.transition == locked && self.led.contains(&offer.preparer));
+        let other = |offer: &Offer| offer.transition == locked && offer.preparer != member;
+        let to = self.facts.offers.iter().position(other);
         match to {
             Some(index) => {
                 let offer = self.facts.offers.remove(index);
@@ -480,12 +515,20 @@ impl Node {
 
     /// Takes back what this member prepares, for good.
     pub(super) fn end_own(&mut self, reason: Option<u64>) {
-        let Some(pending) = self.pending.take() else { return };
-        let Pending { transition, preparer, own, hash, .. } = pending;
+        let Some((transition, hash)) =
+            self.pending.as_ref().map(|pending| (pending.transition, pending.hash))
+        else {
+            return;
+        };
         self.take_back(transition, reason);
-        self.order(Order::Discard { transition, own });
-        self.retract(transition, hash, preparer);
-        self.emit(Event::Aborted { transition, reason });
+        self.retract(transition, hash, self.me);
+        if self.still_locked() {
+            return;
+        }
+        if let Some(Pending { own, .. }) = self.pending.take() {
+            self.order(Order::Discard { transition, own });
+            self.emit(Event::Aborted { transition, reason });
+        }
     }
 
     /// Looks whether what is known suffices for a step.

@@ -99,7 +99,7 @@ struct Peer {
 
 enum Happening {
     Frame(u64, u32),
-    Staged(u32, TransitionId, Option<Roster>),
+    Staged(u32, [u8; 32], Option<Roster>),
     Wake(u32),
     Restart(u32),
     Join(u32, Box<Joiner>, Engine),
@@ -158,7 +158,8 @@ pub(crate) fn run(seed: Seed) -> Result<Summary, String> {
     world.until(TROUBLE + CALM + AFTERWARDS);
     let after = world.check("afterwards")?;
     if after <= before {
-        return Err(format!("the group no longer moves: epoch {before}"));
+        let leader = world.leader().and_then(|who| world.peers[&who].node.as_ref());
+        return Err(format!("the group no longer moves: epoch {before}, {leader:?}"));
     }
     Ok(Summary { epochs: after, frames: world.frames.len() })
 }
@@ -233,8 +234,8 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Frame(id, to) => self.deliver(id, to),
-            Happening::Staged(who, transition, after) => {
-                self.step(who, |node, now| drop(node.handle_staged(transition, after, now)));
+            Happening::Staged(who, hash, after) => {
+                self.step(who, |node, now| drop(node.handle_staged(hash, after, now)));
             }
             Happening::Wake(who) => {
                 if let Some(peer) = self.peers.get_mut(&who) {
@@ -391,11 +392,11 @@ impl World {
     fn order(&mut self, who: u32, order: Order, crashes: bool) {
         let engine = &mut self.peers.get_mut(&who).unwrap().engine;
         match order {
-            Order::Stage { transition, commit, .. } => {
+            Order::Stage { hash, commit, .. } => {
                 let after = engine.stage(&commit);
                 let delay = self.rng.random_range(0..200);
                 if !crashes {
-                    self.at(delay, Happening::Staged(who, transition, after));
+                    self.at(delay, Happening::Staged(who, hash, after));
                 }
             }
             Order::Merge { commit, own, .. } => {
@@ -525,6 +526,11 @@ impl World {
     }
 
     fn leader(&mut self) -> Option<u32> {
+        if self.calm {
+            let nodes = self.peers.values().filter_map(|peer| peer.node.as_ref());
+            let active = nodes.filter(|node| node.state() == NodeState::Active);
+            return active.max_by_key(|node| node.epoch())?.coordinator().map(MemberId::number);
+        }
         let leads = |peer: &Peer| {
             peer.node.as_ref().is_some_and(|node| node.leads() && node.state() != NodeState::Closed)
         };
@@ -642,7 +648,7 @@ impl World {
             return Err(broken.clone());
         }
         let real = |peer: &&Peer| {
-            self.ended.get(&(peer.engine.epoch - 1)).is_none_or(|chain| *chain == peer.engine.chain)
+            peer.engine.epoch == 1 || self.ended.get(&(peer.engine.epoch - 1)) == Some(&peer.engine.chain)
         };
         let nodes = || {
             self.peers
@@ -650,7 +656,12 @@ impl World {
                 .filter(|(_, peer)| real(peer))
                 .filter_map(|(who, peer)| Some((who, peer, peer.node.as_ref()?)))
         };
-        let Some((_, first, top)) = nodes().max_by_key(|(_, _, node)| node.epoch()) else { return Ok(0) };
+        let Some((_, first, top)) = nodes()
+            .filter(|(_, _, node)| node.state() == NodeState::Active)
+            .max_by_key(|(_, _, node)| node.epoch())
+        else {
+            return Ok(0);
+        };
         for member in top.roster().members() {
             let Some((_, peer, node)) = nodes().find(|(who, ..)| **who == member.number()) else {
                 return Err(format!("{when}: {member} belongs to the group and is nowhere"));
