@@ -122,6 +122,18 @@ export const ERROR_CODES = {
   GBP_COORDINATOR_GONE: { retryable: true },
   /** Two members disagree about who belongs to the group. Leave the group and ask to be invited again. */
   GBP_DIGEST_MISMATCH: { retryable: false },
+  /** A control message comes from somebody who does not belong to the group, or an order names such a member. Drop it; if it is an order, read the roster again. */
+  GBP_NOT_A_MEMBER: { retryable: false },
+  /** Only the coordinator, or whoever prepared the transition, may order this. Ask the coordinator, or claim the role when it is silent. */
+  GBP_NOT_COORDINATOR: { retryable: false },
+  /** The node has left the group, was removed from it, or has failed. Ask to be invited again. */
+  GBP_NOT_ACTIVE: { retryable: false },
+  /** Every number of a transition in this group was used. Create a successor group. */
+  GBP_TRANSITIONS_EXHAUSTED: { retryable: false },
+  /** The stored state of a node is damaged or of another version. Ask to be invited again. */
+  GBP_STATE_INVALID: { retryable: false },
+  /** A commit or a group is above what the control plane carries. Split the change, or let a delivery service order the group's commits. */
+  GBP_TOO_LARGE: { retryable: false },
   /** The audio names a source that is not known here. Drop it. */
   GAP_BAD_SOURCE_ID: { retryable: false },
   /** The audio payload or its frame could not be decoded. Drop it; the next frame stands for itself. */
@@ -252,6 +264,12 @@ export type ErrorCode =
   | 'GBP_EXECUTE_TIMEOUT'
   | 'GBP_COORDINATOR_GONE'
   | 'GBP_DIGEST_MISMATCH'
+  | 'GBP_NOT_A_MEMBER'
+  | 'GBP_NOT_COORDINATOR'
+  | 'GBP_NOT_ACTIVE'
+  | 'GBP_TRANSITIONS_EXHAUSTED'
+  | 'GBP_STATE_INVALID'
+  | 'GBP_TOO_LARGE'
   | 'GAP_BAD_SOURCE_ID'
   | 'GAP_DECODE_FAILED'
   | 'GAP_AUTH_FAILED'
