@@ -25,6 +25,9 @@ const TROUBLE: u64 = 60_000;
 const CALM: u64 = 90_000;
 const AFTERWARDS: u64 = 25_000;
 
+/// How the report of a seed begins that broke a promise, and did not only stall.
+pub(crate) const UNSAFE: &str = "unsafe: ";
+
 type Chain = u64;
 
 fn chain(before: Chain, commit: &[u8]) -> Chain {
@@ -632,6 +635,12 @@ impl World {
                 6 => (Opcode::Execute, Vec::new()),
                 _ => (Opcode::Nack, hash.to_vec()),
             };
+            // A number that its own node will not use: else it would only stall itself.
+            let transition = if opcode == Opcode::Prepare {
+                last.saturating_add(9_000 + transition % 9_000)
+            } else {
+                transition
+            };
             let (me, request) = (MemberId::new(who), RequestId::new(self.rng.random()));
             let message =
                 ControlMessage::raw(me, request, TransitionId::new(transition), opcode, &arguments).unwrap();
@@ -645,7 +654,7 @@ impl World {
     /// Everybody who belongs to the group is in the same epoch, by the same commits, and knows the same coordinator.
     fn check(&self, when: &str) -> Result<u64, String> {
         if let Some(broken) = self.broken.first() {
-            return Err(broken.clone());
+            return Err(format!("{UNSAFE}{broken}"));
         }
         let real = |peer: &&Peer| {
             peer.engine.epoch == 1 || self.ended.get(&(peer.engine.epoch - 1)) == Some(&peer.engine.chain)
