@@ -1,0 +1,45 @@
+//! Seeds of the control plane's simulation, as many as wanted. `cargo xtask sim` runs it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test outside of the test runner"
+)]
+
+#[path = "../tests/simulation/world.rs"]
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::Parser;
+use coterie_testkit::Seed;
+
+#[derive(Parser)]
+struct Arguments {
+    /// The first seed
+    #[arg(long, default_value_t = 0)]
+    start: u64,
+    /// How many
+    #[arg(long, default_value_t = 500)]
+    count: u64,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let (mut held, mut epochs, mut frames) = (0_u64, 0_u64, 0_usize);
+    for number in arguments.start..arguments.start.saturating_add(arguments.count) {
+        let run = catch_unwind(AssertUnwindSafe(|| world::run(Seed::quiet(number))));
+        match run.unwrap_or_else(|_| Err("panicked".to_owned())) {
+            Ok(summary) => {
+                held += 1;
+                epochs += summary.epochs;
+                frames += summary.frames;
+            }
+            Err(why) => println!("seed {number}: {why}\n  cargo xtask sim --start {number} --count 1"),
+        }
+    }
+    println!("{epochs} epochs, {frames} frames");
+    println!("{held}/{} seeds held", arguments.count);
+    if held == arguments.count { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
