@@ -55,6 +55,9 @@ enum Chore {
         /// How many seeds
         #[arg(long, default_value_t = 500)]
         count: u64,
+        /// Whether a minority of the members does not come back
+        #[arg(long)]
+        away: bool,
     },
     /// Runs every published vector in a folder laid out like shared/vectors
     Vectors {
@@ -78,7 +81,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Generate { check } => generate::run(root, check),
         Chore::Durability(chore) => durability::run(root, &chore),
         Chore::MlsInterop { port } => mls_interop::serve(root, port),
-        Chore::Sim { start, count } => sim::run(root, start, count),
+        Chore::Sim { start, count, away } => sim::run(root, start, count, away),
         Chore::Vectors { folder } => vectors::run(root, &folder),
         Chore::Vendor { check } => vendor::run(root, check),
     }

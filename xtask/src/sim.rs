@@ -5,13 +5,14 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-/// Runs `count` seeds from `start` on.
-pub(crate) fn run(root: &Path, start: u64, count: u64) -> anyhow::Result<()> {
+/// Runs `count` seeds from `start` on; with `away` a minority of the members does not come back.
+pub(crate) fn run(root: &Path, start: u64, count: u64, away: bool) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .current_dir(root)
         .args(["run", "--quiet", "--package", "coterie-gbp", "--example", "sim", "--"])
         .args([format!("--start={start}"), format!("--count={count}")])
+        .args(away.then_some("--away"))
         .status()
         .context("starting cargo")?;
     if !status.success() {

@@ -23,20 +23,23 @@ struct Arguments {
     /// How many
     #[arg(long, default_value_t = 500)]
     count: u64,
+    /// Whether a minority does not come back
+    #[arg(long)]
+    away: bool,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let (mut held, mut epochs, mut frames) = (0_u64, 0_u64, 0_usize);
     for number in arguments.start..arguments.start.saturating_add(arguments.count) {
-        let run = catch_unwind(AssertUnwindSafe(|| world::run(Seed::quiet(number))));
+        let run = catch_unwind(AssertUnwindSafe(|| world::run(Seed::quiet(number), arguments.away)));
         match run.unwrap_or_else(|_| Err("panicked".to_owned())) {
             Ok(summary) => {
                 held += 1;
                 epochs += summary.epochs;
                 frames += summary.frames;
             }
-            Err(why) => println!("seed {number}: {why}\n  cargo xtask sim --start {number} --count 1"),
+            Err(why) => println!("{}", world::report(number, arguments.away, &why)),
         }
     }
     println!("{epochs} epochs, {frames} frames");

@@ -3,14 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use coterie_gbp::node::limits::{COORDINATOR_GRACE, EXECUTE_TIMEOUT, PREPARE_TIMEOUT, QUORUM_GRACE};
+use coterie_gbp::node::limits::{
+    COORDINATOR_GRACE, EXECUTE_TIMEOUT, HEARTBEAT, PREPARE_TIMEOUT, QUORUM_GRACE,
+};
 use coterie_gbp::node::{
     Event, Joiner, Node, NodeState, Order, Outgoing, Output, Proposal, Refusal, RelayLog, Roster,
 };
 use coterie_testkit::T0;
 use coterie_types::{Duration, Epoch, ErrorCode, LeafIndex, MemberId, RequestId, Timestamp, TransitionId};
 use coterie_wire::control::{Arguments, Capabilities, ControlMessage, Opcode};
-use coterie_wire::{ErrorNumber, Profile};
+use coterie_wire::{ErrorNumber, ErrorObject, Profile};
 use proptest::prelude::*;
 
 const N: Epoch = Epoch::new(5);
@@ -298,6 +300,59 @@ fn a_locked_member_follows_no_other_commit_and_takes_it_when_it_is_let_go() {
 }
 
 #[test]
+fn members_that_reached_an_epoch_under_different_numbers_follow_the_same_next_one() {
+    for (profile, follows) in [(Profile::Sealed, true), (Profile::Interop, false)] {
+        let joiner = Joiner {
+            me: id(2),
+            epoch: N,
+            transition: TransitionId::new(10),
+            armed: false,
+            roster: roster(&[1, 2, 3]),
+            inviter: Some(id(1)),
+        };
+        let mut member = Node::join(joiner, profile, T0).unwrap();
+        assert_eq!(hear(&mut member, &raw(1, 8, Opcode::Prepare, b"commit")).is_ok(), follows);
+        assert_eq!(member.pending_transition().is_some(), follows);
+    }
+}
+
+#[test]
+fn an_attempt_that_was_let_go_is_answered_by_abort_and_another_of_its_number_counts() {
+    let members = [1, 2, 3, 4, 5];
+    let (mut second, due) = (node(2, &members, Profile::Sealed), T0 + COORDINATOR_GRACE);
+    second.claim(due).unwrap();
+    assert_eq!(second.propose(proposal(&members, &[]), due), Ok(FIRST));
+    second.handle_control(id(1), N, &raw(1, 1, Opcode::Prepare, b"another"), due).unwrap();
+    second.handle_staged(hash(b"another"), Some(roster(&members)), due).unwrap();
+    outputs(&mut second);
+    hear(&mut second, &raw(4, 1, Opcode::Ready, &named(hash(b"commit"), 2))).unwrap();
+    assert_eq!(sent(&outputs(&mut second)), [(Opcode::Abort, 4, N)]);
+    let another = named(hash(b"another"), 1);
+    hear(&mut second, &raw(1, 1, Opcode::Execute, &another)).unwrap();
+    assert_eq!(second.epoch(), N);
+    hear(&mut second, &raw(3, 1, Opcode::Ready, &another)).unwrap();
+    assert_eq!(second.epoch(), NEXT);
+}
+
+#[test]
+fn the_coordinator_takes_its_commit_up_again_when_both_gave_way() {
+    let mut coordinator = node(1, &[1, 2, 3], Profile::Sealed);
+    coordinator.propose(proposal(&[1, 2, 3], &[]), T0).unwrap();
+    hear(&mut coordinator, &raw(2, 2, Opcode::Prepare, b"another")).unwrap();
+    let busy = ErrorObject::registered(ErrorNumber::GBP_TRANSITION_IN_PROGRESS);
+    let busy = Arguments::Nack(RequestId::default(), busy);
+    let locked = ControlMessage::new(id(3), RequestId::default(), TransitionId::new(2), &busy).unwrap();
+    hear(&mut coordinator, &locked).unwrap();
+    assert_eq!(message(&outputs(&mut coordinator), Opcode::Abort).transition, FIRST);
+    hear(&mut coordinator, &raw(2, 2, Opcode::Abort, &[])).unwrap();
+    assert_eq!(coordinator.pending_transition(), None);
+    outputs(&mut coordinator);
+    coordinator.handle_timeout(T0 + HEARTBEAT);
+    let prepare = message(&outputs(&mut coordinator), Opcode::Prepare);
+    assert_eq!((prepare.transition, prepare.raw_arguments()), (TransitionId::new(3), &b"commit"[..]));
+}
+
+#[test]
 fn of_two_announcements_of_one_transition_the_lower_number_wins_whichever_comes_first() {
     let joiner = Joiner {
         me: id(9),
@@ -354,7 +409,10 @@ fn timeouts_come_at_their_time_and_not_before() {
         member.handle_timeout(just_before(T0 + EXECUTE_TIMEOUT));
         assert!(!outputs(&mut member).iter().any(trouble(ErrorNumber::GBP_EXECUTE_TIMEOUT)));
         member.handle_timeout(T0 + EXECUTE_TIMEOUT);
-        assert!(outputs(&mut member).iter().any(trouble(ErrorNumber::GBP_EXECUTE_TIMEOUT)));
+        let said = outputs(&mut member);
+        assert!(said.iter().any(trouble(ErrorNumber::GBP_EXECUTE_TIMEOUT)));
+        // Whoever prepared it and let it go answers by ABORT.
+        assert_eq!(sent(&said).contains(&(Opcode::Ready, 1, N)), profile == Profile::Sealed);
     }
 }
 

@@ -5,6 +5,7 @@ mod cbor;
 mod malformed;
 mod mls_codec;
 mod mls_group;
+mod node;
 mod primitives;
 mod protection;
 mod sframe;
@@ -77,7 +78,7 @@ const FORMATS: &[Format] = &[
     run("gbp-stack", &["frame", "message"], stack::frames),
     run("gbp-stack", &["steps", "layer"], stack::payloads),
     run("gbp-stack", &["steps", "node"], protection::inbound),
-    run("gbp-stack", &["steps"], protection::transition),
+    run("gbp-stack", &["steps"], node::transition),
     run("gbp-stack", &["frames", "kid"], sframe::recorded),
     run("gbp-stack", &["error_object"], stack::errors),
     wycheproof("AES-GCM", &["key", "iv", "tag"], primitives::aes_gcm),

@@ -74,14 +74,18 @@ fn recode(frame: &Frame<'_>, plaintext: &[u8]) -> Result<(Value, Vec<u8>), Strin
 
 fn control(plaintext: &[u8]) -> Result<(Value, Vec<u8>), String> {
     let message = ControlMessage::decode(plaintext).map_err(|why| why.to_string())?;
-    let recorded = json!({
+    Ok((recorded_control(&message), message.encode()))
+}
+
+/// A control message in the words of the recordings.
+pub(super) fn recorded_control(message: &ControlMessage) -> Value {
+    json!({
         "opcode": message.opcode().number(),
         "request_id": message.request.number(),
         "sender_id": message.sender.number(),
         "transition_id": message.transition.number(),
         "args": hex::encode(message.raw_arguments()),
-    });
-    Ok((recorded, message.encode()))
+    })
 }
 
 /// A payload of any layer.

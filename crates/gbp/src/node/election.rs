@@ -123,6 +123,7 @@ impl Node {
         if self.leads() {
             if now >= self.heartbeat {
                 self.say_claim(now);
+                self.lead_on_shelved(now);
             }
             return;
         }
@@ -146,6 +147,13 @@ impl Node {
         self.say_claim(now);
         self.lead_on(now);
         self.evaluate(now);
+    }
+
+    /// Two that gave way to each other leave nothing under way: the coordinator takes its commit up again.
+    fn lead_on_shelved(&mut self, now: Timestamp) {
+        if self.sealed() && self.pending.is_none() {
+            self.lead_on(now);
+        }
     }
 
     fn say_claim(&mut self, now: Timestamp) {

@@ -34,8 +34,6 @@ pub(super) struct Facts {
     pub(super) offers: Vec<Offer>,
     /// Who announced which commit.
     pub(super) seen: BTreeMap<MemberId, VecDeque<(TransitionId, Hash)>>,
-    /// Attempts that this member took back.
-    pub(super) aborted: VecDeque<TransitionId>,
     /// Commits that the engine refused.
     pub(super) rejected: VecDeque<Hash>,
 }

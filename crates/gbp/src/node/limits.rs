@@ -21,7 +21,7 @@ pub const MAX_REMEMBERED: usize = 16;
 /// here: one of each member. Each may be as large as a frame.
 pub const MAX_OFFERS: usize = 4;
 
-/// Aborted attempts and refused commits that are remembered within an epoch; they have a fixed size.
+/// Refused commits, and locks of others, that are remembered within an epoch; they have a fixed size.
 pub const MAX_SEEN: usize = 32;
 
 /// Transitions that a member which fell behind can be led through, as long as the protocol keeps its control log.

@@ -12,6 +12,18 @@
 //! move it alone. A coordinator that announces two commits and votes for both can still part a group; the
 //! parts then cannot read each other, and nothing that one says moves the other.
 //!
+//! Why that holds: an attempt is a number and whoever prepares under it. Only its preparer executes it, and only with the
+//! votes of a quorum for this very attempt. A member votes for attempts of one commit alone, so two attempts that have a
+//! quorum have the same commit. It is let go by the preparer, and a preparer that let go of an attempt never takes it up again: the
+//! next one has a higher number. Votes count whatever their number, for members may have reached an epoch under different ones.
+//!
+//! Why it goes on, once messages arrive again: who prepares repeats it to whoever is not ready; who is locked repeats its
+//! vote to the preparers, and is told if an attempt is over. So each lock is on an attempt that somebody drives, or ends. Of two
+//! that drive, the higher member gives way; if both did, the coordinator takes its commit up again. Whoever is behind gets
+//! the frames of each transition from anybody, and what it opens in this epoch it never refuses for its number. A lock
+//! whose preparer stays away ends by the next coordinator completing that commit; two such locks, on different commits, wait
+//! until one of the preparers is back, since nobody can tell which of them had its quorum.
+//!
 //! Every refusal leaves the node as it was. Everything that a peer can grow has a bound in [`limits`].
 
 mod election;
@@ -334,7 +346,7 @@ impl Node {
         (transition, hash, preparer): (TransitionId, Hash, MemberId),
         key_epoch: Epoch,
     ) {
-        let named = self.sealed().then(|| receive::commit_arguments(hash, preparer)).unwrap_or_default();
+        let named = if self.sealed() { receive::commit_arguments(hash, preparer) } else { Vec::default() };
         let request = self.next_request();
         if let Ok(message) = ControlMessage::raw(self.me, request, transition, opcode, &named) {
             self.send(target, message, key_epoch);

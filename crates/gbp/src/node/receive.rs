@@ -121,13 +121,14 @@ impl Node {
         if self.roster.has(member) { Ok(()) } else { Err(Refusal::NotAMember(member)) }
     }
 
-    /// Whether a transition may still come: above the last, and not absurdly far.
+    /// Whether a transition may still come: above the last, and not absurdly far. In the sealed profile a frame proves its
+    /// epoch, and members that reached it under different numbers must all take the coordinator's next one, even those
+    /// that have seen a higher.
     pub(super) fn fresh(&self, transition: TransitionId) -> Result<(), Refusal> {
-        let ahead = transition.number().checked_sub(self.last.number());
-        match ahead {
-            Some(1..=MAX_SKIP) => Ok(()),
-            _ => Err(Refusal::WrongTransition(transition)),
-        }
+        let lowest = if self.sealed() { 0 } else { self.last.number() };
+        let highest = self.last.number().saturating_add(MAX_SKIP);
+        let number = transition.number();
+        if number > lowest && number <= highest { Ok(()) } else { Err(Refusal::WrongTransition(transition)) }
     }
 
     /// Tells `target` that it asks for something while `transition` is under way here.

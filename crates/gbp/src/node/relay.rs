@@ -57,11 +57,12 @@ impl RelayLog {
         self.trim();
     }
 
-    /// The frames of a transition, in the order in which they lead through it.
+    /// The frames of a transition, in the order in which they lead through it. Members may reach an epoch under different
+    /// numbers, so one number may stand for more than one epoch; whoever is led on can open the frames of its own alone.
     #[must_use]
     pub fn frames(&self, transition: TransitionId) -> Vec<Vec<u8>> {
-        let settled = self.settled.iter().find(|(of, _)| *of == transition);
-        settled.map_or_else(|| self.of_current(transition), |(_, frames)| frames.clone())
+        let settled = self.settled.iter().filter(|(of, _)| *of == transition);
+        settled.flat_map(|(_, frames)| frames.iter().cloned()).chain(self.of_current(transition)).collect()
     }
 
     fn of_current(&self, transition: TransitionId) -> Vec<Vec<u8>> {

@@ -132,7 +132,7 @@ fields!(Shelved { hash, commit, after });
 fields!(Joining { transition, inviter, deadline });
 fields!(Confirming { transition, missing, next, rounds });
 fields!(Probe { next, tries });
-fields!(Facts { votes, executes, offers, seen, aborted, rejected });
+fields!(Facts { votes, executes, offers, seen, rejected });
 fields!(Mention { transition, hash, preparer });
 fields!(Offer { transition, preparer, hash, commit });
 

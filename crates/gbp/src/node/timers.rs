@@ -65,6 +65,9 @@ impl Node {
             pending.deadline = now + EXECUTE_TIMEOUT;
             self.trouble(ErrorNumber::GBP_EXECUTE_TIMEOUT, transition, None);
             self.ask(now);
+            if self.sealed() {
+                self.say_votes();
+            }
             return;
         }
         pending.deadline = now + PREPARE_TIMEOUT;
@@ -75,7 +78,7 @@ impl Node {
         }
     }
 
-    /// PREPARE once more to everybody who is not ready.
+    /// PREPARE once more to everybody who is not ready, and what this member is locked to beside it.
     fn repeat(&mut self, now: Timestamp) {
         let Some(pending) = &mut self.pending else { return };
         let Some(drive) = pending.drive.as_mut().filter(|drive| now >= drive.repeat) else { return };
@@ -87,5 +90,8 @@ impl Node {
             .filter(|member| self.sealed() && !ready.contains(member) && !refused.contains(member))
             .collect();
         late.into_iter().for_each(|member| self.say_prepare(member));
+        if self.sealed() {
+            self.say_votes();
+        }
     }
 }

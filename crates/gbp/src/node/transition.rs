@@ -93,8 +93,10 @@ impl Node {
             Verdict::Again => self.say_ready(),
             Verdict::Rebase => self.rebase(&offer, now),
             Verdict::Hold => {
-                if let Some(pending) = &self.pending {
-                    let locked = pending.transition;
+                let under_way = self.pending.as_ref().map(|pending| pending.transition);
+                // What another one prepares binds this member more than what it prepares itself.
+                let locked = self.other_vote().map(|(transition, _)| transition).or(under_way);
+                if let Some(locked) = locked {
                     self.say_busy(offer.preparer, locked);
                 }
                 self.facts.offer(offer);
@@ -128,7 +130,7 @@ impl Node {
         if self.sealed() && pending.hash == hash && (!entitled || transition < pending.transition) {
             return Ok(Verdict::Note);
         }
-        if !entitled && !(self.sealed() && self.gives_way(pending, sender, transition, hash)) {
+        if !(entitled || self.sealed() && self.gives_way(pending, sender, transition, hash)) {
             return self.unentitled(sender);
         }
         if pending.hash == hash && transition > pending.transition {
@@ -160,8 +162,7 @@ impl Node {
         }
         match &pending.drive {
             Some(drive) => {
-                let others = |(locked, by): &(TransitionId, MemberId)| *locked == transition && *by != sender;
-                sender < self.me || drive.locks.iter().any(others)
+                sender < self.me || drive.locks.iter().any(|lock| binds(*lock, transition, sender))
             }
             None => {
                 let unlocked = pending.after.is_none() || !self.sealed();
@@ -184,12 +185,23 @@ impl Node {
         if pending.drive.is_some() && (self.sealed() || pending.transition != to) {
             self.take_back(pending.transition, None);
         }
+        // Others may still complete it, and it can be opened but once.
+        if self.sealed() && !pending.own && pending.preparer != self.me {
+            let Pending { transition, preparer, hash, ref commit, .. } = pending;
+            self.facts.offer(Offer { transition, preparer, hash, commit: commit.clone() });
+        }
         self.set_aside(pending, None);
     }
 
     fn take_back(&mut self, transition: TransitionId, reason: Option<u64>) {
-        push(&mut self.facts.aborted, transition, MAX_SEEN);
         self.say(MemberId::EVERYBODY, transition, &Arguments::Abort(reason));
+    }
+
+    /// Whether this member may yet execute the attempt of this number. One that it let go it never takes up again: it prepares
+    /// each time under a higher number.
+    fn prepares(&self, transition: TransitionId) -> bool {
+        let pending = self.pending.as_ref().filter(|pending| pending.transition == transition);
+        pending.is_some_and(|pending| pending.drive.is_some() && pending.preparer == self.me)
     }
 
     /// Lets go of a commit. An own one stays in the engine, because others may complete it.
@@ -286,6 +298,18 @@ impl Node {
         true
     }
 
+    /// READY once more to the preparers of all that this member is locked to. One that let go of its attempt answers by ABORT.
+    pub(super) fn say_votes(&mut self) {
+        let votes = self.facts.votes.get(&self.me).cloned().unwrap_or_default();
+        for vote in votes {
+            if let (Some(hash), Some(preparer)) = (vote.hash, vote.preparer)
+                && preparer != self.me
+            {
+                self.say_of_commit(Opcode::Ready, preparer, (vote.transition, hash, preparer), self.epoch);
+            }
+        }
+    }
+
     pub(super) fn say_ready(&mut self) {
         let Some(pending) = &self.pending else { return };
         if pending.after.is_some() && pending.preparer != self.me {
@@ -358,7 +382,7 @@ impl Node {
             return Err(Refusal::WrongTransition(transition));
         }
         self.fresh(transition)?;
-        if self.facts.aborted.contains(&transition) && !under_way {
+        if mention.preparer == Some(self.me) && !self.prepares(transition) {
             self.say(sender, transition, &Arguments::Abort(None));
             return Ok(());
         }
@@ -442,18 +466,21 @@ impl Node {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         self.fresh(locked)?;
+        let announced = self.facts.announced(locked, self.me).is_some();
+        if self.sealed() && announced && !self.prepares(locked) {
+            self.say(member, locked, &Arguments::Abort(None));
+        }
         let Some(pending) = &mut self.pending else { return Ok(()) };
         let Some(drive) = &mut pending.drive else { return Ok(()) };
-        if self.facts.aborted.contains(&locked) {
-            self.say(member, locked, &Arguments::Abort(None));
-            return Ok(());
-        }
         if drive.locks.len() < MAX_SEEN {
             drive.locks.insert((locked, member));
         }
         self.highest = self.highest.max(locked);
-        let other = |offer: &Offer| offer.transition == locked && offer.preparer != member;
-        let to = self.facts.offers.iter().position(other);
+        if self.other_vote().is_some() {
+            return Ok(());
+        }
+        let bound = |offer: &Offer| binds((locked, member), offer.transition, offer.preparer);
+        let to = self.facts.offers.iter().position(bound);
         match to {
             Some(index) => {
                 let offer = self.facts.offers.remove(index);
@@ -543,7 +570,12 @@ impl Node {
     }
 
     fn take_offer(&mut self, now: Timestamp) {
-        let entitled = |offer: &Offer| self.entitled(offer.preparer, now);
+        // Whoever is locked to it took its preparer for the coordinator.
+        let is_locked = |offer: &Offer| {
+            let mut voters = self.facts.voters(offer.transition, offer.hash, offer.preparer).into_iter();
+            self.sealed() && self.leads() && voters.any(|voter| voter != offer.preparer)
+        };
+        let entitled = |offer: &Offer| self.entitled(offer.preparer, now) || is_locked(offer);
         let Some(index) = self.facts.offers.iter().rposition(entitled) else { return };
         let offer = self.facts.offers.remove(index);
         self.begin(offer, now);
@@ -709,6 +741,12 @@ impl Node {
         let (epoch, roster) = (self.epoch, self.roster.clone());
         self.emit(Event::EpochAdvanced { epoch, transition, roster });
     }
+}
+
+/// Whether who is locked to `locked` cannot let go of it for what `preparer` announces under `transition`: it is that very
+/// attempt of another member, or its own one for a commit that it is locked to by another attempt.
+fn binds((locked, by): (TransitionId, MemberId), transition: TransitionId, preparer: MemberId) -> bool {
+    (locked == transition) != (by == preparer)
 }
 
 impl Drive {

@@ -74,7 +74,7 @@ impl Node {
     /// When it prepares nothing.
     pub fn abort(&mut self, reason: Option<u64>) -> Result<(), Refusal> {
         self.active()?;
-        if !self.pending.as_ref().is_some_and(|pending| pending.drive.is_some()) {
+        if self.pending.as_ref().is_none_or(|pending| pending.drive.is_none()) {
             return Err(Refusal::WrongTransition(self.last));
         }
         self.end_own(reason);

@@ -139,6 +139,8 @@ pub(crate) struct World {
     calm: bool,
     broken: Vec<String>,
     aborts: bool,
+    /// Who does not come back.
+    away: BTreeSet<u32>,
 }
 
 /// What a seed showed.
@@ -150,10 +152,19 @@ pub(crate) struct Summary {
     pub(crate) frames: usize,
 }
 
-/// Runs a seed.
-pub(crate) fn run(seed: Seed) -> Result<Summary, String> {
+/// What is printed of a seed that failed, and how to see it again.
+pub(crate) fn report(number: u64, some_stay_away: bool, why: &str) -> String {
+    let away = if some_stay_away { " --away" } else { "" };
+    format!("seed {number}: {why}\n  cargo xtask sim --start {number} --count 1{away}")
+}
+
+/// Runs a seed. With `some_stay_away`, fewer than half of the members do not come back from the trouble.
+pub(crate) fn run(seed: Seed, some_stay_away: bool) -> Result<Summary, String> {
     let mut world = World::new(seed);
     world.until(TROUBLE);
+    if some_stay_away {
+        world.send_away(&mut seed.rng(2));
+    }
     world.recover();
     world.until(TROUBLE + CALM);
     let before = world.check("after recovery")?;
@@ -196,6 +207,7 @@ impl World {
             calm: false,
             broken: Vec::new(),
             aborts: false,
+            away: BTreeSet::new(),
         };
         let engine = Engine { epoch: 1, chain: 7, staged: None, pending: None };
         for me in 1..=size {
@@ -479,10 +491,28 @@ impl World {
 
     fn restart(&mut self, who: u32) {
         let now = self.clock(who);
+        let away = self.away.contains(&who);
         let peer = self.peers.get_mut(&who).unwrap();
-        if peer.node.is_none() {
+        if peer.node.is_none() && !away {
             peer.node = Some(Node::restore(&peer.stored, now).unwrap());
             self.step(who, |_, _| {});
+        }
+    }
+
+    /// A minority of whoever belongs to the group stops for good. It is small enough that a joiner whose Welcome they still
+    /// have makes no majority of it.
+    fn send_away(&mut self, rng: &mut ChaCha20Rng) {
+        let nodes = self.peers.values().filter_map(|peer| peer.node.as_ref());
+        let Some(top) = nodes.max_by_key(|node| node.epoch()) else { return };
+        let mut members: Vec<u32> = top.roster().members().map(MemberId::number).collect();
+        for _ in 0..members.len().saturating_sub(2) / 2 {
+            let index = rng.random_range(0..members.len());
+            self.away.insert(members.swap_remove(index));
+        }
+        for who in &self.away {
+            if let Some(peer) = self.peers.get_mut(who) {
+                peer.node = None;
+            }
         }
     }
 
@@ -671,7 +701,11 @@ impl World {
         else {
             return Ok(0);
         };
-        for member in top.roster().members() {
+        let lost = |member: &MemberId| {
+            let joins = !self.away.is_empty() && !self.peers.contains_key(&member.number());
+            joins || self.away.contains(&member.number())
+        };
+        for member in top.roster().members().filter(|member| !lost(member)) {
             let Some((_, peer, node)) = nodes().find(|(who, ..)| **who == member.number()) else {
                 return Err(format!("{when}: {member} belongs to the group and is nowhere"));
             };
