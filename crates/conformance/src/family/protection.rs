@@ -41,15 +41,17 @@ enum Otherwise {
     Refused(u64),
     /// Delivered, whatever it holds.
     Delivered,
-    /// Taken, and no claim to be the coordinator.
-    NoClaim,
+    /// Taken, and a claim of this member to be the coordinator, or none.
+    Claimed(Option<u64>),
 }
 
 impl Otherwise {
     fn to_answer(&self, recorded: Answer, step: &Value) -> Answer {
         match (self, recorded) {
-            (Self::NoClaim, Answer::Control(control)) => Answer::Control(Said { claimant: None, ..control }),
-            (Self::NoClaim, other) => other,
+            (Self::Claimed(claimant), Answer::Control(control)) => {
+                Answer::Control(Said { claimant: *claimant, ..control })
+            }
+            (Self::Claimed(_), other) => other,
             (Self::Refused(number), _) => Answer::Error(*number),
             (Self::Delivered, _) => Answer::Plaintext(plaintext(step)),
         }
@@ -85,8 +87,10 @@ const OTHERWISE: &[(&str, usize, Otherwise)] = &[
     ("control args as array", 0, Otherwise::Refused(8)),
     ("control on another stream id", 0, Otherwise::Refused(8)),
     // The peer searches two bytes; here a claim is the key 0 with true, in one form.
-    ("capabilities bytes 00 f5 inside", 0, Otherwise::NoClaim),
-    ("capabilities key 0 in two bytes", 0, Otherwise::NoClaim),
+    ("capabilities bytes 00 f5 inside", 0, Otherwise::Claimed(None)),
+    ("capabilities key 0 in two bytes", 0, Otherwise::Claimed(None)),
+    // The form of the published documents, which the peer does not know.
+    ("capabilities text key", 0, Otherwise::Claimed(Some(2))),
 ];
 
 /// What came of a frame.

@@ -590,7 +590,7 @@ impl World {
                 self.next_member += 1;
             }
             3 if members.len() > 2 => {
-                let other = members.iter().copied().filter(|member| *member != who).next_back();
+                let other = members.iter().copied().rfind(|member| *member != who);
                 members.retain(|member| Some(*member) != other);
             }
             _ => {}
