@@ -74,9 +74,13 @@ export const ERROR_CODES = {
   MLS_PSK_NOT_FOUND: { retryable: false },
   /** The GroupInfo or its tree is damaged, forged, incomplete, or does not fit together. Ask a member for a newer one. */
   MLS_GROUP_INFO_INVALID: { retryable: false },
+  /** A credential does not count: its certificates lead to nobody trusted here, do not fit its key or break a rule, or credentials of its kind are not accepted. Read the message for the rule; trust the right anchors, or have the member get a proper certificate. */
+  MLS_INVALID_CREDENTIAL: { retryable: false },
+  /** A certificate of somebody who would come in, or of this device, has expired. Have its owner renew the certificate, then try again. */
+  MLS_CERTIFICATE_EXPIRED: { retryable: false },
   /** The store was put back to an earlier state, so this group's keys may have been used already. Reading goes on. To send again, join anew: by an external commit with resync, or by a new invitation. */
   MLS_RESTORED: { retryable: false },
-  /** The application's policy refused a member of this commit. Nothing was changed. Resolve the refusal, then process or discard the commit. */
+  /** The application's policy refused somebody who would come in, or failed. Nothing was changed. Resolve the refusal, then process or discard the commit. */
   MLS_REFUSED_BY_POLICY: { retryable: false },
   /** A commit that this member discarded was accepted by the group, which went on without it. Join again from outside with resync, by a GroupInfo of another member. */
   MLS_DIVERGED: { retryable: false },
@@ -122,6 +126,16 @@ export const ERROR_CODES = {
   GBP_COORDINATOR_GONE: { retryable: true },
   /** Two members disagree about who belongs to the group. Leave the group and ask to be invited again. */
   GBP_DIGEST_MISMATCH: { retryable: false },
+  /** The frame, or the group's extensions, name another protection profile than the group has agreed on. Drop the frame; refuse a commit that changes the profile. */
+  GBP_PROFILE_MISMATCH: { retryable: false },
+  /** The frame is on a stream that is not its sender's. Drop it; its sender is faulty or hostile. */
+  GBP_SENDER_MISMATCH: { retryable: false },
+  /** Members send on more streams in this epoch than are remembered. Drop the frame. */
+  GBP_TOO_MANY_STREAMS: { retryable: false },
+  /** No numbers are reserved for sealing frames of this class. Reserve numbers, store the record, then seal again. */
+  GBP_NOT_RESERVED: { retryable: true },
+  /** Every number that this member has for frames of this class was used. Change the group's epoch: it has new keys. */
+  GBP_NUMBERS_EXHAUSTED: { retryable: false },
   /** A control message comes from somebody who does not belong to the group, or an order names such a member. Drop it; if it is an order, read the roster again. */
   GBP_NOT_A_MEMBER: { retryable: false },
   /** Only the coordinator, or whoever prepared the transition, may order this. Ask the coordinator, or claim the role when it is silent. */
@@ -146,6 +160,10 @@ export const ERROR_CODES = {
   GAP_EPOCH_STALE: { retryable: false },
   /** The audio's key phase was never known here. Drop it. */
   GAP_KEY_PHASE_UNKNOWN: { retryable: false },
+  /** More sources of audio are in use than are remembered, of one member or of all. Drop it; a source that is silent for half a minute makes room. Send fewer sources. */
+  GAP_TOO_MANY_SOURCES: { retryable: true },
+  /** As much audio as may wait to be played is waiting. Play what is due, then take more; the next packet stands for itself. */
+  GAP_BUFFER_FULL: { retryable: true },
   /** A text message's length field and its content differ. Drop it; whoever sent it is faulty or hostile. */
   GTP_BAD_LENGTH: { retryable: false },
   /** The group does not take content of this type. Send it as another type. */
@@ -158,6 +176,16 @@ export const ERROR_CODES = {
   GTP_ATTACHMENT_INTEGRITY: { retryable: false },
   /** No answer to a request came in time. Ask again. */
   GTP_REQUEST_TIMEOUT: { retryable: true },
+  /** A text message names another sender than the member who sent it. Drop it; whoever sent it is faulty or hostile. */
+  GTP_WRONG_SENDER: { retryable: false },
+  /** A piece belongs to no attachment that is being received. Drop it, or ask its sender for the manifest. */
+  GTP_ATTACHMENT_UNKNOWN: { retryable: false },
+  /** There is no room for the piece or the attachment. Nothing was changed. Take pieces or whole attachments out, then hand it in again. */
+  GTP_ATTACHMENT_FULL: { retryable: true },
+  /** Pieces of the attachment are missing. Wait for them. */
+  GTP_ATTACHMENT_INCOMPLETE: { retryable: true },
+  /** The bytes are not a saved state of text, or not of this version. Begin with an empty state, then catch up from another member. */
+  GTP_STATE_INVALID: { retryable: false },
   /** A signal or its arguments are not of the form that its type asks for. Correct the arguments; on receipt, drop it. */
   GSP_BAD_SCHEMA: { retryable: false },
   /** The sender may not give this signal. Ask a member whose role allows it. */
@@ -170,6 +198,16 @@ export const ERROR_CODES = {
   GSP_STATE_CONFLICT: { retryable: true },
   /** Something that the signal depends on is missing. Establish it, then give the signal anew. */
   GSP_PRECONDITION_FAILED: { retryable: false },
+  /** A signal names another sender than the member who sent it. Drop it; whoever sent it is faulty or hostile. */
+  GSP_WRONG_SENDER: { retryable: false },
+  /** Not every member answered a signal in time. Look at who did not, then give the signal anew if it is still wanted. */
+  GSP_REQUEST_TIMEOUT: { retryable: true },
+  /** A member refused a signal. Read the reason that it gave. */
+  GSP_REFUSED: { retryable: false },
+  /** No role has this number. Define the role first. */
+  GSP_ROLE_UNKNOWN: { retryable: false },
+  /** The bytes are not a saved state of signals, or not of this version. Begin with an empty state. */
+  GSP_STATE_INVALID: { retryable: false },
   /** A media frame is shorter than its header and tag. Drop it. */
   SFRAME_MALFORMED: { retryable: false },
   /** A media frame is for an epoch whose keys are not held, or no longer. If a commit is under way, try again after it; drop the frame otherwise. */
@@ -240,6 +278,8 @@ export type ErrorCode =
   | 'MLS_TOO_LARGE'
   | 'MLS_PSK_NOT_FOUND'
   | 'MLS_GROUP_INFO_INVALID'
+  | 'MLS_INVALID_CREDENTIAL'
+  | 'MLS_CERTIFICATE_EXPIRED'
   | 'MLS_RESTORED'
   | 'MLS_REFUSED_BY_POLICY'
   | 'MLS_DIVERGED'
@@ -264,6 +304,11 @@ export type ErrorCode =
   | 'GBP_EXECUTE_TIMEOUT'
   | 'GBP_COORDINATOR_GONE'
   | 'GBP_DIGEST_MISMATCH'
+  | 'GBP_PROFILE_MISMATCH'
+  | 'GBP_SENDER_MISMATCH'
+  | 'GBP_TOO_MANY_STREAMS'
+  | 'GBP_NOT_RESERVED'
+  | 'GBP_NUMBERS_EXHAUSTED'
   | 'GBP_NOT_A_MEMBER'
   | 'GBP_NOT_COORDINATOR'
   | 'GBP_NOT_ACTIVE'
@@ -276,18 +321,30 @@ export type ErrorCode =
   | 'GAP_REPLAY_DETECTED'
   | 'GAP_EPOCH_STALE'
   | 'GAP_KEY_PHASE_UNKNOWN'
+  | 'GAP_TOO_MANY_SOURCES'
+  | 'GAP_BUFFER_FULL'
   | 'GTP_BAD_LENGTH'
   | 'GTP_UNSUPPORTED_CONTENT_TYPE'
   | 'GTP_DUPLICATE_MESSAGE'
   | 'GTP_POLICY_REJECTED'
   | 'GTP_ATTACHMENT_INTEGRITY'
   | 'GTP_REQUEST_TIMEOUT'
+  | 'GTP_WRONG_SENDER'
+  | 'GTP_ATTACHMENT_UNKNOWN'
+  | 'GTP_ATTACHMENT_FULL'
+  | 'GTP_ATTACHMENT_INCOMPLETE'
+  | 'GTP_STATE_INVALID'
   | 'GSP_BAD_SCHEMA'
   | 'GSP_UNAUTHORIZED'
   | 'GSP_UNKNOWN_SIGNAL'
   | 'GSP_DUPLICATE_REQUEST'
   | 'GSP_STATE_CONFLICT'
   | 'GSP_PRECONDITION_FAILED'
+  | 'GSP_WRONG_SENDER'
+  | 'GSP_REQUEST_TIMEOUT'
+  | 'GSP_REFUSED'
+  | 'GSP_ROLE_UNKNOWN'
+  | 'GSP_STATE_INVALID'
   | 'SFRAME_MALFORMED'
   | 'SFRAME_UNKNOWN_KEY_ID'
   | 'SFRAME_REPLAY'
