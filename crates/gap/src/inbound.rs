@@ -4,16 +4,14 @@
 //! one's first are told apart however they mix. The layers below let each frame through once; what is judged here is
 //! order, so that a sender that begins anew is followed and not locked out.
 
-use std::collections::BTreeSet;
-
 use coterie_types::{Duration, Epoch, MemberId, Timestamp};
 use coterie_wire::PayloadFormat;
 use coterie_wire::payload::AudioPayload;
 
 use crate::clock::Clock;
-use crate::error::{ReceiveError, SetupError};
-use crate::limits::{KEY_OVERLAP, MAX_FRAME, MAX_MUTED};
-use crate::numbering::{Judged, Numbering};
+use crate::error::ReceiveError;
+use crate::limits::{KEY_OVERLAP, MAX_FRAME};
+use crate::numbering::{Judged, Label, Numbering};
 use crate::phases::Phases;
 use crate::track::{TrackId, Tracks};
 
@@ -22,7 +20,8 @@ use crate::track::{TrackId, Tracks};
 pub struct Inbound {
     phases: Phases,
     tracks: Tracks<Vec<Count>>,
-    muted: BTreeSet<MemberId>,
+    /// How many counts have begun here, over all sources.
+    begun: u64,
     clock: Clock,
     statistics: InboundStatistics,
 }
@@ -32,6 +31,8 @@ pub struct Inbound {
 struct Count {
     epoch: Epoch,
     numbering: Numbering,
+    /// Which of all counts it is. A later one of an epoch has a greater number.
+    id: u64,
 }
 
 /// What a packet is among those that came before it.
@@ -43,7 +44,7 @@ pub enum Arrival {
     Reordered,
     /// Its number was seen before.
     Duplicate,
-    /// From somewhere else in the count. The next packet shows whether the sender began anew; this one is not played.
+    /// From elsewhere: of a count that has ended, or of one that the next packet confirms. This one is not played.
     Stray,
 }
 
@@ -56,14 +57,12 @@ pub struct Accepted {
     pub epoch: Epoch,
     /// What it is among the others.
     pub arrival: Arrival,
-    /// Whether the member who sent it is muted here.
-    pub muted: bool,
     /// The packet.
     pub payload: AudioPayload,
     /// Its number, extended so that it never wraps within one count.
     pub(crate) index: i64,
-    /// Which of the source's counts in this epoch it belongs to.
-    pub(crate) count: u32,
+    /// Which count it belongs to. A later one of an epoch has a greater number.
+    pub(crate) count: u64,
 }
 
 /// How many packets came, and what they were.
@@ -77,7 +76,7 @@ pub struct InboundStatistics {
     pub duplicate: u64,
     /// [`Arrival::Stray`].
     pub stray: u64,
-    /// Counts that senders began anew in the middle of an epoch.
+    /// Counts that began in the middle of an epoch: senders that began anew, or of whom nothing was heard for long.
     pub restarts: u64,
     /// Of all these, packets of an epoch that had ended.
     pub of_ended_epochs: u64,
@@ -97,7 +96,7 @@ impl Inbound {
         Self {
             phases: Phases::new(epoch, overlap),
             tracks: Tracks::default(),
-            muted: BTreeSet::new(),
+            begun: 0,
             clock: Clock::default(),
             statistics: InboundStatistics::default(),
         }
@@ -156,43 +155,20 @@ impl Inbound {
         open(&mut payload, epoch)?;
         let time = self.clock.advance(now);
         let counts = self.tracks.enter(track, time, Vec::new).ok_or(ReceiveError::TooManySources)?;
-        let (judged, count) = record(counts, epoch, payload.sequence);
+        let label = Label { number: payload.sequence, timestamp: payload.timestamp, arrived: time };
+        let (judged, count) = record(counts, &mut self.begun, epoch, label);
         let (arrival, index) = described(judged);
         let ended = epoch != self.phases.current();
         self.statistics.note(arrival, matches!(judged, Judged::Anew(_)), ended);
-        let muted = self.muted.contains(&member);
-        Ok(Accepted { track, epoch, arrival, muted, payload, index, count })
-    }
-
-    /// Mutes a member here or ends that: its packets are still judged, and not to be played.
-    ///
-    /// # Errors
-    /// [`SetupError::TooManyMuted`].
-    pub fn set_muted(&mut self, member: MemberId, muted: bool) -> Result<(), SetupError> {
-        if !muted {
-            self.muted.remove(&member);
-            return Ok(());
-        }
-        if self.muted.len() >= MAX_MUTED && !self.muted.contains(&member) {
-            return Err(SetupError::TooManyMuted);
-        }
-        self.muted.insert(member);
-        Ok(())
-    }
-
-    /// Whether a member is muted here.
-    #[must_use]
-    pub fn is_muted(&self, member: MemberId) -> bool {
-        self.muted.contains(&member)
+        Ok(Accepted { track, epoch, arrival, payload, index, count })
     }
 
     /// Forgets a member who has left.
     pub fn forget(&mut self, member: MemberId) {
         self.tracks.forget(member);
-        self.muted.remove(&member);
     }
 
-    /// Forgets every source's numbers. Ended epochs stay taken, and the muted stay muted.
+    /// Forgets every source's numbers. Ended epochs stay taken.
     pub fn reset(&mut self) {
         self.tracks.clear();
     }
@@ -249,13 +225,18 @@ impl Inbound {
 }
 
 /// A number goes into its epoch's count, of which there are never more than epochs are taken.
-fn record(counts: &mut Vec<Count>, epoch: Epoch, number: u16) -> (Judged, u32) {
-    if let Some(count) = counts.iter_mut().rev().find(|count| count.epoch == epoch) {
-        let judged = count.numbering.record(number);
-        return (judged, count.numbering.count());
+fn record(counts: &mut Vec<Count>, begun: &mut u64, epoch: Epoch, label: Label) -> (Judged, u64) {
+    let next = begun.saturating_add(1);
+    let Some(count) = counts.iter_mut().rev().find(|count| count.epoch == epoch) else {
+        *begun = next;
+        counts.push(Count { epoch, numbering: Numbering::new(label), id: next });
+        return (Judged::Ahead(label.number.into()), next);
+    };
+    let judged = count.numbering.record(label);
+    if matches!(judged, Judged::Anew(_)) {
+        (*begun, count.id) = (next, next);
     }
-    counts.push(Count { epoch, numbering: Numbering::new(number) });
-    (Judged::Ahead(number.into()), 0)
+    (judged, count.id)
 }
 
 fn described(judged: Judged) -> (Arrival, i64) {
@@ -263,7 +244,7 @@ fn described(judged: Judged) -> (Arrival, i64) {
         Judged::Ahead(index) | Judged::Anew(index) => (Arrival::New, index),
         Judged::Behind(index) => (Arrival::Reordered, index),
         Judged::Duplicate => (Arrival::Duplicate, 0),
-        Judged::Stray => (Arrival::Stray, 0),
+        Judged::Stray | Judged::Straggler => (Arrival::Stray, 0),
     }
 }
 
@@ -324,19 +305,6 @@ mod tests {
         assert_eq!(inbound.accept(MemberId::new(1), packet(7, 1), T0).unwrap().arrival, Arrival::Duplicate);
         inbound.forget(MemberId::new(1));
         assert_eq!(inbound.sources(), 1);
-    }
-
-    #[test]
-    fn a_muted_member_is_judged_all_the_same() {
-        let mut inbound = Inbound::new(Epoch::new(1));
-        let member = MemberId::new(3);
-        inbound.set_muted(member, true).unwrap();
-        assert!(inbound.accept(member, packet(1, 1), T0).unwrap().muted && inbound.is_muted(member));
-        inbound.set_muted(member, false).unwrap();
-        let again = inbound.accept(member, packet(1, 1), T0).unwrap();
-        assert_eq!((again.arrival, again.muted), (Arrival::Duplicate, false));
-        (0..MAX_MUTED as u32).for_each(|member| inbound.set_muted(MemberId::new(member), true).unwrap());
-        assert_eq!(inbound.set_muted(MemberId::new(u32::MAX), true), Err(SetupError::TooManyMuted));
     }
 
     #[test]

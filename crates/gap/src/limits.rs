@@ -29,15 +29,23 @@ pub const MAX_ENDED_EPOCHS: usize = 8;
 /// What is further behind belongs to a sender that began anew.
 pub const NUMBER_WINDOW: u16 = 512;
 
-/// A number further ahead than this, a minute of packets, belongs to a sender that began anew (RFC 3550 appendix A.1).
-pub const MAX_DROPOUT: u16 = 3_000;
+/// Packets after a leap of a source in which some from before it may still come: more than a second of 20 ms, three
+/// times the longest delay.
+pub const MAX_STRAGGLING: u16 = 64;
+
+/// As many, half a second of 20 ms, and no further from where a count ended, may come after another one has begun.
+pub const MAX_STRAGGLERS: u16 = 25;
+
+/// A number further ahead than this, nine seconds of packets, is believed when another one near it follows (as in RFC
+/// 3550 appendix A.1). Less than the window, so that what straggles after a leap is told to be behind.
+pub const MAX_DROPOUT: u16 = NUMBER_WINDOW - MAX_STRAGGLING;
 
 /// Two strays as near to each other as this show that their sender began anew: in the order of a network with 200 ms of
 /// jitter, not by chance.
 pub const STRAY_DISTANCE: u16 = 10;
 
 /// After as many packets in a row that are behind or were seen, half a second of 20 ms, the sender has begun anew among
-/// its old numbers.
+/// its old numbers, where timestamps do not tell sooner.
 pub const MAX_BEHIND: u16 = 25;
 
 /// A first number up to here tells how many packets of a new epoch came before it; a higher one tells nothing.

@@ -8,9 +8,9 @@
 )]
 
 use coterie_gap::limits::{
-    KEY_OVERLAP, MAX_FRAME, MAX_SOURCES, MAX_SOURCES_PER_MEMBER, MAX_WAITING, MAX_WAITING_BYTES,
+    KEY_OVERLAP, MAX_FRAME, MAX_MUTED, MAX_SOURCES, MAX_SOURCES_PER_MEMBER, MAX_WAITING, MAX_WAITING_BYTES,
 };
-use coterie_gap::{Arrival, Inbound, Item, Playout, ReceiveError};
+use coterie_gap::{Arrival, Inbound, Item, Playout, ReceiveError, SetupError};
 use coterie_testkit::{Seed, T0};
 use coterie_types::{Code, Duration, Epoch, ErrorCode, MemberId, Timestamp};
 use coterie_wire::payload::{AudioPayload, MediaSource};
@@ -181,10 +181,7 @@ fn waiting_audio_has_a_bound_in_bytes() {
     for second in 1..10 {
         listener.play(1, T0 + Duration::from_secs(second));
     }
-    listener.playout.forget(MemberId::new(1));
-    for member in 2..20 {
-        listener.playout.forget(MemberId::new(member));
-    }
+    (1..20).for_each(|member| listener.playout.forget(MemberId::new(member)));
     assert_eq!(listener.playout.waiting_bytes(), 0);
 }
 
@@ -232,11 +229,34 @@ fn a_player_that_stalls_gets_a_bounded_share_and_goes_on() {
 }
 
 #[test]
-fn a_muted_member_is_not_played_and_a_key_phase_expires() {
+fn who_is_muted_is_silent_at_once_and_until_that_ends() {
+    let (mut listener, member, later) = (Listener::new(), MemberId::new(1), T0 + Duration::from_secs(1));
+    listener.hear(1, packet(1, 1, 0, 10), T0).unwrap();
+    listener.hear(2, packet(2, 1, 0, 10), T0).unwrap();
+    listener.playout.set_muted(member, true).unwrap();
+    assert!(listener.playout.is_muted(member));
+    assert_eq!(listener.hear(1, packet(1, 2, 960, 10), T0), Ok(Arrival::New));
+    assert_eq!((listener.play(1, later), listener.playout.statistics().count()), (0, 1));
+    assert!(listener.out.iter().any(|played| played.track.member == MemberId::new(2)));
+    listener.playout.set_muted(member, false).unwrap();
+    listener.hear(1, packet(1, 3, 1_920, 10), later).unwrap();
+    assert_eq!(listener.play(1, later + Duration::from_secs(1)), 1);
+}
+
+#[test]
+fn who_can_be_muted_has_a_bound_and_who_leaves_makes_room() {
+    let mut playout = Playout::new();
+    (0..MAX_MUTED as u32).for_each(|member| playout.set_muted(MemberId::new(member), true).unwrap());
+    playout.set_muted(MemberId::new(0), true).unwrap();
+    assert_eq!(playout.set_muted(MemberId::new(u32::MAX), true), Err(SetupError::TooManyMuted));
+    playout.forget(MemberId::new(0));
+    playout.set_muted(MemberId::new(u32::MAX), true).unwrap();
+}
+
+#[test]
+fn a_key_phase_expires() {
     let mut listener = Listener::new();
-    listener.inbound.set_muted(MemberId::new(1), true).unwrap();
     assert_eq!(listener.hear(1, packet(1, 1, 0, 10), T0), Ok(Arrival::New));
-    assert_eq!(listener.playout.poll_timeout(), None);
     listener.inbound.advance(Epoch::new(2), T0);
     let end = T0 + KEY_OVERLAP;
     assert_eq!(listener.hear(1, packet(1, 2, 0, 10), end), Err(ReceiveError::PhaseExpired(1)));

@@ -10,19 +10,22 @@ mod delay;
 mod timeline;
 mod voice;
 
+use std::collections::BTreeSet;
+
 use coterie_types::{Duration, Epoch, MemberId, Timestamp};
 
 use crate::clock::{Clock, span};
-use crate::error::ReceiveError;
+use crate::error::{ReceiveError, SetupError};
 use crate::inbound::{Accepted, Arrival};
-use crate::limits::{MAX_WAITING_BYTES, SOURCE_IDLE};
+use crate::limits::{MAX_MUTED, MAX_WAITING_BYTES, SOURCE_IDLE};
 use crate::track::{TrackId, Tracks};
 use voice::Voice;
 
-/// Plays every source that is heard.
+/// Plays every source that is heard, from what one [`crate::Inbound`] has accepted.
 #[derive(Debug, Default)]
 pub struct Playout {
     voices: Tracks<Box<Voice>>,
+    muted: BTreeSet<MemberId>,
     clock: Clock,
     waiting_bytes: usize,
 }
@@ -114,8 +117,8 @@ impl Playout {
     /// # Errors
     /// [`ReceiveError::TooManySources`] and [`ReceiveError::BufferFull`]; nothing was changed.
     pub fn push(&mut self, accepted: Accepted, now: Timestamp) -> Result<(), ReceiveError> {
-        let is_heard = matches!(accepted.arrival, Arrival::New | Arrival::Reordered) && !accepted.muted;
-        if !is_heard {
+        let is_in_order = matches!(accepted.arrival, Arrival::New | Arrival::Reordered);
+        if !is_in_order || self.is_muted(accepted.track.member) {
             return Ok(());
         }
         let (track, time) = (accepted.track, self.clock.at(now));
@@ -158,10 +161,33 @@ impl Playout {
         self.voices.get(track)?.next_frame()
     }
 
-    /// Drops what waits of a member, who has left or was muted.
+    /// Mutes a member here, from this moment on: what waits is dropped, and what comes is not played. Or ends that.
+    ///
+    /// # Errors
+    /// [`SetupError::TooManyMuted`]; nothing was changed.
+    pub fn set_muted(&mut self, member: MemberId, muted: bool) -> Result<(), SetupError> {
+        if !muted {
+            self.muted.remove(&member);
+            return Ok(());
+        }
+        if self.muted.len() >= MAX_MUTED && !self.is_muted(member) {
+            return Err(SetupError::TooManyMuted);
+        }
+        self.muted.insert(member);
+        self.drop_voices(member);
+        Ok(())
+    }
+
+    /// Whether a member is muted here.
+    #[must_use]
+    pub fn is_muted(&self, member: MemberId) -> bool {
+        self.muted.contains(&member)
+    }
+
+    /// Forgets a member who has left, with what waits.
     pub fn forget(&mut self, member: MemberId) {
-        self.voices.forget(member);
-        self.waiting_bytes = self.voices.iter().map(|(_, voice)| voice.waiting_bytes()).sum();
+        self.muted.remove(&member);
+        self.drop_voices(member);
     }
 
     /// Forgets sources that were silent for long, and what was learned of their ways through the network.
@@ -180,6 +206,11 @@ impl Playout {
     #[must_use]
     pub const fn waiting_bytes(&self) -> usize {
         self.waiting_bytes
+    }
+
+    fn drop_voices(&mut self, member: MemberId) {
+        self.voices.forget(member);
+        self.waiting_bytes = self.voices.iter().map(|(_, voice)| voice.waiting_bytes()).sum();
     }
 }
 

@@ -8,20 +8,23 @@ use coterie_types::Epoch;
 
 use crate::clock::{Ticks, ticks};
 use crate::limits::{MAX_FIRST_NUMBER, MAX_SILENCE};
+use crate::numbering::{SHORTEST, agree};
 use crate::serial::samples_between;
 
-/// The shortest and the longest Opus packet: 2.5 ms and 120 ms. Every length is a multiple of the shortest.
-const SHORTEST: Ticks = 120;
+/// The longest Opus packet, 120 ms.
 const LONGEST: Ticks = 5_760;
 
 /// What says where a packet belongs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
     pub(super) epoch: Epoch,
-    pub(super) count: u32,
+    pub(super) count: u64,
     pub(super) index: i64,
     pub(super) timestamp: u64,
 }
+
+/// What comes earlier is less.
+pub(super) type Order = (Epoch, u64, i64);
 
 /// Where a packet belongs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -117,10 +120,7 @@ impl Timeline {
     fn step(&self, from: Mark, to: Mark) -> Ticks {
         let packets = to.index.saturating_sub(from.index);
         let samples = samples_between(from.timestamp, to.timestamp);
-        let least = packets.saturating_abs().saturating_mul(SHORTEST);
-        let is_plausible = packets.signum() == samples.signum()
-            && (least..=ticks(MAX_SILENCE)).contains(&samples.saturating_abs());
-        if is_plausible { samples } else { packets.saturating_mul(self.packet) }
+        if agree(packets, samples) { samples } else { packets.saturating_mul(self.packet) }
     }
 
     /// The place of the first packet of a count that is heard, behind or before the last count.
@@ -155,6 +155,13 @@ impl Timeline {
 /// Whether `next` is of a later count than `mark`.
 fn follows(mark: Mark, next: Mark) -> bool {
     (mark.epoch, mark.count) < (next.epoch, next.count)
+}
+
+impl Mark {
+    /// The order in which packets were recorded, as far as it is known.
+    pub(super) fn order(&self) -> Order {
+        (self.epoch, self.count, self.index)
+    }
 }
 
 #[cfg(test)]

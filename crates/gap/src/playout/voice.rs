@@ -2,12 +2,13 @@
 //!
 //! While it speaks there is a step for each packet's length, without a pause: a packet, or word that it is missing. When
 //! nothing has come for some steps it is silent. Its next packet then starts it anew with the delay that is wanted by
-//! now, whatever its numbers and timestamps say, so that nothing can keep it silent.
+//! now, whatever its numbers and timestamps say, so that nothing can keep it silent. What was recorded before something
+//! that was played is never played after it, wherever its timestamp would put it.
 
 use std::collections::VecDeque;
 
 use super::delay::Delay;
-use super::timeline::{Mark, Place, Timeline};
+use super::timeline::{Mark, Order, Place, Timeline};
 use super::{Item, Packet, PlayoutStatistics, Why, milliseconds};
 use crate::clock::{Ticks, ticks};
 use crate::inbound::Accepted;
@@ -23,12 +24,15 @@ pub(super) struct Voice {
     speaking: Option<Speaking>,
     /// Up to where it was played or concealed; what belongs before that is late.
     passed: Option<Ticks>,
+    /// The furthest that was played or has given way.
+    gone: Option<Order>,
     counts: PlayoutStatistics,
 }
 
 #[derive(Debug)]
 struct Waiting {
     position: Ticks,
+    order: Order,
     arrived: Ticks,
     packet: Packet,
 }
@@ -56,6 +60,7 @@ impl Default for Voice {
             bytes: 0,
             speaking: None,
             passed: None,
+            gone: None,
             counts: PlayoutStatistics::default(),
         }
     }
@@ -72,14 +77,14 @@ impl Voice {
         };
         self.delay.observe(now.saturating_sub(position), now);
         self.timeline.note(mark, position);
-        if self.passed.is_some_and(|passed| position < passed.saturating_sub(self.half())) {
+        if self.is_over(mark.order(), position) {
             self.counts.late = self.counts.late.saturating_add(1);
             return;
         }
         let (sequence, timestamp, frame) = (payload.sequence, payload.timestamp, payload.frame);
         let packet = Packet { epoch, sequence, timestamp, frame, waited: coterie_types::Duration::default() };
         self.speaking.take_if(|speaking| !speaking.begun);
-        self.insert(Waiting { position, arrived: now, packet });
+        self.insert(Waiting { position, order: mark.order(), arrived: now, packet });
         self.start(now);
     }
 
@@ -167,6 +172,12 @@ impl Voice {
         self.speaking.is_none() && self.waiting.is_empty()
     }
 
+    /// Whether the turn of a packet is over.
+    fn is_over(&self, order: Order, position: Ticks) -> bool {
+        self.gone.is_some_and(|gone| order <= gone)
+            || self.passed.is_some_and(|passed| position < passed.saturating_sub(self.half()))
+    }
+
     fn half(&self) -> Ticks {
         self.timeline.packet().checked_div(2).unwrap_or_default()
     }
@@ -175,12 +186,12 @@ impl Voice {
         let half = self.half();
         let before = self.waiting.iter().rposition(|waiting| waiting.position <= new.position);
         let place = before.map_or(0, |before| before.saturating_add(1));
-        let is_near = |other: Option<&Waiting>| {
-            other.is_some_and(|other| other.position.saturating_sub(new.position).saturating_abs() < half)
+        let is_free = |other: &Waiting| {
+            other.position.saturating_sub(new.position).saturating_abs() >= half
+                && other.order.cmp(&new.order) == other.position.cmp(&new.position)
         };
-        let taken =
-            is_near(before.and_then(|before| self.waiting.get(before))) || is_near(self.waiting.get(place));
-        if taken {
+        let before = before.and_then(|before| self.waiting.get(before));
+        if ![before, self.waiting.get(place)].into_iter().flatten().all(is_free) {
             self.counts.displaced = self.counts.displaced.saturating_add(1);
             return;
         }
@@ -195,6 +206,7 @@ impl Voice {
     fn take(&mut self) -> Option<Waiting> {
         let waiting = self.waiting.pop_front()?;
         self.bytes = self.bytes.saturating_sub(waiting.packet.frame.capacity());
+        self.gone = Some(waiting.order);
         Some(waiting)
     }
 
@@ -289,4 +301,56 @@ impl Voice {
 
 fn missing(packet: Ticks, why: Why) -> Item {
     Item::Missing { samples: u32::try_from(packet).unwrap_or_default(), why }
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
+mod tests {
+    use coterie_types::{Epoch, MemberId};
+    use coterie_wire::payload::{AudioPayload, MediaSource};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::inbound::Arrival;
+    use crate::track::TrackId;
+
+    fn accepted(epoch: u64, count: u64, index: i64, timestamp: u64) -> Accepted {
+        let source = MediaSource::new(1);
+        let frame = [epoch.to_be_bytes(), count.to_be_bytes(), index.to_be_bytes()].concat();
+        let payload = AudioPayload { source, sequence: 0, timestamp, key_phase: 0, frame };
+        let track = TrackId { member: MemberId::new(1), source };
+        Accepted { track, epoch: Epoch::new(epoch), arrival: Arrival::New, payload, index, count }
+    }
+
+    fn play(voice: &mut Voice, now: Ticks, played: &mut Vec<Vec<u8>>) {
+        voice.play(now, |item| {
+            if let Item::Packet(packet) = item {
+                played.push(packet.frame);
+            }
+        });
+    }
+
+    fn timestamps() -> impl Strategy<Value = u64> {
+        prop_oneof![0..200_000_u64, Just(960), any::<u64>(), (1_u64 << 32) - 9_000..(1 << 32)]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_played_forward(
+            packets in prop::collection::vec(
+                (0..3_u64, 0..3_u64, 0..60_i64, timestamps(), 0..40_i64), 1..400,
+            ),
+        ) {
+            let (mut voice, mut now, mut played) = (Voice::default(), 0, Vec::new());
+            for (epoch, count, index, timestamp, later) in packets {
+                now += later * 48;
+                voice.push(accepted(epoch, count, index, timestamp), now);
+                play(&mut voice, now, &mut played);
+            }
+            while let Some(due) = voice.due() {
+                play(&mut voice, due, &mut played);
+            }
+            prop_assert!(!played.is_empty() && played.is_sorted_by(|one, next| one < next), "{played:?}");
+        }
+    }
 }
