@@ -136,6 +136,18 @@ export const ERROR_CODES = {
   GBP_NOT_RESERVED: { retryable: true },
   /** Every number that this member has for frames of this class was used. Change the group's epoch: it has new keys. */
   GBP_NUMBERS_EXHAUSTED: { retryable: false },
+  /** A control message comes from somebody who does not belong to the group, or an order names such a member. Drop it; if it is an order, read the roster again. */
+  GBP_NOT_A_MEMBER: { retryable: false },
+  /** Only the coordinator, or whoever prepared the transition, may order this. Ask the coordinator, or claim the role when it is silent. */
+  GBP_NOT_COORDINATOR: { retryable: false },
+  /** The node has left the group, was removed from it, or has failed. Ask to be invited again. */
+  GBP_NOT_ACTIVE: { retryable: false },
+  /** Every number of a transition in this group was used. Create a successor group. */
+  GBP_TRANSITIONS_EXHAUSTED: { retryable: false },
+  /** The stored state of a node is damaged or of another version. Ask to be invited again. */
+  GBP_STATE_INVALID: { retryable: false },
+  /** A commit or a group is above what the control plane carries. Split the change, or let a delivery service order the group's commits. */
+  GBP_TOO_LARGE: { retryable: false },
   /** The audio names a source that is not known here. Drop it. */
   GAP_BAD_SOURCE_ID: { retryable: false },
   /** The audio payload or its frame could not be decoded. Drop it; the next frame stands for itself. */
@@ -148,6 +160,10 @@ export const ERROR_CODES = {
   GAP_EPOCH_STALE: { retryable: false },
   /** The audio's key phase was never known here. Drop it. */
   GAP_KEY_PHASE_UNKNOWN: { retryable: false },
+  /** More sources of audio are in use than are remembered, of one member or of all. Drop it; a source that is silent for half a minute makes room. Send fewer sources. */
+  GAP_TOO_MANY_SOURCES: { retryable: true },
+  /** As much audio as may wait to be played is waiting. Play what is due, then take more; the next packet stands for itself. */
+  GAP_BUFFER_FULL: { retryable: true },
   /** A text message's length field and its content differ. Drop it; whoever sent it is faulty or hostile. */
   GTP_BAD_LENGTH: { retryable: false },
   /** The group does not take content of this type. Send it as another type. */
@@ -293,12 +309,20 @@ export type ErrorCode =
   | 'GBP_TOO_MANY_STREAMS'
   | 'GBP_NOT_RESERVED'
   | 'GBP_NUMBERS_EXHAUSTED'
+  | 'GBP_NOT_A_MEMBER'
+  | 'GBP_NOT_COORDINATOR'
+  | 'GBP_NOT_ACTIVE'
+  | 'GBP_TRANSITIONS_EXHAUSTED'
+  | 'GBP_STATE_INVALID'
+  | 'GBP_TOO_LARGE'
   | 'GAP_BAD_SOURCE_ID'
   | 'GAP_DECODE_FAILED'
   | 'GAP_AUTH_FAILED'
   | 'GAP_REPLAY_DETECTED'
   | 'GAP_EPOCH_STALE'
   | 'GAP_KEY_PHASE_UNKNOWN'
+  | 'GAP_TOO_MANY_SOURCES'
+  | 'GAP_BUFFER_FULL'
   | 'GTP_BAD_LENGTH'
   | 'GTP_UNSUPPORTED_CONTENT_TYPE'
   | 'GTP_DUPLICATE_MESSAGE'

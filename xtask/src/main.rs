@@ -4,6 +4,7 @@ mod check_deps;
 mod durability;
 mod generate;
 mod mls_interop;
+mod sim;
 mod vectors;
 mod vendor;
 
@@ -46,6 +47,18 @@ enum Chore {
         #[arg(long, default_value_t = 0)]
         port: u16,
     },
+    /// Random histories of the control plane: loss, partitions, crashes, a hostile member
+    Sim {
+        /// The first seed
+        #[arg(long, default_value_t = 0)]
+        start: u64,
+        /// How many seeds
+        #[arg(long, default_value_t = 500)]
+        count: u64,
+        /// Whether a minority of the members does not come back
+        #[arg(long)]
+        away: bool,
+    },
     /// Runs every published vector in a folder laid out like shared/vectors
     Vectors {
         /// The folder
@@ -68,6 +81,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Generate { check } => generate::run(root, check),
         Chore::Durability(chore) => durability::run(root, &chore),
         Chore::MlsInterop { port } => mls_interop::serve(root, port),
+        Chore::Sim { start, count, away } => sim::run(root, start, count, away),
         Chore::Vectors { folder } => vectors::run(root, &folder),
         Chore::Vendor { check } => vendor::run(root, check),
     }

@@ -4,6 +4,7 @@
 
 mod error;
 pub mod limits;
+pub mod node;
 pub mod protection;
 
 pub use error::{MlsFailure, OpenError, ProfileError, SealError, SetupError};

@@ -244,6 +244,18 @@ codes! {
         "Reserve numbers, store the record, then seal again.";
     GBP_NUMBERS_EXHAUSTED, Never, "Every number that this member has for frames of this class was used.",
         "Change the group's epoch: it has new keys.";
+    GBP_NOT_A_MEMBER, Never, "A control message comes from somebody who does not belong to the group, or an order names such a member.",
+        "Drop it; if it is an order, read the roster again.";
+    GBP_NOT_COORDINATOR, Never, "Only the coordinator, or whoever prepared the transition, may order this.",
+        "Ask the coordinator, or claim the role when it is silent.";
+    GBP_NOT_ACTIVE, Never, "The node has left the group, was removed from it, or has failed.",
+        "Ask to be invited again.";
+    GBP_TRANSITIONS_EXHAUSTED, Never, "Every number of a transition in this group was used.",
+        "Create a successor group.";
+    GBP_STATE_INVALID, Never, "The stored state of a node is damaged or of another version.",
+        "Ask to be invited again.";
+    GBP_TOO_LARGE, Never, "A commit or a group is above what the control plane carries.",
+        "Split the change, or let a delivery service order the group's commits.";
 
     // Group audio.
     GAP_BAD_SOURCE_ID, Never, "The audio names a source that is not known here.",
@@ -258,6 +270,10 @@ codes! {
         "Drop it.";
     GAP_KEY_PHASE_UNKNOWN, Never, "The audio's key phase was never known here.",
         "Drop it.";
+    GAP_TOO_MANY_SOURCES, Later, "More sources of audio are in use than are remembered, of one member or of all.",
+        "Drop it; a source that is silent for half a minute makes room. Send fewer sources.";
+    GAP_BUFFER_FULL, Later, "As much audio as may wait to be played is waiting.",
+        "Play what is due, then take more; the next packet stands for itself.";
 
     // Group text.
     GTP_BAD_LENGTH, Never, "A text message's length field and its content differ.",

@@ -19,8 +19,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     // What is said and signalled, above frames and without keys: whoever holds a group drives them beside `gbp`.
     ("seen", &["types"]),
     ("gtp", &["wire", "crypto", "seen"]),
-    ("gap", &["gbp"]),
     ("gsp", &["wire", "seen"]),
+    // Audio is judged and played without a key in reach.
+    ("gap", &["wire"]),
     ("transport", &["crypto"]),
     ("rpc", &["wire", "transport"]),
     ("client", &["gbp", "gtp", "gap", "gsp", "mls", "sframe", "transport", "rpc", "store"]),

@@ -1,9 +1,11 @@
 //! What a file of cases is, and how its cases are checked.
 
+mod audio;
 mod cbor;
 mod malformed;
 mod mls_codec;
 mod mls_group;
+mod node;
 mod primitives;
 mod protection;
 mod sframe;
@@ -76,7 +78,7 @@ const FORMATS: &[Format] = &[
     run("gbp-stack", &["frame", "message"], stack::frames),
     run("gbp-stack", &["steps", "layer"], stack::payloads),
     run("gbp-stack", &["steps", "node"], protection::inbound),
-    run("gbp-stack", &["steps"], protection::transition),
+    run("gbp-stack", &["steps"], node::transition),
     run("gbp-stack", &["frames", "kid"], sframe::recorded),
     run("gbp-stack", &["error_object"], stack::errors),
     wycheproof("AES-GCM", &["key", "iv", "tag"], primitives::aes_gcm),

@@ -1,49 +1,38 @@
-//! Frames of the Group Protocol Stack as a receiver takes them: which open, which are refused, and with which number.
-//!
-//! What a node makes of a control message that has opened is not looked at here.
+//! Frames of the Group Protocol Stack as a receiver takes them: which open, which are refused, with which number, and what a
+//! node makes of the control messages among them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use coterie_crypto::Secret;
-use coterie_gbp::protection::interop::{ClassKeys, Opener};
-use coterie_types::{Duration, Epoch, GroupId, StreamClass, Timestamp, TransitionId};
-use coterie_wire::Frame;
-use serde_json::Value;
+use coterie_gbp::protection::interop::ClassKeys;
+use coterie_types::Timestamp;
+use serde_json::{Value, json};
 
-use super::stack;
-use crate::case::{File, Verdict, bytes, field, list, number, same, same_bytes};
+use super::node::Seat;
+use crate::case::{File, bytes, field, list, number, same};
 use crate::report::Outcome;
 
 /// Nothing here depends on the time.
 pub(super) const NOW: Timestamp = Timestamp::from_secs(0);
 
-const NEEDS_A_NODE: &str = "control messages, which a node takes; only frames of applications are run here";
-
-/// What a peer's node does with frames of application classes, and what is done here where that differs.
+/// What a peer's node does with the frames that it gets, and what is done here where that differs.
 pub(super) fn inbound(file: &File) -> Outcome {
-    file.each_of(
-        |case| !list(case, "steps").any(is_control),
-        NEEDS_A_NODE,
-        |case| {
-            let name = field(case, "name").and_then(Value::as_str).unwrap_or_default();
-            let node = field(case, "node").ok_or("node is missing")?;
-            let is_started = field(node, "start").is_some();
-            let epoch = if is_started { number(node, "epoch")? } else { 0 };
-            let mut opener = opener(case, &bytes(node, "group_id")?, epoch, number(node, "first_tid")?)?;
-            for (index, step) in list(case, "steps").enumerate() {
-                let recorded = Answer::recorded(step)?;
-                let expected = OTHERWISE.iter().find(|(known, step, _)| *known == name && *step == index);
-                let expected = expected.map_or(recorded, |(_, _, otherwise)| otherwise.to_answer(step));
-                let answer = match opener.open(&bytes(step, "frame")?, NOW) {
-                    Ok((_, plaintext)) => Answer::Plaintext(Some(hex::encode(plaintext))),
-                    Err(refused) => Answer::Error(refused.number().number().into()),
-                };
-                same(&format!("step {index}"), &answer.like(&expected), &expected)?;
-            }
-            Ok(())
-        },
-    )
+    file.each(|case| {
+        let name = field(case, "name").and_then(Value::as_str).unwrap_or_default();
+        let mut seat = Seat::recorded(case)?;
+        for (index, step) in list(case, "steps").enumerate() {
+            let recorded = Answer::recorded(step)?;
+            let expected = OTHERWISE.iter().find(|(known, step, _)| *known == name && *step == index);
+            let expected = match expected {
+                Some((_, _, otherwise)) => otherwise.to_answer(recorded, step),
+                None => recorded,
+            };
+            let answer = seat.take(&bytes(step, "frame")?);
+            same(&format!("step {index}"), &answer.like(&expected), &expected)?;
+            seat.stands_as(step).map_err(|why| format!("step {index}: {why}"))?;
+        }
+        Ok(())
+    })
 }
 
 /// What is delivered or refused otherwise than the peer does, on purpose.
@@ -52,13 +41,19 @@ enum Otherwise {
     Refused(u64),
     /// Delivered, whatever it holds.
     Delivered,
+    /// Taken, and a claim of this member to be the coordinator, or none.
+    Claimed(Option<u64>),
 }
 
 impl Otherwise {
-    fn to_answer(&self, step: &Value) -> Answer {
-        match self {
-            Self::Refused(number) => Answer::Error(*number),
-            Self::Delivered => Answer::Plaintext(plaintext(step)),
+    fn to_answer(&self, recorded: Answer, step: &Value) -> Answer {
+        match (self, recorded) {
+            (Self::Claimed(claimant), Answer::Control(control)) => {
+                Answer::Control(Said { claimant: *claimant, ..control })
+            }
+            (Self::Claimed(_), other) => other,
+            (Self::Refused(number), _) => Answer::Error(*number),
+            (Self::Delivered, _) => Answer::Plaintext(plaintext(step)),
         }
     }
 }
@@ -87,24 +82,54 @@ const OTHERWISE: &[(&str, usize, Otherwise)] = &[
     // A window, where the peer has the highest number alone: what is merely late is opened.
     ("stale number and bad tag", 1, Otherwise::Refused(6)),
     ("starts high, skips, then goes back", 4, Otherwise::Delivered),
+    // Control messages have one form of CBOR too, and come on their sender's stream.
+    ("control bytes after", 0, Otherwise::Refused(8)),
+    ("control args as array", 0, Otherwise::Refused(8)),
+    ("control on another stream id", 0, Otherwise::Refused(8)),
+    // The peer searches two bytes; here a claim is the key 0 with true, in one form.
+    ("capabilities bytes 00 f5 inside", 0, Otherwise::Claimed(None)),
+    ("capabilities key 0 in two bytes", 0, Otherwise::Claimed(None)),
+    // The form of the published documents, which the peer does not know.
+    ("capabilities text key", 0, Otherwise::Claimed(Some(2))),
 ];
 
 /// What came of a frame.
 #[derive(Debug, PartialEq)]
-enum Answer {
+pub(super) enum Answer {
     /// Delivered, with this plaintext where it is known.
     Plaintext(Option<String>),
+    /// A control message that the node took.
+    Control(Said),
     /// Refused with this number.
     Error(u64),
 }
 
+/// A control message, and whom it made the coordinator.
+#[derive(Debug, PartialEq)]
+pub(super) struct Said {
+    /// In the words of the recordings.
+    pub(super) message: Value,
+    pub(super) claimant: Option<u64>,
+}
+
 impl Answer {
-    fn recorded(step: &Value) -> Result<Self, String> {
-        let error = list(step, "events").find(|event| is_kind(event, "error"));
-        match error {
-            Some(error) => Ok(Self::Error(number(error, "code")?)),
-            None => Ok(Self::Plaintext(Some(plaintext(step).ok_or("neither payload nor error")?))),
+    pub(super) fn recorded(step: &Value) -> Result<Self, String> {
+        if let Some(error) = event(step, "error") {
+            return Ok(Self::Error(number(error, "code")?));
         }
+        if let Some(control) = event(step, "control") {
+            let claimant =
+                event(step, "coordinator_claim").map(|claim| number(claim, "claimant")).transpose()?;
+            let message = json!({
+                "opcode": number(control, "opcode_code")?,
+                "request_id": number(control, "request_id")?,
+                "sender_id": number(control, "from")?,
+                "transition_id": number(control, "transition_id")?,
+                "args": field(control, "args"),
+            });
+            return Ok(Self::Control(Said { message, claimant }));
+        }
+        Ok(Self::Plaintext(Some(plaintext(step).ok_or("neither payload, control message nor error")?)))
     }
 
     /// The same, without the plaintext where `other` does not know it.
@@ -117,70 +142,12 @@ impl Answer {
 }
 
 fn plaintext(step: &Value) -> Option<String> {
-    let payload = list(step, "events").find(|event| is_kind(event, "payload_received"))?;
-    field(payload, "plaintext")?.as_str().map(ToOwned::to_owned)
+    field(event(step, "payload_received")?, "plaintext")?.as_str().map(ToOwned::to_owned)
 }
 
-fn is_kind(event: &Value, kind: &str) -> bool {
-    field(event, "kind").and_then(Value::as_str) == Some(kind)
-}
-
-fn is_control(step: &Value) -> bool {
-    let frame = bytes(step, "frame").unwrap_or_default();
-    Frame::decode(&frame).is_ok_and(|frame| frame.header.class == StreamClass::Control)
-}
-
-/// A whole change of members: every frame is checked as one of [`stack::frames`] and opens at everybody who got it.
-pub(super) fn transition(file: &File) -> Outcome {
-    file.each(|case| {
-        let mut members = BTreeMap::new();
-        let next = keys_of(&bytes(case, "exporter_secret_epoch_2")?)?;
-        // The third is the joiner: it has the next keys and waits in the first epoch of the node.
-        for (member, secret) in [(1, 1), (2, 1), (3, 2)] {
-            let keys = keys_of(&bytes(case, &format!("exporter_secret_epoch_{secret}"))?)?;
-            let group = GroupId::new(&bytes(case, "group_id")?).map_err(|why| why.to_string())?;
-            let opener = Opener::new(group, Epoch::new(1), TransitionId::new(0), keys);
-            members.insert(member, opener.map_err(|why| why.to_string())?);
-        }
-        for (index, step) in list(case, "steps").enumerate() {
-            step_of_transition(step, &mut members, &next).map_err(|why| format!("step {index}: {why}"))?;
-        }
-        Ok(())
-    })
-}
-
-fn step_of_transition(step: &Value, members: &mut BTreeMap<u64, Opener>, next: &Arc<ClassKeys>) -> Verdict {
-    stack::frame(step)?;
-    let header = field(step, "header").ok_or("header is missing")?;
-    let sender = number(step, "sender_member")?;
-    go_on(members, sender, number(header, "ep")?, next)?;
-    for received in list(step, "received") {
-        let member = number(received, "by_member")?;
-        let opener = members.get_mut(&member).ok_or("an unknown member")?;
-        let (_, plaintext) =
-            opener.open(&bytes(step, "frame")?, NOW).map_err(|why| format!("member {member}: {why}"))?;
-        same_bytes("plaintext", &plaintext, &bytes(step, "plaintext")?)?;
-        for event in list(received, "events").filter(|event| is_kind(event, "epoch_advanced")) {
-            go_on(members, member, number(event, "epoch")?, next)?;
-        }
-    }
-    Ok(())
-}
-
-/// Lets a member follow to the epoch, with the next keys, if it is not there.
-fn go_on(members: &mut BTreeMap<u64, Opener>, member: u64, epoch: u64, next: &Arc<ClassKeys>) -> Verdict {
-    let opener = members.get_mut(&member).ok_or("an unknown member")?;
-    if opener.epoch() < Epoch::new(epoch) {
-        let grace = Duration::from_secs(10);
-        opener.advance(Epoch::new(epoch), TransitionId::new(1), Arc::clone(next), NOW, grace);
-    }
-    Ok(())
-}
-
-fn opener(case: &Value, group: &[u8], epoch: u64, transition: u64) -> Result<Opener, String> {
-    let group = GroupId::new(group).map_err(|why| why.to_string())?;
-    let transition = TransitionId::new(u32::try_from(transition).map_err(|why| why.to_string())?);
-    Opener::new(group, Epoch::new(epoch), transition, keys(case)?).map_err(|why| why.to_string())
+/// The first event of this kind.
+pub(super) fn event<'a>(step: &'a Value, kind: &str) -> Option<&'a Value> {
+    list(step, "events").find(|event| field(event, "kind").and_then(Value::as_str) == Some(kind))
 }
 
 /// The class keys of a case, by its exporter secret.
@@ -188,7 +155,7 @@ pub(super) fn keys(case: &Value) -> Result<Arc<ClassKeys>, String> {
     keys_of(&bytes(case, "exporter_secret")?)
 }
 
-fn keys_of(exporter_secret: &[u8]) -> Result<Arc<ClassKeys>, String> {
+pub(super) fn keys_of(exporter_secret: &[u8]) -> Result<Arc<ClassKeys>, String> {
     let keys = ClassKeys::from_exporter_secret(&Secret::copy_from(exporter_secret));
     keys.map(Arc::new).map_err(|why| why.to_string())
 }

@@ -12,6 +12,7 @@ use coterie_wire::payload::{AudioPayload, PayloadError, SignalMessage, TextMessa
 use coterie_wire::{Codec, ErrorNumber, ErrorObject, Frame, Header, PayloadFormat, Profile};
 use serde_json::{Value, json};
 
+use super::audio;
 use super::protection;
 use crate::case::{File, Verdict, bytes, field, list, number, same, same_bytes};
 use crate::report::Outcome;
@@ -73,14 +74,18 @@ fn recode(frame: &Frame<'_>, plaintext: &[u8]) -> Result<(Value, Vec<u8>), Strin
 
 fn control(plaintext: &[u8]) -> Result<(Value, Vec<u8>), String> {
     let message = ControlMessage::decode(plaintext).map_err(|why| why.to_string())?;
-    let recorded = json!({
+    Ok((recorded_control(&message), message.encode()))
+}
+
+/// A control message in the words of the recordings.
+pub(super) fn recorded_control(message: &ControlMessage) -> Value {
+    json!({
         "opcode": message.opcode().number(),
         "request_id": message.request.number(),
         "sender_id": message.sender.number(),
         "transition_id": message.transition.number(),
         "args": hex::encode(message.raw_arguments()),
-    });
-    Ok((recorded, message.encode()))
+    })
 }
 
 /// A payload of any layer.
@@ -145,7 +150,7 @@ impl Payload {
     }
 
     /// What a peer's client reports of it, as far as it says anything.
-    fn agrees_with(&self, result: &Value) -> Verdict {
+    pub(super) fn agrees_with(&self, result: &Value) -> Verdict {
         let says = |name: &str, got: Value| field(result, name).map_or(Ok(()), |said| same(name, &got, said));
         match self {
             Self::Text(message) => {
@@ -210,42 +215,32 @@ const OWN_ANSWERS: &[(&str, usize, &str)] = &[
     ("gtp duplicates flatbuffers", 7, "duplicate"),
 ];
 
-const NEEDS_A_RECEIVER: &str = "an audio receiver's state (order, epochs), which has no code yet";
-
-/// What a peer's clients answer to payloads. Text and signals run through the clients in the order of the steps; audio
-/// where the answer is decided by the payload alone.
+/// What a peer's clients answer to payloads, in the order of the steps.
 pub(super) fn payloads(file: &File) -> Outcome {
-    file.each_of(
-        |case| {
-            let has_client = matches!(case.get("layer").and_then(Value::as_str), Some("gtp" | "gsp"));
-            has_client || list(case, "steps").all(|step| is_stateless(case, step))
-        },
-        NEEDS_A_RECEIVER,
-        |case| {
-            let name = field(case, "name").and_then(Value::as_str).unwrap_or_default();
-            let stricter =
-                STRICTER.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, steps)| steps);
-            let own = |index| {
-                let pinned = OWN_ANSWERS.iter().find(|(known, step, _)| *known == name && *step == index);
-                pinned.map(|(_, _, status)| *status)
-            };
-            let mut receiver = Receiver::new(field(case, "layer").and_then(Value::as_str))?;
-            for (index, step) in list(case, "steps").enumerate() {
-                receiver
-                    .answered(case, step, (stricter.contains(&index), own(index)))
-                    .map_err(|why| format!("step {index}: {why}"))?;
-            }
-            Ok(())
-        },
-    )
+    file.each(|case| {
+        let name = field(case, "name").and_then(Value::as_str).unwrap_or_default();
+        let stricter = STRICTER.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, steps)| steps);
+        if audio::is_of(case) {
+            return audio::received(case, stricter);
+        }
+        let own = |index| {
+            let pinned = OWN_ANSWERS.iter().find(|(known, step, _)| *known == name && *step == index);
+            pinned.map(|(_, _, status)| *status)
+        };
+        let mut receiver = Receiver::new(field(case, "layer").and_then(Value::as_str))?;
+        for (index, step) in list(case, "steps").enumerate() {
+            receiver
+                .answered(step, (stricter.contains(&index), own(index)))
+                .map_err(|why| format!("step {index}: {why}"))?;
+        }
+        Ok(())
+    })
 }
 
 /// The client that the recordings of a layer exercise.
 enum Receiver {
     Text(Box<TextClient>),
     Signal(Box<SignalClient>),
-    /// Audio: the codec alone.
-    Stateless,
 }
 
 /// What a client made of a payload: the payload, and the peer's word for its status.
@@ -259,22 +254,22 @@ impl Receiver {
                 .map(|client| Self::Text(Box::new(client)))
                 .ok_or_else(|| "no text client".to_owned()),
             Some("gsp") => Ok(Self::Signal(Box::new(SignalClient::new(member, Authority::Open)))),
-            _ => Ok(Self::Stateless),
+            _ => Err("no client of this layer".to_owned()),
         }
     }
 
     /// Compares the client's answer to a step with the peer's, but for what is pinned: refused here, or of another status.
-    fn answered(&mut self, case: &Value, step: &Value, (stricter, own): (bool, Option<&str>)) -> Verdict {
+    fn answered(&mut self, step: &Value, (stricter, own): (bool, Option<&str>)) -> Verdict {
         let result = field(step, "result").ok_or("result is missing")?;
         let status = field(result, "status").and_then(Value::as_str).ok_or("status is missing")?;
-        let taken = self.take(case, step)?;
+        let taken = self.take(step)?;
         same("accepted", &taken.is_some(), &(status != "error" && !stricter))?;
         let Some((payload, ours)) = taken else { return Ok(()) };
         same("status", &ours, &own.unwrap_or(status))?;
         payload.agrees_with(result)
     }
 
-    fn take(&mut self, case: &Value, step: &Value) -> Result<Option<Taken>, String> {
+    fn take(&mut self, step: &Value) -> Result<Option<Taken>, String> {
         let bytes = bytes(step, "payload")?;
         let (epoch, format) = (Epoch::new(number(step, "epoch")?), format(step)?);
         let (payload, origin, now) = (bytes.as_slice(), Origin::Unknown, T0);
@@ -291,23 +286,8 @@ impl Receiver {
                 let received = client.receive(&incoming).ok();
                 received.map(|received| (Payload::Signal(received.message), status(received.verdict)))
             }
-            Self::Stateless => self::payload(case, step)?.ok().map(|payload| (payload, "new")),
         })
     }
-}
-
-fn is_stateless(case: &Value, step: &Value) -> bool {
-    let status = step.get("result").and_then(|result| result.get("status")).and_then(Value::as_str);
-    let phase_counts = match payload(case, step) {
-        Ok(Ok(Payload::Audio(payload))) => number(step, "epoch") != Ok(payload.key_phase.into()),
-        _ => false,
-    };
-    matches!(status, Some("new" | "error")) && !phase_counts
-}
-
-fn payload(case: &Value, step: &Value) -> Result<Result<Payload, PayloadError>, String> {
-    let layer = field(case, "layer").and_then(Value::as_str).ok_or("layer is missing")?;
-    Ok(Payload::decode(layer, format(step)?, &bytes(step, "payload")?))
 }
 
 fn format(step: &Value) -> Result<PayloadFormat, String> {
