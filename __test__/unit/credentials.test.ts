@@ -165,6 +165,20 @@ test('a policy that throws or rejects has refused, and other messages of a batch
   })
 })
 
+test('what was read before a group closed stays read, and what came after says why it was not', async () => {
+  const { group, bobs, m } = await pair(({ entry }) => {
+    if (entry !== 'present') bobs.close()
+    return true
+  })
+  const words = await group.encrypt('one')
+  const { commit } = await group.commit({ add: [await m.keyPackage()] })
+  const batch = [words, commit, await group.encrypt('two')]
+  const [heard, ...rest] = await bobs.receiveAll(batch)
+  expect(heard).toMatchObject({ type: 'message' })
+  expect(rest).toEqual([code('HANDLE_CLOSED'), code('HANDLE_CLOSED')])
+  await expect(bobs.receiveAll(batch)).rejects.toEqual(code('HANDLE_CLOSED'))
+})
+
 test('a policy that does not answer is given up by the signal or by closing, and nothing has changed', async () => {
   let answer: (verdict: boolean) => void = () => undefined
   const { group, bobs, m } = await pair(({ entry }) =>

@@ -262,7 +262,9 @@ export class Device implements Disposable, AsyncDisposable {
    */
   static async create(options: DeviceOptions): Promise<Device> {
     const { identity, certificate, clock } = check.options(options)
-    if (certificate === undefined) check.bytesOrText(identity, 'identity')
+    if (certificate === undefined && identity === undefined) {
+      throw new CoterieError('INVALID_ARGUMENT', 'a device needs an identity or a certificate')
+    }
     const who = toNativeIdentity(options)
     const now = check.clock(clock)
     const policy = policyOf(options)

@@ -35,8 +35,10 @@ export interface JoinExternalOptions extends AbortOptions {
   /** The group's tree, where it does not travel inside the GroupInfo. */
   readonly ratchetTree?: Uint8Array | undefined
   /**
-   * Whether to come back to a group that this device is in already, under the same keys: its old leaf is removed by the
-   * same commit, and what it held of the group is replaced. Close the old {@link Group} first.
+   * Whether to come back to a group that this device is in already: its old leaf is removed by the same commit, and
+   * what it held of the group is replaced. It comes back under the credential and signature key of that leaf, which may
+   * be older than the device's own. A device without a store knows only the latter: where it had changed them in that
+   * group, its old leaf stays until somebody removes it. Close the old {@link Group} first.
    */
   readonly resync?: boolean
   /** Pre-shared keys to mix in; `resumption` is for members only. */

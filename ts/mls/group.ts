@@ -541,9 +541,12 @@ export class Group implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Takes in several messages in one step, off the JavaScript thread. Each is accepted or refused by itself.
+   * Takes in several messages in one step, off the JavaScript thread. Each is accepted or refused by itself. Where the
+   * store fails on the way, that message and those behind it are answered with its error and were not taken in: receive
+   * them again.
    *
-   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `FEED_FULL`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, and `STORE_…`, `FEED_FULL`, `MLS_REMOVED` or `HANDLE_CLOSED` where
+   * nothing was taken in.
    */
   async receiveAll(
     messages: readonly Uint8Array[],
@@ -587,7 +590,8 @@ export class Group implements Disposable, AsyncDisposable {
   /**
    * Seals a message for the members of this epoch. Text is taken as UTF-8.
    *
-   * @throws {@link CoterieError} `MLS_PROPOSALS_PENDING`, `MLS_TOO_LARGE`, `MLS_REMOVED`, `HANDLE_CLOSED`.
+   * @throws {@link CoterieError} `MLS_PROPOSALS_PENDING`, `MLS_TOO_LARGE`, `MLS_SUCCEEDED`, `MLS_RESTORED`,
+   * `MLS_REMOVED`, `HANDLE_CLOSED`.
    */
   async encrypt(plaintext: string | Uint8Array, options?: EncryptOptions): Promise<Uint8Array> {
     const bytes = check.bytesOrText(plaintext, 'plaintext')
@@ -680,24 +684,24 @@ export class Group implements Disposable, AsyncDisposable {
   /** Within a turn. What lies between two changes is taken in by one step, as it is where there is no policy. */
   async #receiveRuns(messages: readonly Uint8Array[]): Promise<(Received | CoterieError)[]> {
     const all: (Received | CoterieError)[] = []
-    let run: Uint8Array[] = []
-    const end = async () => {
-      const taken = run
-      run = []
-      if (taken.length === 0) return
-      const received = await this.#step(undefined, () => this.#native.receiveAll(taken, this.#now()))
-      all.push(...received.map(toReceivedOrError))
+    for (const run of await runsOf(messages)) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other is what the order means
+      all.push(...(run.change ? [await this.#receiveOne(run.change)] : await this.#receiveRun(run.messages)))
+      const last = all.at(-1)
+      if (CoterieError.is(last) && isAboutTheGroup(last)) return halted(all, last, messages.length)
     }
-    /* oxlint-disable no-await-in-loop -- one after the other is what the order means */
-    for (const message of messages) {
-      if (await isChange(message)) {
-        await end()
-        all.push(await this.#receiveOne(message))
-      } else run.push(message)
-    }
-    /* oxlint-enable no-await-in-loop */
-    await end()
     return all
+  }
+
+  /** Within a turn. */
+  async #receiveRun(messages: Uint8Array[]): Promise<(Received | CoterieError)[]> {
+    try {
+      const received = await this.#step(undefined, () => this.#native.receiveAll(messages, this.#now()))
+      return received.map(toReceivedOrError)
+    } catch (error) {
+      if (!CoterieError.is(error)) throw error
+      return messages.map(() => error)
+    }
   }
 
   /** Within a turn. */
@@ -748,6 +752,41 @@ function associatedDataOf(options: EncryptOptions | undefined): Uint8Array {
 async function isChange(message: Uint8Array): Promise<boolean> {
   const head = await readMessageHead(message).catch(() => undefined)
   return head !== undefined && head.content !== 'application'
+}
+
+/** A proposal or a commit, or the messages up to the next one. */
+type Run =
+  | { readonly change: Uint8Array; readonly messages?: never }
+  | { readonly change?: never; readonly messages: Uint8Array[] }
+
+async function runsOf(messages: readonly Uint8Array[]): Promise<Run[]> {
+  const changes = await Promise.all(messages.map(isChange))
+  const runs: Run[] = []
+  for (const [index, message] of messages.entries()) {
+    const last = runs.at(-1)
+    if (changes[index] === true) runs.push({ change: message })
+    else if (last?.messages !== undefined) last.messages.push(message)
+    else runs.push({ messages: [message] })
+  }
+  return runs
+}
+
+/** Whether an error says nothing about the message it came for: just now the group takes in none. */
+function isAboutTheGroup({ code }: CoterieError): boolean {
+  return (
+    code.startsWith('STORE_') || code === 'FEED_FULL' || code === 'HANDLE_CLOSED' || code === 'MLS_REMOVED'
+  )
+}
+
+/** What was taken in before `halt` is the caller's; the rest is answered with it, untried and in its order. */
+function halted(
+  all: (Received | CoterieError)[],
+  halt: CoterieError,
+  count: number,
+): (Received | CoterieError)[] {
+  const taken = all.findIndex((one) => CoterieError.is(one) && isAboutTheGroup(one))
+  if (taken === 0) throw halt
+  return [...all, ...Array.from({ length: count - all.length }, () => halt)]
 }
 
 function toReceivedOrError(received: NativeReceived | NativeFailure): Received | CoterieError {

@@ -151,6 +151,21 @@ impl Authentication {
         self.admit_change(old, new.credential(), new.signature_key().as_slice(), now).map(Some)
     }
 
+    /// Whether somebody who comes back by a commit of its own may take the place of `old`: under the same name only,
+    /// whatever kind of credential shows it.
+    pub(crate) fn admit_return(
+        &self,
+        old: &LeafNode,
+        new: &LeafNode,
+        now: Timestamp,
+    ) -> Result<Presented, MlsError> {
+        let presented = self.admit_change(old, new.credential(), new.signature_key().as_slice(), now)?;
+        if presented.identity != credential::presented(old.credential())?.identity {
+            return Err(CredentialError::NotASuccessor.into());
+        }
+        Ok(presented)
+    }
+
     /// The same for a credential that a leaf is yet to show.
     pub(crate) fn admit_change(
         &self,

@@ -99,6 +99,10 @@ const CERTIFICATES_ROW: &[u8] = b"certificates";
 /// Where the signature keys stand that the device uses in single groups only, each behind its public key.
 const GROUP_KEY_PREFIX: &[u8] = b"group-key/";
 
+/// Where those stand that the device used before its certificate was renewed: leaves and key packages of any number of
+/// groups may carry one, so forgetting a group leaves them alone.
+const RENEWED_KEY_PREFIX: &[u8] = b"renewed-key/";
+
 /// A signature key of a single group as it is stored.
 #[derive(Deserialize, Serialize, Zeroize, ZeroizeOnDrop)]
 struct GroupKeyRow {
@@ -204,7 +208,7 @@ impl Device {
         next.certified = Some((chain, algorithm));
         let provider = shared.provider();
         // Leaves and key packages that carry the old key go on living.
-        shared.keep_signer(&replaced, &provider)?;
+        shared.keep(&replaced, RENEWED_KEY_PREFIX, &provider)?;
         next.put_rows(&provider)?;
         provider.commit()?;
         Ok(Self { shared: Arc::new(next) })
@@ -558,14 +562,18 @@ impl Shared {
         if suite.signs_like(Suite::P256Aes128) { &self.p256 } else { &self.ed25519 }
     }
 
-    /// The signer for a leaf that carries `public_key`: the device's own, or one kept for a single group.
+    /// The signer for a leaf that carries `public_key`: the device's own, one kept for a single group, or one from
+    /// before a renewal.
     pub(crate) fn signer_of(&self, suite: Suite, public_key: &[u8]) -> Result<Arc<Signer>, MlsError> {
         let own = self.signer(suite);
         if own.key().public_key() == public_key {
             return Ok(Arc::clone(own));
         }
-        let row: Option<GroupKeyRow> =
-            self.provider().storage().row(Space::Device, &group_key_name(public_key))?;
+        let provider = self.provider();
+        let kept = |prefix| -> Result<Option<GroupKeyRow>, MlsError> {
+            Ok(provider.storage().row(Space::Device, &key_name(prefix, public_key))?)
+        };
+        let row = kept(GROUP_KEY_PREFIX)?.map_or_else(|| kept(RENEWED_KEY_PREFIX), |row| Ok(Some(row)))?;
         let row = row.ok_or_else(|| MlsError::internal("the own leaf's signature key is stored"))?;
         let key = SigningKey::from_private_bytes(suite.signature_algorithm(), &row.private)?;
         Ok(Arc::new(Signer::new(key)))
@@ -573,8 +581,12 @@ impl Shared {
 
     /// Keeps a signature key for a single group, in the step of `provider`.
     pub(crate) fn keep_signer(&self, signer: &Signer, provider: &Provider<'_>) -> Result<(), MlsError> {
+        self.keep(signer, GROUP_KEY_PREFIX, provider)
+    }
+
+    fn keep(&self, signer: &Signer, prefix: &[u8], provider: &Provider<'_>) -> Result<(), MlsError> {
         let row = GroupKeyRow { private: signer.key().private_bytes()?.into_bytes() };
-        let name = group_key_name(signer.key().public_key());
+        let name = key_name(prefix, signer.key().public_key());
         Ok(provider.storage().put_row(Space::Device, &name, &row)?)
     }
 
@@ -739,7 +751,11 @@ pub(crate) fn check_identity(identity: &[u8]) -> Result<(), MlsError> {
 }
 
 pub(crate) fn group_key_name(public_key: &[u8]) -> Vec<u8> {
-    [GROUP_KEY_PREFIX, public_key].concat()
+    key_name(GROUP_KEY_PREFIX, public_key)
+}
+
+fn key_name(prefix: &[u8], public_key: &[u8]) -> Vec<u8> {
+    [prefix, public_key].concat()
 }
 
 /// Whom and what a leaf shows.

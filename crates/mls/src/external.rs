@@ -11,8 +11,9 @@ use openmls::group::ExternalCommitBuilder;
 use openmls::prelude::group_info::VerifiableGroupInfo;
 use openmls::prelude::tls_codec::{DeserializeBytes, Serialize as _};
 use openmls::prelude::{
-    ExternalProposal, ExternalSender, JoinProposal, LeafNodeIndex, LeafNodeParameters, MlsGroup,
-    MlsMessageBodyIn, MlsMessageIn, PreSharedKeyProposal, RatchetTreeIn, SenderExtensionIndex,
+    CredentialWithKey, ExternalProposal, ExternalSender, JoinProposal, LeafNode, LeafNodeIndex,
+    LeafNodeParameters, MlsGroup, MlsMessageBodyIn, MlsMessageIn, PreSharedKeyProposal, RatchetTreeIn,
+    SenderExtensionIndex,
 };
 use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
@@ -36,8 +37,10 @@ use crate::suite::Suite;
 pub struct ExternalJoin<'a> {
     /// The group's tree where it does not travel inside the GroupInfo.
     pub ratchet_tree: Option<&'a [u8]>,
-    /// Whether to come back to a group that this device is in already, under the same keys: its old leaf is removed
-    /// in the same commit, and what it held of the group is replaced.
+    /// Whether to come back to a group that this device is in already: its old leaf is removed in the same commit, and
+    /// what it held of the group is replaced. It comes back under the credential and signature key of that leaf, which
+    /// may be older than the device's own. A device without a store knows only the latter: where it had changed them in
+    /// that group, its old leaf stays until somebody removes it.
     pub resync: bool,
     /// Pre-shared keys to mix in.
     pub psks: &'a [PskId],
@@ -187,9 +190,9 @@ fn commit_to_join(
     if succession::named_in(info.group_context().extensions())?.is_some() {
         return Err(MlsError::Succeeded);
     }
-    let credential = shared.credential_at(suite, now)?;
     let group_id = info.group_id().clone();
     let held = MlsGroup::load(provider.storage(), &group_id)?;
+    let (credential, signer) = who_joins(shared, held.as_ref(), suite, now)?;
     match held {
         Some(_) if !options.resync => return Err(MlsError::GroupExists),
         Some(mut held) => {
@@ -204,7 +207,6 @@ fn commit_to_join(
         .iter()
         .map(|id| Ok(PreSharedKeyProposal::new(id.resolve(&group_id, suite.ciphersuite(), provider)?)))
         .collect::<Result<Vec<_>, MlsError>>()?;
-    let signer = &**shared.signer(suite);
     // A member whose leaf has outlived its lifetime must not lock joiners out; the roster shows it instead.
     let mut builder = ExternalCommitBuilder::new().with_config(join_config()).skip_lifetime_validation();
     if let Some(tree) = tree {
@@ -219,7 +221,7 @@ fn commit_to_join(
         .add_psk_proposals(psks)
         .load_psks(provider.storage())?
         .create_group_info(false)
-        .build(provider.rand(), provider.crypto(), signer, |_| true)?
+        .build(provider.rand(), provider.crypto(), &*signer, |_| true)?
         .finalize(provider)?;
     if group.members().count() > MAX_MEMBERS {
         return Err(MlsError::TooLarge { what: "the group", limit: MAX_MEMBERS });
@@ -228,6 +230,25 @@ fn commit_to_join(
     shared.judge_present(members, group.own_leaf_index(), &group_id, now)?;
     let (commit, ..) = messages.into_messages();
     Ok((group, commit.tls_serialize_detached().map_err(MlsError::internal)?))
+}
+
+/// As whom this device joins. Where it is in the group under another key than its present one, it comes back as who it
+/// is there: the old leaf goes only for a commit that its own key has signed.
+fn who_joins(
+    shared: &Shared,
+    held: Option<&MlsGroup>,
+    suite: Suite,
+    now: Timestamp,
+) -> Result<(CredentialWithKey, Arc<Signer>), MlsError> {
+    let own = shared.signer(suite);
+    let is_other = |leaf: &&LeafNode| leaf.signature_key().as_slice() != own.key().public_key();
+    let Some(leaf) = held.and_then(MlsGroup::own_leaf).filter(is_other) else {
+        return Ok((shared.credential_at(suite, now)?, Arc::clone(own)));
+    };
+    shared.authentication().admit_leaf(leaf, now)?;
+    let signature_key = leaf.signature_key().clone();
+    let signer = shared.signer_of(suite, signature_key.as_slice())?;
+    Ok((CredentialWithKey { credential: leaf.credential().clone(), signature_key }, signer))
 }
 
 pub(crate) fn decode(group_info: &[u8]) -> Result<VerifiableGroupInfo, MlsError> {

@@ -2,7 +2,7 @@
 
 use coterie_store::Space;
 use coterie_types::{GroupId, Timestamp};
-use openmls::prelude::{KeyPackageBundle, MlsGroup};
+use openmls::prelude::{CredentialType, KeyPackageBundle, LeafNode, MlsGroup};
 use openmls_traits::OpenMlsProvider;
 use zeroize::Zeroizing;
 
@@ -96,8 +96,9 @@ impl Device {
         else {
             return Ok(false);
         };
-        if let Some(leaf) = group.own_leaf() {
-            // Where it is the device's own key, there is no row of that name.
+        // A certificate's key may serve several groups. Where it is a key of the device, there is no row of that name.
+        let basic = |leaf: &&LeafNode| leaf.credential().credential_type() == CredentialType::Basic;
+        if let Some(leaf) = group.own_leaf().filter(basic) {
             storage.delete_row(Space::Device, group_key_name(leaf.signature_key().as_slice()))?;
         }
         succession::forget_proof(&group, storage)?;

@@ -4,7 +4,7 @@
 //! of the epoch it begins agree which group that is and of which suite; that epoch is the old group's last. Each of
 //! them exports a secret of it, bound to both groups, and keeps it as a pre-shared key. The successor's first commit
 //! mixes that key in. Whoever is added by it opens the Welcome only if it was in the old group at its end, and then
-//! knows that the successor was begun by somebody who was too (ADR 0010).
+//! knows that the successor was begun by somebody who was too (ADR 0009).
 //!
 //! Here stand the names and their bytes, and the rows that the proof takes. What a group does about them stands in
 //! `group::succession`.

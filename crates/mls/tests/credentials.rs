@@ -13,6 +13,7 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use common::certified::{AFTER, World, chain};
 use common::{assert_agree, create, device, key_package};
 use coterie_mls::certificate::TrustAnchors;
 use coterie_mls::{
@@ -21,52 +22,11 @@ use coterie_mls::{
 };
 use coterie_store::{Key, MemoryStore, SqlStore, Store};
 use coterie_testkit::certificates::rcgen::date_time_ymd;
-use coterie_testkit::certificates::{Authority, Certified, authority_params, member_params};
+use coterie_testkit::certificates::{Authority, Certified, member_params};
 use coterie_testkit::{Seed, T0};
-use coterie_types::{Code, ErrorCode, Timestamp};
+use coterie_types::{Code, ErrorCode};
 
 const ED25519: Suite = Suite::X25519Aes128;
-
-/// 2035-01-02: the kit's certificates have expired.
-const AFTER: Timestamp = Timestamp::from_secs(2_051_308_800);
-
-struct World {
-    seed: Seed,
-    root: Authority,
-    between: Authority,
-}
-
-impl World {
-    fn new(number: u64) -> Self {
-        let root = Authority::root("root");
-        let between = root.below(authority_params("between"));
-        Self { seed: Seed::new(number), root, between }
-    }
-
-    fn anchors(&self) -> TrustAnchors {
-        TrustAnchors::new(std::slice::from_ref(&self.root.der)).unwrap()
-    }
-
-    fn trust(&self) -> Authentication {
-        Authentication::certificates(self.anchors())
-    }
-
-    fn options<'a>(&self, certified: &'a Certified, suite: Suite) -> CertifiedOptions<'a> {
-        let certificates = vec![certified.der.clone(), self.between.der.clone()];
-        CertifiedOptions { certificates, private_key: &certified.key, suite, identity: None }
-    }
-
-    fn make(&self, options: CertifiedOptions<'_>, stream: u64) -> Result<Device, MlsError> {
-        let entropy = Arc::new(self.seed.entropy(stream));
-        let store = Arc::new(MemoryStore::default());
-        Device::create_certified(options, &self.anchors(), store, entropy, T0)
-    }
-
-    fn certified(&self, name: &str, suite: Suite, stream: u64) -> Device {
-        let certified = self.between.certify(&member_params(name), suite == Suite::P256Aes128);
-        self.make(self.options(&certified, suite), stream).unwrap().authenticating(self.trust())
-    }
-}
 
 fn packaged(device: &Device) -> Vec<u8> {
     key_package(device)
@@ -257,9 +217,8 @@ fn a_certified_member_renews_its_certificate_and_keeps_its_name() {
     let mut params = member_params("bob@example.org");
     params.not_after = date_time_ymd(2040, 1, 1);
     let (renewed, other) = (world.between.certify(&params, false), world.between.member("eve@example.org"));
-    let chain = |certified: &Certified| vec![certified.der.clone(), world.between.der.clone()];
 
-    let (certificates, eves) = (chain(&renewed), chain(&other));
+    let (certificates, eves) = (chain(&world, &renewed), chain(&world, &other));
     let change = |certificates, key| Changes {
         certificate: Some(CertifiedKey { certificates, private_key: key }),
         ..Default::default()
@@ -492,15 +451,15 @@ fn a_device_renews_its_certificate_and_its_groups_go_on_under_the_old_key() {
         params.not_after = date_time_ymd(2040, 1, 1);
         let renewed = world.between.certify(&params, is_p256);
         let eve = world.between.certify(&member_params("eve@example.org"), is_p256);
-        let chain = |certified: &Certified| vec![certified.der.clone(), world.between.der.clone()];
-        let renew = |certified, key: &Certified| b.renew(chain(certified), &key.key, &world.anchors(), T0);
+        let renew =
+            |certified, key: &Certified| b.renew(chain(&world, certified), &key.key, &world.anchors(), T0);
         assert_eq!(code(renew(&eve, &eve)), Code::MLS_INVALID_CREDENTIAL);
         assert_eq!(code(renew(&renewed, &first)), Code::MLS_INVALID_CREDENTIAL);
-        assert_eq!(b.certificates().unwrap(), chain(&first));
+        assert_eq!(b.certificates().unwrap(), chain(&world, &first));
         renew(&renewed, &renewed).unwrap();
 
         let b = Device::open(store, entropy).unwrap().unwrap().authenticating(world.trust());
-        assert_eq!(b.certificates().unwrap(), chain(&renewed));
+        assert_eq!(b.certificates().unwrap(), chain(&world, &renewed));
         let info = a.inspect_key_package(&packaged(&b), T0).unwrap();
         assert!(info.certificate.unwrap().expires > AFTER);
         // Where it is in already, and by what it published, it goes on.
@@ -512,7 +471,7 @@ fn a_device_renews_its_certificate_and_its_groups_go_on_under_the_old_key() {
         other.receive(&update.commit, T0).unwrap();
         let plain = device(world.seed, "plain", suite);
         assert_eq!(
-            code(plain.renew(chain(&renewed), &renewed.key, &world.anchors(), T0)),
+            code(plain.renew(chain(&world, &renewed), &renewed.key, &world.anchors(), T0)),
             Code::INVALID_ARGUMENT
         );
     }

@@ -17,9 +17,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{LONG, add, create, device, key_package};
+use coterie_mls::Entry as CandidateEntry;
 use coterie_mls::{
-    Changes, Device, DeviceOptions, ExternalJoin, Framing, Group, GroupExtension, GroupOptions,
-    KeyPackageOptions, MlsError, PROFILE_EXTENSION, PskId, Received, Succession, Suite, Wish,
+    Authentication, Candidate, Changes, Device, DeviceOptions, ExternalJoin, Framing, Group, GroupExtension,
+    GroupOptions, KeyPackageOptions, MlsError, PROFILE_EXTENSION, PskId, Received, Refusal, Succession,
+    Suite, Wish,
 };
 use coterie_store::{Entry, MemoryStore, Space, Step, Store, StoreError};
 use coterie_testkit::{Seed, T0};
@@ -445,6 +447,63 @@ fn a_store_that_fails_at_any_call_of_any_operation_leaves_everything_as_it_was()
         failures += call;
     }
     println!("{failures} failures in {} operations", operations().len());
+}
+
+/// A refused commit in the middle makes each message a step of its own, so the store can fail between two of them.
+#[test]
+fn what_was_received_before_the_store_failed_is_kept_and_the_rest_can_come_again() {
+    let mut stopped = 0;
+    for call in 0.. {
+        let mut scene = Scene::new();
+        refuses_additions(&mut scene);
+        let package = key_package(&device(Seed::quiet(603), "mallory", Suite::X25519Aes128));
+        let one = scene.alices.encrypt(b"one", b"").unwrap();
+        let add = Changes { add: &[package], ..Default::default() };
+        let commit = scene.alices.commit(add, T0).unwrap().commit;
+        let rest = [b"two", b"six"].map(|text| scene.alices.encrypt(text, b"").unwrap());
+        let [two, six] = rest;
+        let inbox = [one, commit, two, six];
+        let seen = scene.view();
+        scene.store.fail_at(call);
+        let first = scene.bobs().receive_all(&inbox, T0);
+        let is_waiting = scene.store.is_waiting();
+        let taken = first.as_ref().map_or(0, |all| all.iter().take_while(|one| !is_fault(one)).count());
+        let Ok(mut all) = first else {
+            assert_eq!(scene.view(), seen, "call {call}");
+            continue;
+        };
+        assert_eq!(all.len(), inbox.len());
+        assert!(all[taken..].iter().all(is_fault), "call {call}: {all:?}");
+        stopped += usize::from(taken < all.len());
+        all.truncate(taken);
+        if taken < inbox.len() {
+            all.extend(scene.bobs().receive_all(&inbox[taken..], T0).unwrap());
+        }
+        let refusals: Vec<bool> = all.iter().map(Result::is_err).collect();
+        assert_eq!(refusals, [false, true, false, false], "call {call}: {all:?}");
+        assert_stored("receive many", &mut scene);
+        if is_waiting {
+            break;
+        }
+    }
+    println!("stopped {stopped} times on the way");
+    assert!(stopped > 0);
+}
+
+fn refuses_additions(scene: &mut Scene) {
+    let id = scene.bobs().id().clone();
+    let policy = |candidate: &Candidate| match candidate.entry {
+        CandidateEntry::Add => Err(Refusal("nobody else".to_owned())),
+        _ => Ok(()),
+    };
+    scene.bobs = None;
+    let bob = Device::open(Arc::clone(&scene.store) as Arc<dyn Store>, Arc::new(Seed::quiet(600).entropy(2)));
+    scene.bob = bob.unwrap().unwrap().authenticating(Authentication::default().and_policy(Arc::new(policy)));
+    scene.bobs = scene.bob.open_group(&id).unwrap();
+}
+
+fn is_fault(received: &Result<Received, MlsError>) -> bool {
+    matches!(received, Err(error) if error.code() == Code::STORE_IO)
 }
 
 /// Answers whether the operation makes that many calls of the store.

@@ -91,6 +91,13 @@ impl Authority {
         Certified { der: self.sign(params, &key).der().to_vec(), key: key.serialize_der() }
     }
 
+    /// A member's certificate for a key that exists, in PKCS#8.
+    #[must_use]
+    pub fn certify_key(&self, params: &CertificateParams, key: &[u8]) -> Certified {
+        let pair = KeyPair::try_from(key).unwrap();
+        Certified { der: self.sign(params, &pair).der().to_vec(), key: key.to_vec() }
+    }
+
     /// An Ed25519 certificate for `email`, valid from 2023 to 2035.
     #[must_use]
     pub fn member(&self, email: &str) -> Certified {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use coterie_types::{GroupId, Timestamp};
-use openmls::group::QueuedProposal;
-use openmls::prelude::{KeyPackage, LeafNode, Proposal, Sender as MlsSender, StagedCommit};
+use coterie_types::{GroupId, LeafIndex, Timestamp};
+use openmls::group::{QueuedProposal, QueuedRemoveProposal};
+use openmls::prelude::{KeyPackage, LeafNode, LeafNodeIndex, Proposal, Sender as MlsSender, StagedCommit};
 
 use super::commit::is_timely;
 use super::receive::Staged;
@@ -12,13 +12,14 @@ use super::{Group, Live};
 use crate::authentication::{Authentication, Candidate, Entry, differs};
 use crate::credential;
 use crate::error::MlsError;
-use crate::roster::{self, Sender};
+use crate::roster;
 
 /// Somebody whom a change brings in or alters.
 struct Newcomer<'a> {
     leaf: &'a LeafNode,
-    /// The same member's leaf so far.
-    old: Option<&'a LeafNode>,
+    /// The leaf whose place it takes: the same member's so far, or the one that who joins by a commit of its own
+    /// removes.
+    old: Option<(LeafNodeIndex, &'a LeafNode)>,
     entry: Entry,
     by: MlsSender,
 }
@@ -37,7 +38,7 @@ impl Group {
         let packages = self.decode_key_packages(key_packages, now)?;
         let shared = Arc::clone(&self.shared);
         let live = self.live()?;
-        let found = live.invited(&packages, now).map(|newcomer| {
+        let found = live.invited(&packages, shared.authentication(), now).map(|newcomer| {
             live.admit(&newcomer, shared.authentication(), now)?;
             live.candidate(&newcomer)
         });
@@ -62,12 +63,26 @@ impl Live {
         authentication: &Authentication,
         now: Timestamp,
     ) -> Result<(), MlsError> {
-        self.invited(packages, now).try_for_each(|newcomer| self.judge(&newcomer, authentication, now))
+        self.invited(packages, authentication, now)
+            .try_for_each(|newcomer| self.judge(&newcomer, authentication, now))
+    }
+
+    /// Whether a commit made `now` may cover a proposal that waits. One whose credential does not count any more is left
+    /// out like one whose key package has expired: it would stop everybody's commits.
+    pub(super) fn is_committable(
+        &self,
+        queued: &QueuedProposal,
+        authentication: &Authentication,
+        now: Timestamp,
+    ) -> bool {
+        let counts = |newcomer: Newcomer<'_>| self.admit(&newcomer, authentication, now).is_ok();
+        is_timely(queued, now) && self.proposed(queued).is_none_or(counts)
     }
 
     fn invited<'a>(
         &'a self,
         packages: &'a [KeyPackage],
+        authentication: &'a Authentication,
         now: Timestamp,
     ) -> impl Iterator<Item = Newcomer<'a>> {
         let by = MlsSender::Member(self.mls.own_leaf_index());
@@ -77,8 +92,11 @@ impl Live {
             entry: Entry::Add,
             by: by.clone(),
         });
-        let timely = self.mls.pending_proposals().filter(move |queued| is_timely(queued, now));
-        let waiting = timely.filter_map(|queued| self.proposed(queued));
+        let waiting = self
+            .mls
+            .pending_proposals()
+            .filter(move |queued| self.is_committable(queued, authentication, now))
+            .filter_map(|queued| self.proposed(queued));
         invited.chain(waiting)
     }
 
@@ -150,8 +168,10 @@ impl Live {
         sender: &'a MlsSender,
     ) -> impl Iterator<Item = Newcomer<'a>> {
         let path = commit.update_path_leaf_node().map(|leaf| {
-            let old = self.leaf_of(sender);
-            let entry = if old.is_some() { Entry::Update } else { Entry::ExternalJoin };
+            let (old, entry) = match sender {
+                MlsSender::Member(_) => (self.leaf_of(sender), Entry::Update),
+                _ => (self.leaf_taken_by(commit), Entry::ExternalJoin),
+            };
             Newcomer { leaf, old, entry, by: sender.clone() }
         });
         commit.queued_proposals().filter_map(|queued| self.proposed(queued)).chain(path)
@@ -171,9 +191,17 @@ impl Live {
         }
     }
 
-    fn leaf_of(&self, sender: &MlsSender) -> Option<&LeafNode> {
+    fn leaf_of(&self, sender: &MlsSender) -> Option<(LeafNodeIndex, &LeafNode)> {
         let MlsSender::Member(index) = sender else { return None };
-        self.mls.public_group().leaf(*index)
+        Some((*index, self.mls.public_group().leaf(*index)?))
+    }
+
+    /// The leaf that who joins by `commit` removes as one of its own. openmls sees to it that there is one at the most,
+    /// and leaves it to us whose it may be (RFC 9420 section 12.4.3.2).
+    fn leaf_taken_by(&self, commit: &StagedCommit) -> Option<(LeafNodeIndex, &LeafNode)> {
+        let own = |removal: &QueuedRemoveProposal<'_>| matches!(removal.sender(), MlsSender::NewMemberCommit);
+        let index = commit.remove_proposals().find(own)?.remove_proposal().removed();
+        Some((index, self.mls.public_group().leaf(index)?))
     }
 
     fn judge(
@@ -193,7 +221,10 @@ impl Live {
         now: Timestamp,
     ) -> Result<(), MlsError> {
         match newcomer.old {
-            Some(old) => authentication.admit_successor(old, newcomer.leaf, now).map(drop),
+            Some((_, old)) if newcomer.entry == Entry::ExternalJoin => {
+                authentication.admit_return(old, newcomer.leaf, now).map(drop)
+            }
+            Some((_, old)) => authentication.admit_successor(old, newcomer.leaf, now).map(drop),
             None => authentication.admit_leaf(newcomer.leaf, now).map(drop),
         }
     }
@@ -207,14 +238,15 @@ impl Live {
 
     /// What a policy is told; nothing where nothing about the member changes.
     fn candidate(&self, newcomer: &Newcomer<'_>) -> Result<Option<Candidate>, MlsError> {
-        if newcomer.old.is_some_and(|old| !differs(old, newcomer.leaf)) {
+        let changes_nothing = newcomer.old.is_some_and(|(_, old)| !differs(old, newcomer.leaf));
+        if changes_nothing && newcomer.entry == Entry::Update {
             return Ok(None);
         }
         let by = roster::sender(&self.mls, &newcomer.by)?;
-        let replaces = match (&by, newcomer.old) {
-            (Sender::Member(member), Some(_)) => Some(member.clone()),
-            _ => None,
-        };
+        let replaces = newcomer
+            .old
+            .map(|(index, _)| roster::member_at(&self.mls, LeafIndex::new(index.u32())))
+            .transpose()?;
         let shown = credential::presented(newcomer.leaf.credential())?;
         Ok(Some(Candidate {
             group: GroupId::new(self.mls.group_id().as_slice())

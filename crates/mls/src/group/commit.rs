@@ -23,6 +23,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Group, Live, digest};
+use crate::authentication::Authentication;
 use crate::credential;
 use crate::device::{self, Shared};
 use crate::error::MlsError;
@@ -190,7 +191,8 @@ impl Group {
         }
         changes.identity.map_or(Ok(()), device::check_identity)?;
         let packages = self.decode_key_packages(changes.add, now)?;
-        self.live()?.check_changes(&changes, now)?;
+        let shared = Arc::clone(&self.shared);
+        self.live()?.check_changes(&changes, shared.authentication(), now)?;
         let plan = Plan { changes: &changes, now };
         let commit = |live: &mut Live, provider: &Provider<'_>, shared: &Shared| {
             live.judge_invited(&packages, shared.authentication(), now)?;
@@ -273,7 +275,19 @@ impl Live {
         shared.signer_of(self.suite()?, leaf.signature_key().as_slice())
     }
 
-    fn check_changes(&self, changes: &Changes<'_>, now: Timestamp) -> Result<(), MlsError> {
+    /// The waiting proposals that a commit made `now` does not cover.
+    fn left_out(&self, authentication: &Authentication, now: Timestamp) -> Vec<ProposalRef> {
+        let waiting = self.mls.pending_proposals();
+        let left_out = waiting.filter(|queued| !self.is_committable(queued, authentication, now));
+        left_out.map(|queued| queued.proposal_reference_ref().clone()).collect()
+    }
+
+    fn check_changes(
+        &self,
+        changes: &Changes<'_>,
+        authentication: &Authentication,
+        now: Timestamp,
+    ) -> Result<(), MlsError> {
         self.check_not_succeeded()?;
         if changes.succession.is_some_and(|next| next.group_id.as_bytes() == self.mls.group_id().as_slice()) {
             return Err(MlsError::InvalidArgument("a group cannot succeed itself"));
@@ -290,7 +304,8 @@ impl Live {
             && changes.certificate.is_none()
             && self.proof_due().is_none()
             && !changes.update;
-        if nothing && !self.mls.pending_proposals().any(|queued| is_timely(queued, now)) {
+        let covered = |queued: &QueuedProposal| self.is_committable(queued, authentication, now);
+        if nothing && !self.mls.pending_proposals().any(covered) {
             return Err(MlsError::NothingToCommit);
         }
         let own = self.mls.own_leaf_index().u32();
@@ -323,7 +338,8 @@ impl Live {
         let (psks, queued) = self.queue_psks(psks, &signer, &scratch)?;
         let capabilities = changes.certificate.map(|_| key_package::capabilities(shared.authentication()));
         let who = (&*signer, new_signer, capabilities);
-        let built = self.build(packages, psks, extensions, plan, who, provider);
+        let left_out = self.left_out(shared.authentication(), now);
+        let built = self.build(packages, psks, extensions, (changes, &left_out), who, provider);
         let committed = built.and_then(|(commit, welcome)| {
             new_signer.map_or(Ok(()), |new| shared.keep_signer(&new.signer, provider))?;
             self.committed(commit, welcome, changes.tree, provider)
@@ -339,7 +355,7 @@ impl Live {
         packages: Vec<KeyPackage>,
         psks: Vec<PreSharedKeyId>,
         extensions: Option<Extensions<GroupContext>>,
-        Plan { changes, now }: Plan<'_>,
+        (changes, left_out): (&Changes<'_>, &[ProposalRef]),
         (signer, successor, capabilities): (&Signer, Option<&Successor>, Option<Capabilities>),
         provider: &Provider<'_>,
     ) -> Result<(MlsMessageOut, Option<MlsMessageOut>), MlsError> {
@@ -363,11 +379,11 @@ impl Live {
             .use_ratchet_tree_extension(changes.tree == TreePlacement::Inside)
             .create_group_info(false);
         let (rand, crypto) = (provider.rand(), provider.crypto());
-        let timely = |queued: &QueuedProposal| is_timely(queued, now);
+        let covered = |queued: &QueuedProposal| !left_out.contains(queued.proposal_reference_ref());
         // The Welcome is sealed to each new member with all of the encrypted group as the same `info`.
         let built = with_shared_info(|| match successor {
-            Some(new) => builder.build_with_new_signer(rand, crypto, signer, new.bundle(), timely),
-            None => builder.build(rand, crypto, signer, timely),
+            Some(new) => builder.build_with_new_signer(rand, crypto, signer, new.bundle(), covered),
+            None => builder.build(rand, crypto, signer, covered),
         })?;
         let (commit, welcome, _) = built.stage_commit(provider)?.into_messages();
         Ok((commit, welcome))

@@ -11,8 +11,8 @@ use coterie_types::{Epoch, LeafIndex, Timestamp};
 use openmls::framing::ContentType;
 use openmls::prelude::tls_codec::DeserializeBytes;
 use openmls::prelude::{
-    MlsGroup, MlsMessageIn, ProcessedMessage, ProcessedMessageContent, Proposal, ProtocolMessage,
-    QueuedProposal, Sender as MlsSender, StagedCommit,
+    LeafNodeIndex, MlsGroup, MlsMessageIn, ProcessedMessage, ProcessedMessageContent, Proposal,
+    ProtocolMessage, QueuedProposal, Sender as MlsSender, StagedCommit,
 };
 use openmls_traits::OpenMlsProvider;
 use serde::{Deserialize, Serialize};
@@ -194,7 +194,9 @@ impl Group {
     /// itself.
     ///
     /// # Errors
-    /// When a subscriber lags behind, this device was removed, or the store fails: then nothing was changed.
+    /// When a subscriber lags behind, this device was removed, or the store fails at the first message: then nothing was
+    /// changed. Where the store fails later, that message and those behind it answer with the failure and were not
+    /// taken in.
     pub fn receive_all<M: AsRef<[u8]>>(
         &mut self,
         messages: &[M],
@@ -262,13 +264,17 @@ impl Group {
         for (index, message) in messages.iter().enumerate() {
             let received =
                 self.receive_with(message.as_ref(), now, |received, rows| beside(index, Ok(received), rows));
-            if let Err(MlsError::Store(error)) = received {
-                return Err(error.into());
+            if let Err(error @ MlsError::Store(_)) = received {
+                return stopped(all, &error, messages.len());
             }
             if let Err(refusal) = &received {
                 let provider = self.shared.provider();
-                beside(index, Err(refusal), &mut Rows::of(provider.storage()))?;
-                provider.commit()?;
+                let written = beside(index, Err(refusal), &mut Rows::of(provider.storage()))
+                    .map_err(MlsError::from)
+                    .and_then(|()| Ok(provider.commit()?));
+                if let Err(error) = written {
+                    return stopped(all, &error, messages.len());
+                }
             }
             all.push(received);
         }
@@ -633,11 +639,12 @@ impl Live {
         leaf: LeafIndex,
         credential: &openmls::prelude::Credential,
     ) -> Result<Member, MlsError> {
-        let Presented { identity, certificate } = credential::presented(credential)?;
-        match roster::member_at(&self.mls, leaf) {
-            Ok(member) if member.identity == identity && member.certificate == certificate => Ok(member),
-            _ => Ok(Member { leaf, identity, signature_key: Vec::new(), expires: None, certificate }),
+        let present = self.mls.public_group().leaf(LeafNodeIndex::new(leaf.number()));
+        if present.is_some_and(|present| present.credential() == credential) {
+            return roster::member_at(&self.mls, leaf);
         }
+        let Presented { identity, certificate } = credential::presented(credential)?;
+        Ok(Member { leaf, identity, signature_key: Vec::new(), expires: None, certificate })
     }
 
     fn keep_proposal(
@@ -732,4 +739,18 @@ fn is_application_message(message: &[u8]) -> bool {
         _ => return false,
     };
     rest.get(length.saturating_add(EPOCH_LENGTH)) == Some(&APPLICATION)
+}
+
+/// What was taken in before the store failed is the caller's; the rest answers with the failure. Nothing behind it is
+/// tried: out of its order it might be refused for good.
+fn stopped(
+    mut all: Vec<Result<Received, MlsError>>,
+    error: &MlsError,
+    count: usize,
+) -> Result<Vec<Result<Received, MlsError>>, MlsError> {
+    if all.is_empty() {
+        return Err(error.clone());
+    }
+    all.resize_with(count, || Err(error.clone()));
+    Ok(all)
 }

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses a part of this")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
+pub(crate) mod certified;
+
 use std::sync::Arc;
 
 use coterie_mls::{Changes, Device, DeviceOptions, Group, GroupOptions, KeyPackageOptions, Suite};
