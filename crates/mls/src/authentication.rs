@@ -184,6 +184,11 @@ impl Authentication {
         Ok(presented)
     }
 
+    /// Whether any certificate counts.
+    pub(crate) fn follows_certificates(&self) -> bool {
+        self.anchors.is_some()
+    }
+
     pub(crate) fn has_policy(&self) -> bool {
         self.policy.is_some()
     }

@@ -1,40 +1,42 @@
 //! One installation of one user.
 
+mod certified;
+mod present;
+mod welcome;
+
 use std::sync::Arc;
 
 use coterie_crypto::Entropy;
-use coterie_crypto::certificate::{CertificateChain, CertificateError, Moment, TrustAnchors};
+use coterie_crypto::certificate::{CertificateChain, CertificateError};
 use coterie_crypto::signature::{SignatureAlgorithm, SigningKey};
 use coterie_store::{Space, Store, StoreError};
 use coterie_types::{GroupId, Timestamp};
-use openmls::prelude::tls_codec::DeserializeBytes;
 use openmls::prelude::{
-    Credential, CredentialWithKey, KeyPackage, LeafNodeIndex, Lifetime, MIXED_CIPHERTEXT_WIRE_FORMAT_POLICY,
-    MlsGroup, MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, ProcessedWelcome,
-    SenderRatchetConfiguration, StagedWelcome, Welcome, WireFormatPolicy,
+    Credential, CredentialWithKey, KeyPackage, Lifetime, MIXED_CIPHERTEXT_WIRE_FORMAT_POLICY, MlsGroup,
+    MlsGroupJoinConfig, SenderRatchetConfiguration, WireFormatPolicy,
 };
 use openmls_traits::OpenMlsProvider;
 use openmls_traits::random::OpenMlsRand;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::authentication::{Authentication, Candidate, Entry};
+use crate::authentication::Authentication;
 use crate::credential;
-use crate::error::{CredentialError, MlsError};
-use crate::external;
+use crate::error::MlsError;
 use crate::group::{Arrival, Group};
 use crate::held::HeldGroups;
 use crate::key_package::{self, KeyPackageInfo, KeyPackageOptions};
 use crate::limits::{
-    GROUP_ID_LENGTH, MAX_FORWARD_DISTANCE, MAX_IDENTITY_LENGTH, MAX_KEY_PACKAGES_PER_CALL, MAX_MEMBERS,
-    MAX_MESSAGE_LENGTH, MAX_PAST_EPOCHS, OUT_OF_ORDER_TOLERANCE, QUICK_KEY_PACKAGES, QUICK_WELCOME_LENGTH,
-    RESUMPTION_SECRETS,
+    GROUP_ID_LENGTH, MAX_FORWARD_DISTANCE, MAX_IDENTITY_LENGTH, MAX_KEY_PACKAGES_PER_CALL, MAX_PAST_EPOCHS,
+    OUT_OF_ORDER_TOLERANCE, QUICK_KEY_PACKAGES, RESUMPTION_SECRETS,
 };
 use crate::provider::{EngineCrypto, Provider, Signer};
 use crate::restored;
 use crate::rows::Rows;
-use crate::succession::{self, Proof};
+use crate::succession::Proof;
 use crate::suite::Suite;
+
+pub use certified::CertifiedOptions;
 
 /// Where the device's own row stands.
 const DEVICE_ROW: &[u8] = b"device";
@@ -46,21 +48,6 @@ pub struct DeviceOptions {
     pub identity: Vec<u8>,
     /// The suite of its key packages and groups where a call does not name another.
     pub suite: Suite,
-}
-
-/// Who a device is by the word of an authority.
-#[derive(Clone)]
-pub struct CertifiedOptions<'a> {
-    /// Its certificate in DER, then those of its issuers, each of which directly certifies the one before it. The
-    /// anchor may be left out.
-    pub certificates: Vec<Vec<u8>>,
-    /// The certificate's private key: PKCS#8 in DER.
-    pub private_key: &'a [u8],
-    /// The suite of its key packages and groups where a call does not name another. Only suites of the
-    /// certificate's signature scheme can be used at all.
-    pub suite: Suite,
-    /// The name that the certificate must have, where one is expected.
-    pub identity: Option<&'a [u8]>,
 }
 
 /// How a group begins.
@@ -127,14 +114,6 @@ struct Parts {
     certified: Option<(CertificateChain, SignatureAlgorithm)>,
 }
 
-/// What an authority stands behind.
-struct Vouched {
-    identity: Vec<u8>,
-    chain: CertificateChain,
-    algorithm: SignatureAlgorithm,
-    key: SigningKey,
-}
-
 impl Device {
     /// Makes a new device and stores it.
     ///
@@ -152,72 +131,6 @@ impl Device {
         let p256 = SigningKey::generate(SignatureAlgorithm::EcdsaP256Sha256, crypto.entropy())?;
         let DeviceOptions { identity, suite } = options;
         Self::store(Parts { identity, suite, ed25519, p256, certified: None }, crypto, store)
-    }
-
-    /// Makes a new device for which an authority vouches, and stores it.
-    ///
-    /// # Errors
-    /// When the certificates are malformed, expired or do not lead to one of `anchors`, when they are for another
-    /// name, key or signature scheme, when the store already holds a device, or when randomness or the store fails.
-    pub fn create_certified(
-        options: CertifiedOptions<'_>,
-        anchors: &TrustAnchors,
-        store: Arc<dyn Store>,
-        entropy: Arc<dyn Entropy>,
-        now: Timestamp,
-    ) -> Result<Self, MlsError> {
-        let crypto = EngineCrypto::new(entropy);
-        let suite = options.suite;
-        let Vouched { identity, chain, algorithm, key } = vouched(options, anchors, now)?;
-        let other = |algorithm| SigningKey::generate(algorithm, crypto.entropy());
-        let (ed25519, p256) = match algorithm {
-            SignatureAlgorithm::Ed25519 => (key, other(SignatureAlgorithm::EcdsaP256Sha256)?),
-            SignatureAlgorithm::EcdsaP256Sha256 => (other(SignatureAlgorithm::Ed25519)?, key),
-        };
-        let certified = Some((chain, algorithm));
-        Self::store(Parts { identity, suite, ed25519, p256, certified }, crypto, store)
-    }
-
-    /// The same device with another certificate, which it shows from now on: in new key packages, and in groups that it
-    /// begins or joins from outside. In groups where it is already it goes on under the old one until a commit with
-    /// [`crate::Changes::certificate`]. The name and the signature scheme stay; the key may be another one.
-    ///
-    /// # Errors
-    /// When no authority vouches for the device so far, when the new certificate does not count or is for another name,
-    /// key or scheme, or when the store fails.
-    pub fn renew(
-        &self,
-        certificates: Vec<Vec<u8>>,
-        private_key: &[u8],
-        anchors: &TrustAnchors,
-        now: Timestamp,
-    ) -> Result<Self, MlsError> {
-        let shared = &*self.shared;
-        if shared.certified.is_none() {
-            return Err(MlsError::InvalidArgument("the device has no certificate that could be renewed"));
-        }
-        let (suite, identity) = (shared.suite, Some(shared.identity.as_slice()));
-        let options = CertifiedOptions { certificates, private_key, suite, identity };
-        let Vouched { chain, algorithm, key, .. } = vouched(options, anchors, now)?;
-        let mut next = Shared::clone(shared);
-        let signer = Arc::new(Signer::new(key));
-        let replaced = match algorithm {
-            SignatureAlgorithm::Ed25519 => std::mem::replace(&mut next.ed25519, signer),
-            SignatureAlgorithm::EcdsaP256Sha256 => std::mem::replace(&mut next.p256, signer),
-        };
-        next.certified = Some((chain, algorithm));
-        let provider = shared.provider();
-        // Leaves and key packages that carry the old key go on living.
-        shared.keep(&replaced, RENEWED_KEY_PREFIX, &provider)?;
-        next.put_rows(&provider)?;
-        provider.commit()?;
-        Ok(Self { shared: Arc::new(next) })
-    }
-
-    /// The certificates that this device shows, its own first; none where it shows its name only.
-    #[must_use]
-    pub fn certificates(&self) -> Option<&[Vec<u8>]> {
-        self.shared.certified.as_ref().map(|(chain, _)| chain.certificates())
     }
 
     /// Writes a new device's rows in one step.
@@ -371,12 +284,6 @@ impl Device {
         self.shared.is_volatile()
     }
 
-    /// Whether joining by `welcome` takes so little time that another thread is not worth it.
-    #[must_use]
-    pub fn joins_quickly(&self, welcome: &[u8]) -> bool {
-        welcome.len() <= QUICK_WELCOME_LENGTH && self.suite().is_quick() && self.shared.is_volatile()
-    }
-
     /// Checks a key package and says whose it is.
     ///
     /// # Errors
@@ -411,85 +318,6 @@ impl Device {
             None => self.shared.crypto.random_array::<GROUP_ID_LENGTH>()?.to_vec(),
         };
         found(&self.shared, &id, suite, None, now, beside)
-    }
-
-    /// Joins a group by the Welcome that somebody sent. The key package it was made for is used up, unless it is
-    /// one of last resort; a Welcome that is refused uses up nothing.
-    ///
-    /// `ratchet_tree` is the group's tree where it does not travel inside the Welcome.
-    ///
-    /// # Errors
-    /// When the Welcome is malformed, forged, not for this device, or for a group that it is in; when a member's
-    /// credential does not count, or the policy refuses one.
-    pub fn join(
-        &self,
-        welcome: &[u8],
-        ratchet_tree: Option<&[u8]>,
-        now: Timestamp,
-    ) -> Result<Group, MlsError> {
-        self.join_with(welcome, ratchet_tree, now, |_, _| Ok(()))
-    }
-
-    /// Joins, and stores what `beside` writes in the same step.
-    ///
-    /// # Errors
-    /// As [`Self::join`], and when `beside` fails.
-    pub fn join_with(
-        &self,
-        welcome: &[u8],
-        ratchet_tree: Option<&[u8]>,
-        now: Timestamp,
-        beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
-    ) -> Result<Group, MlsError> {
-        check_welcome(welcome, ratchet_tree)?;
-        let crypto = self.shared.crypto.noting_signatures();
-        let provider = Provider::new(&crypto, &*self.shared.store);
-        let joined = join(welcome, ratchet_tree, &provider);
-        if crypto.has_noted() && (joined.is_err() || !crypto.verify_noted()) {
-            // Once more, one by one: openmls says what is wrong first.
-            let provider = self.shared.provider();
-            let joined = join(welcome, ratchet_tree, &provider);
-            return self.begin_joined(joined, provider, now, beside);
-        }
-        self.begin_joined(joined, provider, now, beside)
-    }
-
-    fn begin_joined(
-        &self,
-        joined: Result<(MlsGroup, Option<Proof>), MlsError>,
-        provider: Provider<'_>,
-        now: Timestamp,
-        beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
-    ) -> Result<Group, MlsError> {
-        let judged = joined.and_then(|(group, proof)| {
-            self.shared.judge_present(group.members(), group.own_leaf_index(), group.group_id(), now)?;
-            Ok((group, proof))
-        });
-        match judged {
-            Ok((group, proof)) => {
-                let arrival = Arrival::Welcomed(proof);
-                Group::begin_with(Arc::clone(&self.shared), group, arrival, provider, beside)
-            }
-            Err(error) => Err(succession::explain(provider.explain(error), provider.storage())),
-        }
-    }
-
-    /// Who is in the group that a Welcome is for, beside this device, for an application whose word takes longer than a
-    /// call may. Uses up nothing.
-    ///
-    /// # Errors
-    /// As [`Self::join`].
-    pub fn welcomed_by(
-        &self,
-        welcome: &[u8],
-        ratchet_tree: Option<&[u8]>,
-        now: Timestamp,
-    ) -> Result<Vec<Candidate>, MlsError> {
-        check_welcome(welcome, ratchet_tree)?;
-        let provider = self.shared.provider();
-        let (group, _) = join(welcome, ratchet_tree, &provider)
-            .map_err(|error| succession::explain(provider.explain(error), provider.storage()))?;
-        self.shared.judge_present(group.members(), group.own_leaf_index(), group.group_id(), now)
     }
 
     /// Loads a group that this device is in; none where it is not.
@@ -621,61 +449,6 @@ impl Shared {
         let end = leaf.map_or(u64::MAX, |leaf| leaf.valid_until.as_secs());
         Lifetime::init(lifetime.not_before(), lifetime.not_after().min(end))
     }
-
-    /// Judges those who are in a group that this device is about to join, and answers who they are.
-    pub(crate) fn judge_present(
-        &self,
-        members: impl Iterator<Item = openmls::group::Member>,
-        own: LeafNodeIndex,
-        group: &openmls::group::GroupId,
-        now: Timestamp,
-    ) -> Result<Vec<Candidate>, MlsError> {
-        let group = GroupId::new(group.as_slice())
-            .map_err(|_| MlsError::Unsupported("the length of the group's id"))?;
-        let judge = |member: openmls::group::Member| {
-            let moment = Moment::LastValid(now);
-            let shown = self.authentication.admit(&member.credential, &member.signature_key, moment)?;
-            let candidate = Candidate {
-                group: group.clone(),
-                identity: shown.identity,
-                signature_key: member.signature_key,
-                certificate: shown.certificate,
-                entry: Entry::Present,
-                by: None,
-                replaces: None,
-            };
-            self.authentication.consult(&candidate)?;
-            Ok(candidate)
-        };
-        members.filter(|member| member.index != own).map(judge).collect()
-    }
-}
-
-/// Checks that an authority stands behind the certificates, and that they are for the key, the scheme and the name.
-fn vouched(
-    options: CertifiedOptions<'_>,
-    anchors: &TrustAnchors,
-    now: Timestamp,
-) -> Result<Vouched, MlsError> {
-    let chain = CertificateChain::new(options.certificates)?;
-    let leaf = anchors.validate(&chain, Moment::Now(now), None)?;
-    let identity = credential::certified(&chain)?.identity;
-    if options.identity.is_some_and(|expected| expected != identity) {
-        return Err(CertificateError::NameMismatch.into());
-    }
-    let algorithm = leaf.algorithm;
-    if options.suite.signature_algorithm() != algorithm {
-        return Err(MlsError::InvalidArgument(
-            "the certificate's key is not of the suite's signature scheme",
-        ));
-    }
-    let key = SigningKey::from_pkcs8(algorithm, options.private_key).map_err(|_| {
-        MlsError::InvalidArgument("the private key is not PKCS#8 of the certificate's scheme")
-    })?;
-    if key.public_key() != leaf.public_key {
-        return Err(CredentialError::KeyMismatch.into());
-    }
-    Ok(Vouched { identity, chain, algorithm, key })
 }
 
 /// Begins a group with this device as its only member. `proof` is of the group that it succeeds.
@@ -702,44 +475,6 @@ pub(crate) fn found(
         .sender_ratchet_configuration(*config.sender_ratchet_configuration())
         .build(&provider, &**shared.signer(suite), credential)?;
     Group::begin_with(Arc::clone(shared), group, Arrival::Founded(proof), provider, beside)
-}
-
-fn join(
-    welcome: &[u8],
-    tree: Option<&[u8]>,
-    provider: &Provider<'_>,
-) -> Result<(MlsGroup, Option<Proof>), MlsError> {
-    let welcome = decode_welcome(welcome)?;
-    let tree = tree.map(external::decode_tree).transpose()?;
-    let processed = ProcessedWelcome::new_from_welcome(provider, &join_config(), welcome)?;
-    let proof = succession::proof_in(&processed, provider.storage())?;
-    // A member whose leaf has outlived its lifetime must not lock joiners out; the roster shows it instead.
-    let mut builder = openmls::group::JoinBuilder::new(provider, processed).skip_lifetime_validation();
-    if let Some(tree) = tree {
-        builder = builder.with_ratchet_tree(tree);
-    }
-    let staged: StagedWelcome = builder.build()?;
-    if staged.members().count() > MAX_MEMBERS {
-        return Err(MlsError::TooLarge { what: "the group", limit: MAX_MEMBERS });
-    }
-    Ok((staged.into_group(provider)?, proof))
-}
-
-fn check_welcome(welcome: &[u8], ratchet_tree: Option<&[u8]>) -> Result<(), MlsError> {
-    let length = welcome.len().max(ratchet_tree.map_or(0, <[u8]>::len));
-    if length > MAX_MESSAGE_LENGTH {
-        return Err(MlsError::TooLarge { what: "a Welcome", limit: MAX_MESSAGE_LENGTH });
-    }
-    Ok(())
-}
-
-fn decode_welcome(bytes: &[u8]) -> Result<Welcome, MlsError> {
-    let message =
-        MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(|_| MlsError::Malformed("a Welcome"))?;
-    match message.extract() {
-        MlsMessageBodyIn::Welcome(welcome) => Ok(welcome),
-        _ => Err(MlsError::Malformed("a Welcome")),
-    }
 }
 
 pub(crate) fn check_identity(identity: &[u8]) -> Result<(), MlsError> {

@@ -88,10 +88,12 @@ impl Device {
         now: Timestamp,
         beside: impl FnOnce(&GroupId, &[u8], &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<(Group, Vec<u8>), MlsError> {
-        let (info, tree) = check_join(group_info, options)?;
+        check_psks(options)?;
         let shared = self.shared();
-        let provider = shared.provider();
-        match commit_to_join(shared, info, tree, options, &provider, now) {
+        let noting = shared.crypto().noting_signatures();
+        let commit = |provider: &Provider<'_>| commit_to_join(shared, group_info, options, provider, now);
+        let (provider, committed) = shared.open_together(&noting, commit);
+        match committed {
             Ok((group, commit)) => {
                 let beside = |id: &GroupId, rows: &mut Rows<'_, '_>| beside(id, &commit, rows);
                 let arrival = if options.resync { Arrival::Again } else { Arrival::External };
@@ -113,11 +115,13 @@ impl Device {
         options: ExternalJoin<'_>,
         now: Timestamp,
     ) -> Result<Vec<Candidate>, MlsError> {
-        let (info, tree) = check_join(group_info, options)?;
-        let provider = self.shared().provider();
-        let (group, _) = commit_to_join(self.shared(), info, tree, options, &provider, now)
-            .map_err(|error| provider.explain(error))?;
-        self.shared().judge_present(group.members(), group.own_leaf_index(), group.group_id(), now)
+        check_psks(options)?;
+        let shared = self.shared();
+        let noting = shared.crypto().noting_signatures();
+        let commit = |provider: &Provider<'_>| commit_to_join(shared, group_info, options, provider, now);
+        let (provider, committed) = shared.open_together(&noting, commit);
+        let (group, _) = committed.map_err(|error| provider.explain(error))?;
+        shared.judge_present(group.members(), group.own_leaf_index(), group.group_id(), now)
     }
 
     /// Asks to be added to the group that `group_info` describes; some member's commit makes it happen. The key
@@ -167,25 +171,23 @@ pub fn read_group_info(group_info: &[u8]) -> Result<GroupInfoSummary, MlsError> 
     })
 }
 
-fn check_join(
-    group_info: &[u8],
-    options: ExternalJoin<'_>,
-) -> Result<(VerifiableGroupInfo, Option<RatchetTreeIn>), MlsError> {
+fn check_psks(options: ExternalJoin<'_>) -> Result<(), MlsError> {
     if options.psks.len() > MAX_PSKS_PER_COMMIT {
         return Err(MlsError::TooLarge { what: "the list of pre-shared keys", limit: MAX_PSKS_PER_COMMIT });
     }
-    Ok((decode(group_info)?, options.ratchet_tree.map(decode_tree).transpose()?))
+    Ok(())
 }
 
 /// The commit that joins, and the group as it is after it.
 fn commit_to_join(
     shared: &Shared,
-    info: VerifiableGroupInfo,
-    tree: Option<RatchetTreeIn>,
+    group_info: &[u8],
     options: ExternalJoin<'_>,
     provider: &Provider<'_>,
     now: Timestamp,
 ) -> Result<(MlsGroup, Vec<u8>), MlsError> {
+    let info = decode(group_info)?;
+    let tree = options.ratchet_tree.map(decode_tree).transpose()?;
     let suite = suite_of(&info)?;
     if succession::named_in(info.group_context().extensions())?.is_some() {
         return Err(MlsError::Succeeded);
