@@ -492,9 +492,10 @@ export class GroupSession implements AsyncDisposable {
       await this.group.forgetPastEpochs()
       const ended = (await this.group.successor()) !== undefined
       if (!ended && (await this.group.wantsUpdate()) !== undefined) await this.update()
-    } catch {
-      // Somebody else's commit came first, or the channel is away: another time.
-      next = UPKEEP_RETRY + random() * jitter
+    } catch (error) {
+      // Somebody else's commit came first, or the channel is away: another time, but for what no trying mends.
+      const isFinal = CoterieError.is(error) && !error.retryable
+      if (!isFinal) next = UPKEEP_RETRY + random() * jitter
     }
     if (!this.#closed) this.#lookAfterKeysIn(next)
   }
