@@ -46,6 +46,7 @@ use super::{
         Node, NodeReference,
     },
     treekem::UpdatePath,
+    subtree_hashes::SubtreeHashes,
     treesync_node::{TreeSyncLeafNode, TreeSyncParentNode},
     LeafNode, TreeSync, TreeSyncParentHashError,
 };
@@ -119,12 +120,15 @@ impl StagedTreeSyncDiff {
 /// invariants. See [`TreeSync`] for the list of invariants.
 pub(crate) struct TreeSyncDiff<'a> {
     diff: MlsBinaryTreeDiff<'a, TreeSyncLeafNode, TreeSyncParentNode>,
+    /// The hashes of the original tree's subtrees.
+    hashes: &'a SubtreeHashes,
 }
 
 impl<'a> From<&'a TreeSync> for TreeSyncDiff<'a> {
     fn from(tree_sync: &'a TreeSync) -> Self {
         TreeSyncDiff {
             diff: tree_sync.tree.empty_diff(),
+            hashes: &tree_sync.hashes,
         }
     }
 }
@@ -787,6 +791,28 @@ impl TreeSyncDiff<'_> {
         node_index: TreeNodeIndex,
         exclusion_list: &HashSet<&LeafNodeIndex>,
     ) -> Result<Vec<u8>, LibraryError> {
+        let is_known = self.diff.is_unchanged_below(node_index)
+            && !is_any_below(node_index, exclusion_list);
+        let slot = is_known
+            .then(|| self.hashes.slot(node_index, self.diff.original_size()))
+            .flatten();
+        if let Some(hash) = slot.and_then(|slot| slot.get()) {
+            return Ok(hash.to_vec());
+        }
+        let hash = self.compute_tree_hash_anew(crypto, ciphersuite, node_index, exclusion_list)?;
+        if let Some(slot) = slot {
+            let _ = slot.set(hash.as_slice().into());
+        }
+        Ok(hash)
+    }
+
+    fn compute_tree_hash_anew(
+        &self,
+        crypto: &impl OpenMlsCrypto,
+        ciphersuite: Ciphersuite,
+        node_index: TreeNodeIndex,
+        exclusion_list: &HashSet<&LeafNodeIndex>,
+    ) -> Result<Vec<u8>, LibraryError> {
         match node_index {
             TreeNodeIndex::Leaf(leaf_index) => {
                 let leaf = self.diff.leaf(leaf_index);
@@ -1041,4 +1067,10 @@ where
         }
     }
     index
+}
+
+/// Whether any of `leaves` is in the subtree that begins at `node_index`.
+fn is_any_below(node_index: TreeNodeIndex, leaves: &HashSet<&LeafNodeIndex>) -> bool {
+    let (first, last) = node_index.leaves_below();
+    leaves.iter().any(|leaf| (first..=last).contains(*leaf))
 }

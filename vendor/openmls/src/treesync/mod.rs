@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tls_codec::{TlsDeserialize, TlsDeserializeBytes, TlsSerialize, TlsSize};
 
+use self::subtree_hashes::SubtreeHashes;
 use self::{
     diff::{StagedTreeSyncDiff, TreeSyncDiff},
     node::{
@@ -47,7 +48,7 @@ use crate::{
 };
 use crate::{
     binary_tree::{
-        array_representation::{is_node_in_tree, LeafNodeIndex, TreeSize},
+        array_representation::{is_node_in_tree, LeafNodeIndex, TreeNodeIndex, TreeSize},
         MlsBinaryTree, MlsBinaryTreeError,
     },
     ciphersuite::{signable::Verifiable, Secret},
@@ -63,6 +64,7 @@ use crate::{
 
 // Private
 mod hashes;
+mod subtree_hashes;
 use errors::*;
 
 // Crate
@@ -418,6 +420,40 @@ impl fmt::Display for RatchetTree {
 pub struct TreeSync {
     tree: MlsBinaryTree<TreeSyncLeafNode, TreeSyncParentNode>,
     tree_hash: Vec<u8>,
+    #[serde(skip)]
+    hashes: SubtreeHashes,
+}
+
+/// Whether each leaf that a parent node calls unmerged is there, lies below it, and is called so by the nodes between
+/// the two (RFC 9420, section 12.4.3.1).
+fn unmerged_leaves_are_valid(leaves: &[TreeSyncLeafNode], parents: &[TreeSyncParentNode]) -> bool {
+    let size = TreeSize::new((leaves.len() + parents.len()) as u32);
+    let unmerged = |index: ParentNodeIndex| {
+        let node = parents.get(index.usize())?.node().as_ref()?;
+        Some(node.unmerged_leaves())
+    };
+    let is_valid = |parent: ParentNodeIndex, leaf: LeafNodeIndex| {
+        let is_there = leaves
+            .get(leaf.usize())
+            .is_some_and(|leaf| leaf.node().is_some());
+        let mut above = TreeNodeIndex::from(leaf).parent_in(size);
+        while let Some(TreeNodeIndex::Parent(between)) = above {
+            if between == parent {
+                return is_there;
+            }
+            if unmerged(between).is_some_and(|leaves| leaves.binary_search(&leaf).is_err()) {
+                return false;
+            }
+            above = TreeNodeIndex::from(between).parent_in(size);
+        }
+        false
+    };
+    (0..parents.len() as u32)
+        .map(ParentNodeIndex::new)
+        .all(|parent| {
+            let leaves = unmerged(parent).unwrap_or_default();
+            leaves.iter().all(|leaf| is_valid(parent, *leaf))
+        })
 }
 
 impl TreeSync {
@@ -458,6 +494,7 @@ impl TreeSync {
         let mut tree_sync = Self {
             tree,
             tree_hash: vec![],
+            hashes: SubtreeHashes::default(),
         };
         // Populate tree hash caches.
         tree_sync.populate_parent_hashes(provider.crypto(), ciphersuite)?;
@@ -510,6 +547,7 @@ impl TreeSync {
         let mut tree_sync = Self {
             tree,
             tree_hash: vec![],
+            hashes: SubtreeHashes::default(),
         };
         tree_sync.populate_parent_hashes(provider.crypto(), ciphersuite)?;
 
@@ -531,6 +569,7 @@ impl TreeSync {
     pub(crate) fn merge_diff(&mut self, tree_sync_diff: StagedTreeSyncDiff) {
         let (diff, new_tree_hash) = tree_sync_diff.into_parts();
         self.tree_hash = new_tree_hash;
+        self.hashes.forget(diff.changed_nodes(), diff.tree_size());
         self.tree.merge_diff(diff);
     }
 
@@ -583,16 +622,8 @@ impl TreeSync {
             }
         }
 
-        // Unmerged leaves must point into the tree
-        let leaf_count = leaf_nodes.len() as u32;
-        for parent in parent_nodes.iter() {
-            if let Some(parent_node) = parent.node() {
-                if let Some(last_unmerged_leaf_index) = parent_node.unmerged_leaves().last() {
-                    if last_unmerged_leaf_index.u32() >= leaf_count {
-                        return Err(TreeSyncFromNodesError::from(PublicTreeError::MalformedTree));
-                    }
-                }
-            }
+        if !unmerged_leaves_are_valid(&leaf_nodes, &parent_nodes) {
+            return Err(TreeSyncFromNodesError::from(PublicTreeError::MalformedTree));
         }
 
         let tree = MlsBinaryTree::from_components(leaf_nodes, parent_nodes)
@@ -600,6 +631,7 @@ impl TreeSync {
         let mut tree_sync = Self {
             tree,
             tree_hash: vec![],
+            hashes: SubtreeHashes::default(),
         };
 
         // Verify all parent hashes.

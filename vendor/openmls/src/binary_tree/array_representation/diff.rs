@@ -67,8 +67,14 @@ impl<L: Clone + Debug + Default, P: Clone + Debug + Default> StagedAbDiff<L, P> 
         (self.leaf_diff, self.parent_diff)
     }
 
+    /// The nodes that the diff replaces.
+    pub(crate) fn changed_nodes(&self) -> impl Iterator<Item = TreeNodeIndex> + '_ {
+        let leaves = self.leaf_diff.keys().map(|index| (*index).into());
+        leaves.chain(self.parent_diff.keys().map(|index| (*index).into()))
+    }
+
     /// Return the projected size of the tree after a merge with the diff.
-    pub(super) fn tree_size(&self) -> TreeSize {
+    pub(crate) fn tree_size(&self) -> TreeSize {
         self.size
     }
 
@@ -404,6 +410,21 @@ impl<L: Clone + Debug + Default, P: Clone + Debug + Default> AbDiff<'_, L, P> {
         }
         // If it isn't in the diff, it must be in the tree.
         self.original_tree.parent_by_index(parent_index)
+    }
+
+    /// Whether the subtree that begins at `node_index` is as it is in the
+    /// original tree.
+    pub(crate) fn is_unchanged_below(&self, node_index: TreeNodeIndex) -> bool {
+        let (first, last) = node_index.leaves_below();
+        let parents = ParentNodeIndex::new(first.u32())..ParentNodeIndex::new(last.u32());
+        last.u32() < self.original_size().leaf_count().min(self.leaf_count())
+            && self.leaf_diff.range(first..=last).next().is_none()
+            && self.parent_diff.range(parents).next().is_none()
+    }
+
+    /// The size of the tree that this is a diff of.
+    pub(crate) fn original_size(&self) -> TreeSize {
+        self.original_tree.tree_size()
     }
 
     /// Returns a mutable reference to the parent node in the diff at index

@@ -170,8 +170,22 @@ impl TreeNodeIndex {
         Self::new(index)
     }
 
+    /// The first and the last leaf of the subtree that begins here.
+    pub(crate) fn leaves_below(&self) -> (LeafNodeIndex, LeafNodeIndex) {
+        let index = self.u32();
+        let reach = (1 << level(index)) - 1;
+        let leaf = |index| LeafNodeIndex::from_tree_index(index);
+        (leaf(index - reach), leaf(index + reach))
+    }
+
+    /// The node above this one in a tree of `size`; none above its root and outside of it.
+    pub(crate) fn parent_in(&self, size: TreeSize) -> Option<TreeNodeIndex> {
+        let is_below = self.u32() < size.u32() && *self != root(size);
+        is_below.then(|| parent(*self).into())
+    }
+
     /// Return the inner value as `u32`.
-    fn u32(&self) -> u32 {
+    pub(crate) fn u32(&self) -> u32 {
         match self {
             TreeNodeIndex::Leaf(index) => index.to_tree_index(),
             TreeNodeIndex::Parent(index) => index.to_tree_index(),
