@@ -300,7 +300,9 @@ fn one_key_never_repeats_a_number_of_a_member_however_its_part_changes() {
         reserve_all(sealer, rows, 10);
         for _ in 0..count {
             let frame = sealer.seal(outgoing(StreamClass::Text, 3, b"")).unwrap();
-            assert!(numbers.insert(Frame::decode(&frame).unwrap().header.sequence));
+            let number = Frame::decode(&frame).unwrap().header.sequence;
+            assert!(numbers.insert(number));
+            assert_eq!(sealer.place().owner(number), Some(LeafIndex::new(2)));
         }
     };
     for highest in [2, 7, 3, 600, 2, 2, 65_535, 5] {
