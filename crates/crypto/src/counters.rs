@@ -276,10 +276,11 @@ impl Reservation {
     pub fn stored(self) {
         let mut state = self.counters.lock();
         if state.end != self.first {
-            // Counters in between belong to others. What is left of the last reservation is given up.
-            state.next = self.first;
+            // Counters in between belong to others, or were given up meanwhile. What is left of the last reservation is
+            // given up too.
+            state.next = state.next.max(self.first);
         }
-        state.end = self.end;
+        state.end = self.end.max(state.next);
     }
 }
 
@@ -416,5 +417,18 @@ mod tests {
         assert_eq!(counters.take(1), Err(TakeError::NotReserved));
         counters.reserve(record(9), 10).unwrap().stored();
         assert_eq!(counters.take(1), Ok(100));
+    }
+
+    #[test]
+    fn what_is_given_up_while_a_reservation_is_under_way_stays_given_up() {
+        for (floor, next, remaining) in [(3, 3, 7), (10, 10, 0), (50, 50, 0)] {
+            let counters = counters();
+            let reservation = counters.reserve(None, 10).unwrap();
+            counters.skip_below(floor);
+            reservation.stored();
+            assert_eq!(counters.remaining(), remaining, "below {floor}");
+            counters.reserve(record(9), 10).unwrap().stored();
+            assert_eq!(counters.take(1), Ok(next), "below {floor}");
+        }
     }
 }

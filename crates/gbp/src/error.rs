@@ -18,6 +18,14 @@ pub enum SetupError {
     /// A group id that no group of this profile can have, or a secret of the wrong length.
     #[error("{0} is of the wrong length")]
     Length(&'static str),
+    /// An epoch that is not ahead of the present one.
+    #[error("{named} is not ahead of {current}")]
+    Epoch {
+        /// Where this side is.
+        current: Epoch,
+        /// Where it was told to go.
+        named: Epoch,
+    },
     /// Numbers could not be reserved.
     #[error("{0:?} frames: {1}")]
     Numbers(StreamClass, ReserveError),
@@ -92,10 +100,10 @@ pub enum OpenError {
     /// It did not verify. Deliberately says nothing about why.
     #[error("the frame did not authenticate")]
     NotAuthentic,
-    /// It is authentic, and on a stream that is not its sender's.
+    /// It is on a stream that is not its sender's.
     #[error("{0} is not a stream of the frame's sender")]
     Sender(StreamId),
-    /// It is authentic, but [`crate::limits::MAX_STREAMS`] streams are remembered already.
+    /// In the `interop` profile: it is authentic, but [`crate::limits::MAX_STREAMS`] streams are remembered already.
     #[error("more streams than are remembered")]
     TooManyStreams,
     /// The caller's buffer does not hold the plaintext.
@@ -192,7 +200,9 @@ impl From<coterie_sframe::OpenError> for OpenError {
 impl ErrorCode for SetupError {
     fn code(&self) -> Code {
         match self {
-            Self::Leaf(_) | Self::TooManyMembers(_) | Self::Length(_) => Code::INVALID_ARGUMENT,
+            Self::Leaf(_) | Self::TooManyMembers(_) | Self::Length(_) | Self::Epoch { .. } => {
+                Code::INVALID_ARGUMENT
+            }
             Self::Numbers(_, ReserveError::Pending) => Code::BUSY,
             Self::Numbers(_, ReserveError::Exhausted) => Code::GBP_NUMBERS_EXHAUSTED,
             Self::Numbers(..) => Code::INVALID_ARGUMENT,

@@ -6,12 +6,12 @@ use coterie_types::Duration;
 /// by a few frames, and a second of speech in the wrong order is worthless.
 pub const REPLAY_WINDOW: usize = 64;
 
-/// Streams of one epoch that are remembered, each about half a kilobyte. A thousand members with four streams each
-/// fit, and only whoever holds the group's keys can make one remembered.
+/// Streams of one epoch that the `interop` profile remembers, each about half a kilobyte. A thousand members with four
+/// streams each fit, and only whoever holds the group's keys can make one remembered.
 pub const MAX_STREAMS: usize = 4_096;
 
-/// Frames of ours, of one class and epoch, whose tags are remembered, so that a frame is not taken again under another stream
-/// of the same keys: more than a network holds back, and under half a megabyte.
+/// Frames of ours, of one class and under one key, whose tags are remembered, so that a frame is not taken again under another
+/// header: more than a network holds back, and under half a megabyte.
 pub const REMEMBERED_TAGS: usize = 4_096;
 
 /// For how long application frames of the previous epoch are taken at most in the `interop` profile, whose keys are

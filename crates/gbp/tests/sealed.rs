@@ -13,7 +13,7 @@ use std::sync::Arc;
 use coterie_crypto::Secret;
 use coterie_gbp::limits::{MAX_PAST_EPOCHS, MAX_PREVIOUS_EPOCH};
 use coterie_gbp::protection::sealed::{EpochKeys, Opener, PrivateMessage, PrivateMessages, Sealer};
-use coterie_gbp::protection::{Members, Opened, agreement};
+use coterie_gbp::protection::{Members, Opened, Outgoing, agreement};
 use coterie_gbp::{MlsFailure, OpenError, SealError, SetupError};
 use coterie_mls::{
     Changes, Device, DeviceOptions, Group, GroupExtension, GroupOptions, KeyPackageOptions, MessageContent,
@@ -81,7 +81,7 @@ fn number_at(leaf: LeafIndex) -> MemberId {
     MemberId::new(leaf.number() + 1)
 }
 
-fn members(group: &mut Group) -> Members {
+fn members_of(group: &mut Group) -> Members {
     let all = group.members().unwrap();
     Members::new(all.iter().map(|member| (member.leaf, number_at(member.leaf)))).unwrap()
 }
@@ -93,7 +93,7 @@ fn tid(group: &Group) -> TransitionId {
 impl Member {
     fn new(mut group: Group) -> Self {
         let keys = keys(&mut group);
-        let members = members(&mut group);
+        let members = members_of(&mut group);
         let opener = Opener::new(group.id().clone(), &keys, members, tid(&group)).unwrap();
         let sealer = Self::sealer(&mut group, &keys);
         let mut member = Self { mls: Mls(group), sealer, opener, rows: Rows::default() };
@@ -117,7 +117,7 @@ impl Member {
     fn follow(&mut self, grace: Duration) {
         let group = &mut self.mls.0;
         let keys = keys(group);
-        let members = members(group);
+        let members = members_of(group);
         self.opener.advance(&keys, members, tid(group), T0, grace).unwrap();
         self.sealer = Self::sealer(group, &keys);
         self.reserve();
@@ -126,7 +126,7 @@ impl Member {
     fn restart(&mut self) {
         let group = &mut self.mls.0;
         let keys = keys(group);
-        let members = members(group);
+        let members = members_of(group);
         self.opener = Opener::new(group.id().clone(), &keys, members, tid(group)).unwrap();
         self.sealer = Self::sealer(group, &keys);
         self.reserve();
@@ -375,6 +375,74 @@ fn after_a_restart_numbers_go_on_and_what_was_read_is_not_read_again() {
             }
         }
         alice.restart();
+    }
+}
+
+#[test]
+fn an_epoch_that_is_not_ahead_is_refused_and_nothing_changes() {
+    let mut members = world(11, 2);
+    next_epoch(&mut members, Duration::from_days(1));
+    let (alice, bob) = pair(&mut members);
+    let text = alice.seal(StreamClass::Text, b"text");
+    bob.open(&text).unwrap();
+    let group = &mut bob.mls.0;
+    let (keys, members) = (keys(group), members_of(group));
+    let refused = bob.opener.advance(&keys, members, TransitionId::new(99), T0, Duration::from_days(1));
+    assert_eq!(refused.unwrap_err().code(), Code::INVALID_ARGUMENT);
+    assert_eq!(bob.refuses(&text), ErrorNumber::GBP_REPLAY_DETECTED);
+    let critical =
+        Outgoing { flags: Flags::CRITICAL, ..outgoing(StreamClass::Text, 1, b"of this transition") };
+    let critical = alice.sealer.seal(critical, &mut alice.mls).unwrap();
+    bob.open(&critical).unwrap();
+}
+
+/// MLS uses a message's key up when it opens it, so nothing may be refused for want of room after that. Here MLS is one
+/// that takes every message: the bound is this layer's alone.
+#[test]
+fn every_member_is_heard_in_a_group_of_more_streams_than_interop_remembers() {
+    const MEMBERS: u32 = 2_000;
+    let epoch = Epoch::new(1);
+    let keys = EpochKeys::derive(epoch, |label, context, length| {
+        Ok::<_, SetupError>(support::exporter(1, label, context, length))
+    });
+    let keys = keys.unwrap();
+    let all = (0..MEMBERS).map(|leaf| (LeafIndex::new(leaf), number_at(LeafIndex::new(leaf))));
+    let members = Members::new(all).unwrap();
+    let mut opener = Opener::new(support::group(), &keys, members, TransitionId::new(1)).unwrap();
+    for (class, leaf) in [StreamClass::Text, StreamClass::Signal, StreamClass::Control]
+        .into_iter()
+        .flat_map(|class| (0..MEMBERS).map(move |leaf| (class, leaf)))
+    {
+        let leaf = LeafIndex::new(leaf);
+        let mut sender =
+            Sealer::new(support::group(), &keys, TransitionId::new(1), number_at(leaf), leaf, 0).unwrap();
+        Rows::default().store(sender.reserve(class, None, 1).unwrap());
+        let mut mls =
+            Believing(PrivateMessage { sender: leaf, plaintext: Vec::new(), authenticated_data: Vec::new() });
+        let frame = sender.seal(outgoing(class, number_at(leaf).number(), b"text"), &mut mls).unwrap();
+        opener.open(&frame, &mut mls, T0).unwrap();
+    }
+    assert_eq!(opener.remembered(), 3 * MEMBERS as usize);
+}
+
+/// Opens whatever it sealed last.
+struct Believing(PrivateMessage);
+
+impl PrivateMessages for Believing {
+    type Error = std::convert::Infallible;
+
+    fn seal(&mut self, plaintext: &[u8], authenticated_data: &[u8]) -> Result<Vec<u8>, Self::Error> {
+        (self.0.plaintext, self.0.authenticated_data) = (plaintext.to_vec(), authenticated_data.to_vec());
+        let short = u8::try_from(authenticated_data.len()).unwrap();
+        let length = if short < 0x40 { vec![short] } else { vec![0x40, short] };
+        let group = support::group();
+        let parts: [&[u8]; 6] =
+            [&[0, 1, 0, 2, 16], group.as_bytes(), &1_u64.to_be_bytes(), &[1], &length, authenticated_data];
+        Ok(parts.concat())
+    }
+
+    fn open(&mut self, _message: &[u8]) -> Result<PrivateMessage, Self::Error> {
+        Ok(self.0.clone())
     }
 }
 

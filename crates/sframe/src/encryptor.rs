@@ -20,6 +20,14 @@ pub struct Encryptor {
     counters: Arc<Counters>,
 }
 
+/// A counter that is used up, for one frame.
+#[derive(Debug)]
+#[must_use = "its counter is used already"]
+pub struct Counted<'encryptor> {
+    encryptor: &'encryptor Encryptor,
+    counter: u64,
+}
+
 /// A frame to seal.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outgoing<'frame> {
@@ -46,15 +54,20 @@ impl Encryptor {
         self.counters.reserve(stored, count).map_err(|error| SetupError::of(error, self.key_id()))
     }
 
+    /// Takes the counter of one frame, for a caller whose metadata says it.
+    ///
+    /// # Errors
+    /// [`SealError::NotReserved`] or [`SealError::Exhausted`].
+    pub fn begin(&self) -> Result<Counted<'_>, SealError> {
+        Ok(Counted { encryptor: self, counter: self.take(1)? })
+    }
+
     /// Seals a frame into a new buffer of the right size.
     ///
     /// # Errors
     /// [`SealError::NotReserved`] or [`SealError::Exhausted`].
     pub fn encrypt(&self, plaintext: &[u8], metadata: &[u8]) -> Result<Vec<u8>, SealError> {
-        let mut payload = vec![0; self.sealed_length(plaintext.len())];
-        let length = self.encrypt_into(plaintext, metadata, &mut payload)?;
-        payload.truncate(length);
-        Ok(payload)
+        self.begin()?.encrypt(plaintext, metadata)
     }
 
     /// Seals a frame into the front of `out` and answers its length. `out` has [`Self::overhead`] bytes more than the
@@ -209,6 +222,25 @@ impl Encryptor {
         let (body, tag) = rest.split_at_mut_checked(body).ok_or_else(too_small)?;
         front.copy_from_slice(header);
         Ok(self.key.seal(counter, header, metadata, body, tag)?)
+    }
+}
+
+impl Counted<'_> {
+    /// The counter.
+    #[must_use]
+    pub const fn counter(&self) -> u64 {
+        self.counter
+    }
+
+    /// Seals a frame under it into a new buffer of the right size.
+    ///
+    /// # Errors
+    /// When the library below fails.
+    pub fn encrypt(self, plaintext: &[u8], metadata: &[u8]) -> Result<Vec<u8>, SealError> {
+        let mut payload = vec![0; self.encryptor.sealed_length(plaintext.len())];
+        let length = self.encryptor.seal(self.counter, Outgoing { plaintext, metadata }, &mut payload)?;
+        payload.truncate(length);
+        Ok(payload)
     }
 }
 

@@ -20,7 +20,7 @@ pub mod vectors;
 mod window;
 
 pub use coterie_crypto::counters;
-pub use encryptor::{Encryptor, Outgoing};
+pub use encryptor::{Counted, Encryptor, Outgoing};
 pub use error::{OpenError, SealError, SetupError};
 pub use header::{Header, KeyId, Written};
 pub use key::EpochKey;

@@ -129,7 +129,8 @@ impl Seat {
                 }
                 Output::Event(Event::EpochAdvanced { epoch, transition, .. }) => {
                     let grace = Duration::from_secs(10);
-                    self.opener.advance(epoch, transition, Arc::clone(&self.next), NOW, grace);
+                    // A node only goes forward, and its opener with it.
+                    let _ = self.opener.advance(epoch, transition, Arc::clone(&self.next), NOW, grace);
                 }
                 _ => {}
             }

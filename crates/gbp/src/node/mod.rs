@@ -26,8 +26,10 @@
 //!
 //! Every refusal leaves the node as it was. Everything that a peer can grow has a bound in [`limits`].
 
+mod announcement;
 mod election;
 mod error;
+mod execution;
 mod facts;
 pub mod limits;
 mod output;

@@ -1,35 +1,19 @@
-//! From PREPARE to EXECUTE or ABORT.
+//! The transition under way: who is locked to it, who leads it, and how it ends without being executed.
+//!
+//! What begins it stands in `announcement.rs`, what completes it in `execution.rs`.
 
-use coterie_types::{Epoch, MemberId, Timestamp, TransitionId};
+use coterie_types::{MemberId, Timestamp, TransitionId};
 use coterie_wire::ErrorNumber;
-use coterie_wire::control::{Arguments, ControlMessage, InvalidCommit, LogEntry, Opcode};
+use coterie_wire::control::{Arguments, ControlMessage, InvalidCommit, Opcode};
 
+use super::announcement::binds;
 use super::facts::{Facts, Mention, Offer, push};
-use super::limits::{
-    EXECUTE_TIMEOUT, MAX_COMMIT, MAX_DEPARTED, MAX_REMEMBERED, MAX_SEEN, PREPARE_TIMEOUT, QUORUM_GRACE,
-    REPEAT,
-};
-use super::roster::{Hash, Roster, hash};
-use super::{Drive, Event, Node, NodeState, Order, Pending, Refusal, Shelved};
+use super::limits::{EXECUTE_TIMEOUT, MAX_REMEMBERED, MAX_SEEN, PREPARE_TIMEOUT, REPEAT};
+use super::roster::{Hash, Roster};
+use super::{Drive, Event, Node, Order, Pending, Refusal, Shelved};
 
 /// The reason of an ABORT because of a commit that members could not process.
 pub(super) const INVALID_COMMIT: u64 = 7;
-
-/// What becomes of an announcement.
-enum Verdict {
-    /// It becomes the transition under way.
-    Take,
-    /// It is the one under way: say again what was said.
-    Again,
-    /// The commit under way goes on under this number.
-    Rebase,
-    /// Another commit is locked: it waits.
-    Hold,
-    /// It is the commit under way, under another number: what is locked may be voted for under any.
-    Note,
-    /// The engine refused this commit before.
-    Rejected,
-}
 
 impl Node {
     /// The engine's answer to [`Order::Stage`], by the commit's hash: who belongs to the group after the commit, or nothing if it refused it.
@@ -56,130 +40,8 @@ impl Node {
         Ok(())
     }
 
-    pub(super) fn on_prepare(
-        &mut self,
-        sender: MemberId,
-        transition: TransitionId,
-        commit: &[u8],
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
-        self.fresh(transition)?;
-        if commit.len() > MAX_COMMIT {
-            return Err(Refusal::TooLarge);
-        }
-        let hash = hash(commit);
-        if self.facts.announced(transition, sender).is_some_and(|known| known != hash) {
-            return Err(Refusal::AnotherCommit(transition));
-        }
-        let verdict = self.judge(sender, transition, hash, now)?;
-        let offer = Offer { transition, preparer: sender, hash, commit: commit.to_vec() };
-        self.facts.saw(transition, sender, hash);
-        let mention = Mention { transition, hash: Some(hash), preparer: Some(sender) };
-        self.facts.vote(sender, mention);
-        if !matches!(verdict, Verdict::Hold) {
-            self.highest = self.highest.max(transition);
-        }
-        self.carry_out(verdict, offer, now);
-        self.evaluate(now);
-        Ok(())
-    }
-
-    fn carry_out(&mut self, verdict: Verdict, offer: Offer, now: Timestamp) {
-        match verdict {
-            Verdict::Take => {
-                self.give_way(offer.transition);
-                self.begin(offer, now);
-            }
-            Verdict::Again => self.say_ready(),
-            Verdict::Rebase => self.rebase(&offer, now),
-            Verdict::Hold => {
-                let under_way = self.pending.as_ref().map(|pending| pending.transition);
-                // What another one prepares binds this member more than what it prepares itself.
-                let locked = self.other_vote().map(|(transition, _)| transition).or(under_way);
-                if let Some(locked) = locked {
-                    self.say_busy(offer.preparer, locked);
-                }
-                self.facts.offer(offer);
-            }
-            Verdict::Note => self.vote_too(&offer),
-            Verdict::Rejected => self.report(offer.preparer, offer.transition, offer.hash),
-        }
-    }
-
-    fn judge(
-        &self,
-        sender: MemberId,
-        transition: TransitionId,
-        hash: Hash,
-        now: Timestamp,
-    ) -> Result<Verdict, Refusal> {
-        if self.facts.rejected.contains(&hash) {
-            return Ok(Verdict::Rejected);
-        }
-        let entitled = self.entitled(sender, now);
-        let Some(pending) = &self.pending else {
-            return if entitled { Ok(Verdict::Take) } else { self.unentitled(sender) };
-        };
-        if pending.transition == transition && pending.preparer == sender {
-            return if pending.hash == hash {
-                Ok(Verdict::Again)
-            } else {
-                Err(Refusal::AnotherCommit(transition))
-            };
-        }
-        if self.sealed() && pending.hash == hash && (!entitled || transition < pending.transition) {
-            return Ok(Verdict::Note);
-        }
-        if !(entitled || self.sealed() && self.gives_way(pending, sender, transition, hash)) {
-            return self.unentitled(sender);
-        }
-        if pending.hash == hash && transition > pending.transition {
-            return Ok(Verdict::Rebase);
-        }
-        if self.gives_way(pending, sender, transition, hash) {
-            return Ok(Verdict::Take);
-        }
-        match self.sealed() {
-            true if pending.hash == hash => Ok(Verdict::Note),
-            true => Ok(Verdict::Hold),
-            false if pending.transition == transition => Err(Refusal::InProgress(transition)),
-            false => Err(Refusal::WrongTransition(transition)),
-        }
-    }
-
-    /// Somebody who is not the coordinator as far as is known here. It may be to the others, and they may have followed it:
-    /// its announcement comes but once, so it is kept.
-    fn unentitled(&self, sender: MemberId) -> Result<Verdict, Refusal> {
-        if self.sealed() { Ok(Verdict::Hold) } else { Err(Refusal::NotCoordinator(sender)) }
-    }
-
-    /// Whether the transition under way ends for another commit. What this member prepares gives way to a lower
-    /// number, and to a commit that others are locked to; a commit that it is not yet locked to, to the lower number
-    /// among announcements of one transition. Deployed peers let the lower number win at any time.
-    fn gives_way(&self, pending: &Pending, sender: MemberId, transition: TransitionId, hash: Hash) -> bool {
-        if pending.hash == hash || self.other_vote().is_some() {
-            return false;
-        }
-        match &pending.drive {
-            Some(drive) => {
-                sender < self.me || drive.locks.iter().any(|lock| binds(*lock, transition, sender))
-            }
-            None => {
-                let unlocked = pending.after.is_none() || !self.sealed();
-                transition == pending.transition && sender < pending.preparer && unlocked
-            }
-        }
-    }
-
-    /// Whether `member` may announce: the coordinator, whoever ranks before it, and whoever was it in this epoch.
-    fn entitled(&self, member: MemberId, now: Timestamp) -> bool {
-        self.coordinator.is_none_or(|coordinator| member <= coordinator)
-            || self.led.contains(&member)
-            || self.coordinator_silent(now)
-    }
-
     /// Ends the transition under way for another one.
-    fn give_way(&mut self, to: TransitionId) {
+    pub(super) fn give_way(&mut self, to: TransitionId) {
         let Some(pending) = self.pending.take() else { return };
         // A deployed peer takes an ABORT for whatever it has under that number, the winner included.
         if pending.drive.is_some() && (self.sealed() || pending.transition != to) {
@@ -199,13 +61,13 @@ impl Node {
 
     /// Whether this member may yet execute the attempt of this number. One that it let go it never takes up again: it prepares
     /// each time under a higher number.
-    fn prepares(&self, transition: TransitionId) -> bool {
+    pub(super) fn prepares(&self, transition: TransitionId) -> bool {
         let pending = self.pending.as_ref().filter(|pending| pending.transition == transition);
         pending.is_some_and(|pending| pending.drive.is_some() && pending.preparer == self.me)
     }
 
     /// Lets go of a commit. An own one stays in the engine, because others may complete it.
-    fn set_aside(&mut self, pending: Pending, reason: Option<u64>) {
+    pub(super) fn set_aside(&mut self, pending: Pending, reason: Option<u64>) {
         let Pending { transition, preparer, own, hash, commit, after, .. } = pending;
         match after.filter(|_| own) {
             Some(after) => self.shelf = Some(Shelved { hash, commit, after }),
@@ -222,7 +84,7 @@ impl Node {
         }
     }
 
-    fn begin(&mut self, offer: Offer, now: Timestamp) {
+    pub(super) fn begin(&mut self, offer: Offer, now: Timestamp) {
         let Offer { transition, preparer, hash, commit } = offer;
         self.follow_preparer(preparer, now);
         let shelved = self.shelf.take_if(|shelved| shelved.hash == hash).map(|shelved| shelved.after);
@@ -240,7 +102,7 @@ impl Node {
     }
 
     /// The same commit goes on under another number.
-    fn rebase(&mut self, offer: &Offer, now: Timestamp) {
+    pub(super) fn rebase(&mut self, offer: &Offer, now: Timestamp) {
         self.follow_preparer(offer.preparer, now);
         let Some(pending) = &mut self.pending else { return };
         let staging = pending.after.is_none();
@@ -255,7 +117,7 @@ impl Node {
 
     /// The commit is staged: this member is locked to it, and says so. Where it is the coordinator, whoever prepared the
     /// commit is gone, and it is completed from here.
-    fn ready(&mut self, now: Timestamp) {
+    pub(super) fn ready(&mut self, now: Timestamp) {
         let Some(pending) = &self.pending else { return };
         if self.leads() && pending.preparer != self.me {
             self.lead_on(now);
@@ -268,7 +130,7 @@ impl Node {
     }
 
     /// A member is locked to a commit, not to a number: it votes for whoever completes it.
-    fn vote_too(&mut self, offer: &Offer) {
+    pub(super) fn vote_too(&mut self, offer: &Offer) {
         let staged = self.pending.as_ref().is_some_and(|pending| pending.after.is_some());
         let room = self.facts.votes.get(&self.me).is_none_or(|votes| votes.len() < MAX_REMEMBERED);
         let Offer { transition, preparer, hash, .. } = *offer;
@@ -280,7 +142,7 @@ impl Node {
     }
 
     /// A vote that keeps this member locked to the commit under way, whatever becomes of the number under way.
-    fn other_vote(&self) -> Option<(TransitionId, MemberId)> {
+    pub(super) fn other_vote(&self) -> Option<(TransitionId, MemberId)> {
         let pending = self.pending.as_ref()?;
         let under_way = (pending.transition, pending.preparer);
         self.facts.votes.get(&self.me)?.iter().find_map(|vote| {
@@ -501,7 +363,7 @@ impl Node {
         self.report(pending.preparer, pending.transition, pending.hash);
     }
 
-    fn report(&mut self, preparer: MemberId, transition: TransitionId, hash: Hash) {
+    pub(super) fn report(&mut self, preparer: MemberId, transition: TransitionId, hash: Hash) {
         let report = InvalidCommit {
             transition,
             reason: INVALID_COMMIT,
@@ -557,196 +419,6 @@ impl Node {
             self.emit(Event::Aborted { transition, reason });
         }
     }
-
-    /// Looks whether what is known suffices for a step.
-    pub(super) fn evaluate(&mut self, now: Timestamp) {
-        if let Some((transition, preparer, hash)) = self.decided() {
-            self.follow(transition, preparer, hash, now);
-        } else if self.may_execute(now) {
-            self.execute(now);
-        } else if self.pending.is_none() {
-            self.take_offer(now);
-        }
-    }
-
-    fn take_offer(&mut self, now: Timestamp) {
-        // Whoever is locked to it took its preparer for the coordinator.
-        let is_locked = |offer: &Offer| {
-            let mut voters = self.facts.voters(offer.transition, offer.hash, offer.preparer).into_iter();
-            self.sealed() && self.leads() && voters.any(|voter| voter != offer.preparer)
-        };
-        let entitled = |offer: &Offer| self.entitled(offer.preparer, now) || is_locked(offer);
-        let Some(index) = self.facts.offers.iter().rposition(entitled) else { return };
-        let offer = self.facts.offers.remove(index);
-        self.begin(offer, now);
-    }
-
-    /// A transition that its preparer executes, as far as it may be believed.
-    fn decided(&self) -> Option<(TransitionId, MemberId, Hash)> {
-        let ordered =
-            self.facts.executes.iter().flat_map(|(by, orders)| orders.iter().map(|order| (*by, order)));
-        ordered.into_iter().find_map(|(by, order)| {
-            let hash = self.facts.announced(order.transition, by)?;
-            let believed = order.means(order.transition, hash, by)
-                && match self.sealed() {
-                    true => self.certified(by, order.transition, hash),
-                    false => self.pending.as_ref().is_some_and(|pending| pending.preparer == by),
-                };
-            believed.then_some((order.transition, by, hash))
-        })
-    }
-
-    /// Whether `preparer` orders to execute this commit and enough members are known to be ready for it.
-    fn certified(&self, preparer: MemberId, transition: TransitionId, hash: Hash) -> bool {
-        let orders = self.facts.executes.get(&preparer);
-        let ordered =
-            orders.is_some_and(|orders| orders.iter().any(|order| order.means(transition, hash, preparer)));
-        let mut ready = self.facts.voters(transition, hash, preparer);
-        ready.insert(preparer);
-        let pending = self.pending.as_ref().filter(|pending| pending.hash == hash);
-        let after = pending.and_then(|pending| pending.after.as_ref());
-        self.sealed() && ordered && ready.len() >= self.roster.quorum(after)
-    }
-
-    fn follow(&mut self, transition: TransitionId, preparer: MemberId, hash: Hash, now: Timestamp) {
-        if self.facts.rejected.contains(&hash) {
-            self.emit(Event::Lost);
-            self.enter(NodeState::Failed);
-            return;
-        }
-        match &self.pending {
-            Some(pending) if pending.hash == hash && pending.after.is_none() => return,
-            Some(pending) if pending.hash == hash => {
-                self.follow_preparer(preparer, now);
-                self.merge();
-                self.begin_epoch(transition, preparer, now);
-                self.acknowledge(preparer);
-                return;
-            }
-            _ => {}
-        }
-        let offer = self.facts.offers.iter().position(|offer| offer.hash == hash);
-        let shelved = self.shelf.as_ref().filter(|shelved| shelved.hash == hash);
-        let offer = match (offer, shelved) {
-            (Some(index), _) => self.facts.offers.remove(index),
-            (None, Some(Shelved { commit, .. })) => {
-                Offer { transition, preparer, hash, commit: commit.clone() }
-            }
-            (None, None) => return self.ask(now),
-        };
-        if let Some(pending) = self.pending.take() {
-            self.set_aside(pending, None);
-        }
-        self.begin(offer, now);
-        if self.pending.as_ref().is_some_and(|pending| pending.after.is_some()) {
-            self.evaluate(now);
-        }
-    }
-
-    fn acknowledge(&mut self, preparer: MemberId) {
-        if self.sealed() && self.active().is_ok() && self.roster.has(preparer) {
-            self.say(preparer, self.last, &Arguments::Ack(coterie_types::RequestId::default()));
-        }
-    }
-
-    /// Whether what this member leads has its quorum, and whoever is late had its grace.
-    pub(super) fn may_execute(&mut self, now: Timestamp) -> bool {
-        let Some(pending) = &mut self.pending else { return false };
-        let Some(drive) = &mut pending.drive else { return false };
-        let ready = self.facts.voters(pending.transition, pending.hash, pending.preparer).len();
-        if ready < self.roster.quorum(pending.after.as_ref()) {
-            return false;
-        }
-        let parting = self
-            .roster
-            .members()
-            .filter(|member| !pending.after.as_ref().is_some_and(|after| after.has(*member)));
-        let awaited = self.roster.count().saturating_sub(parting.count());
-        let since = *drive.quorum_since.get_or_insert(now);
-        ready >= awaited || now >= since + QUORUM_GRACE
-    }
-
-    fn execute(&mut self, now: Timestamp) {
-        let Some(pending) = &self.pending else { return };
-        let (transition, hash) = (pending.transition, pending.hash);
-        let armed = pending.drive.as_ref().map(|drive| drive.armed.clone()).unwrap_or_default();
-        let after = pending.after.clone().unwrap_or_default();
-        let ready = self.facts.voters(transition, hash, self.me);
-        let late: Vec<MemberId> =
-            self.others().filter(|member| after.has(*member) && !ready.contains(member)).collect();
-        for member in late {
-            self.trouble(ErrorNumber::GBP_READY_TIMEOUT, transition, Some(member));
-        }
-        self.say_of_commit(Opcode::Execute, MemberId::EVERYBODY, (transition, hash, self.me), self.epoch);
-        self.merge();
-        let next = Epoch::new(self.epoch.number().saturating_add(1));
-        for joiner in &armed {
-            self.say_of_commit(Opcode::Execute, *joiner, (transition, hash, self.me), next);
-        }
-        let existing: Vec<MemberId> = self.others().collect();
-        self.begin_epoch(transition, self.me, now);
-        self.confirm(transition, existing.into_iter().chain(armed), now);
-    }
-
-    fn merge(&mut self) {
-        if let Some(Pending { transition, commit, own, .. }) = &self.pending {
-            let order = Order::Merge { transition: *transition, commit: commit.clone(), own: *own };
-            self.order(order);
-        }
-    }
-
-    /// The pending commit is merged.
-    fn begin_epoch(&mut self, transition: TransitionId, preparer: MemberId, now: Timestamp) {
-        let Some(Pending { hash, own, after: Some(after), .. }) = self.pending.take() else { return };
-        push(
-            &mut self.log,
-            LogEntry {
-                transition,
-                opcode: Opcode::Execute.number(),
-                sender: preparer,
-                arguments_digest: hash.to_vec(),
-            },
-            coterie_wire::limits::MAX_LOG,
-        );
-        let parted: Vec<MemberId> = self.roster.members().filter(|member| !after.has(*member)).collect();
-        parted.into_iter().for_each(|member| push(&mut self.departed, member, MAX_DEPARTED));
-        self.roster = after;
-        self.turn(transition, now);
-        if own {
-            self.emit(Event::Admitted(transition));
-        }
-        if !self.roster.has(self.me) {
-            self.emit(Event::Removed);
-            self.enter(NodeState::Closed);
-        }
-    }
-
-    /// The next epoch begins, for a member or for a joiner that waited.
-    pub(super) fn turn(&mut self, transition: TransitionId, now: Timestamp) {
-        self.remember_settled(self.epoch, transition);
-        self.outputs.push_back(super::Output::Settled(transition));
-        self.epoch = Epoch::new(self.epoch.number().saturating_add(1));
-        self.last = transition;
-        self.highest = self.highest.max(transition);
-        (self.facts, self.shelf, self.probe, self.confirming) = (Facts::default(), None, None, None);
-        if self.coordinator.is_some_and(|coordinator| !self.roster.has(coordinator)) {
-            self.coordinator = None;
-            self.heard = now;
-        }
-        self.led = self.coordinator.into_iter().collect();
-        let (roster, departed) = (&self.roster, &self.departed);
-        self.answered.retain(|member, _| roster.has(*member) || departed.contains(member));
-        self.capabilities.retain(|member, _| roster.has(*member));
-        self.enter(NodeState::Active);
-        let (epoch, roster) = (self.epoch, self.roster.clone());
-        self.emit(Event::EpochAdvanced { epoch, transition, roster });
-    }
-}
-
-/// Whether who is locked to `locked` cannot let go of it for what `preparer` announces under `transition`: it is that very
-/// attempt of another member, or its own one for a commit that it is locked to by another attempt.
-fn binds((locked, by): (TransitionId, MemberId), transition: TransitionId, preparer: MemberId) -> bool {
-    (locked == transition) != (by == preparer)
 }
 
 impl Drive {

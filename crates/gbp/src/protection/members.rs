@@ -27,6 +27,12 @@ impl Members {
         Ok(Self(members.into()))
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The member at `leaf`.
     #[must_use]
     pub fn at(&self, leaf: LeafIndex) -> Option<MemberId> {

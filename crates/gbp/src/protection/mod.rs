@@ -10,6 +10,7 @@ pub mod agreement;
 pub mod interop;
 mod members;
 mod replay;
+mod screen;
 pub mod sealed;
 mod sealing;
 
@@ -81,7 +82,8 @@ impl Opened {
         self.stream.member(self.class)
     }
 
-    /// Whether what a payload claims about its sender fits the stream that it came on.
+    /// Whether what a payload claims about its sender fits the stream that it came on. Payloads are not read in this
+    /// layer, so whoever reads them asks.
     #[must_use]
     pub fn is_from(&self, claimed: MemberId) -> bool {
         self.member() == Some(claimed)

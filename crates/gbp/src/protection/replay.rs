@@ -4,8 +4,9 @@
 //! seen, because the two can no longer be told apart. A window holds the highest numbers that came, not the highest
 //! numbers there are: senders may skip as many as they like, and members who share the number space do.
 //!
-//! In the `interop` profile the stream is not authenticated: the same sealed bytes open on any stream of their class.
-//! There a frame under a number of ours is also known by its tag.
+//! In the `interop` profile stream and epoch are not authenticated: the same sealed bytes open under any header of their
+//! class. There a frame under a number of ours is also known by its tag, within the last [`REMEMBERED_TAGS`] of its
+//! class and key.
 //!
 //! Knows nothing of keys. Callers look before they open and record only what has authenticated, so that a forger can
 //! use up neither numbers nor memory.
@@ -16,7 +17,7 @@ use coterie_types::{Sequence, StreamClass, StreamId};
 use coterie_wire::Header;
 
 use crate::error::OpenError;
-use crate::limits::{MAX_STREAMS, REMEMBERED_TAGS, REPLAY_WINDOW};
+use crate::limits::{REMEMBERED_TAGS, REPLAY_WINDOW};
 use crate::protection::place;
 
 /// The highest [`REPLAY_WINDOW`] numbers of one stream.
@@ -47,17 +48,61 @@ impl Window {
     }
 }
 
+/// The streams of one epoch.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    windows: BTreeMap<(StreamClass, StreamId), Window>,
+    /// How many are remembered at most.
+    most: usize,
+}
+
+impl Streams {
+    /// Remembers up to `most` streams.
+    pub(crate) const fn new(most: usize) -> Self {
+        Self { windows: BTreeMap::new(), most }
+    }
+
+    /// Whether a frame with this header may still come.
+    pub(crate) fn check(&self, header: &Header) -> Result<(), OpenError> {
+        let Header { class, stream, sequence, .. } = *header;
+        match self.windows.get(&(class, stream)) {
+            Some(window) if !window.is_open(sequence.number()) => Err(OpenError::Replay { stream, sequence }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there is room to remember a frame of this stream.
+    pub(crate) fn has_room(&self, class: StreamClass, stream: StreamId) -> Result<(), OpenError> {
+        if self.windows.len() < self.most || self.windows.contains_key(&(class, stream)) {
+            return Ok(());
+        }
+        Err(OpenError::TooManyStreams)
+    }
+
+    /// Remembers a frame that has authenticated, for which there is room.
+    pub(crate) fn record(&mut self, class: StreamClass, stream: StreamId, sequence: Sequence) {
+        if self.has_room(class, stream).is_ok() {
+            self.windows.entry((class, stream)).or_default().record(sequence.number());
+        }
+    }
+
+    /// How many streams are remembered.
+    pub(crate) fn remembered(&self) -> usize {
+        self.windows.len()
+    }
+}
+
 /// What a sealed payload of the `interop` profile is known by: its number and a part of its tag.
-pub(crate) type Fingerprint = (u32, u64);
+type Fingerprint = (u32, u64);
 
 /// The last [`REMEMBERED_TAGS`] of one class.
 #[derive(Debug, Default)]
-struct Tags {
+struct ClassTags {
     order: VecDeque<Fingerprint>,
     known: BTreeSet<Fingerprint>,
 }
 
-impl Tags {
+impl ClassTags {
     fn record(&mut self, tag: Fingerprint) {
         if !self.known.insert(tag) {
             return;
@@ -71,57 +116,29 @@ impl Tags {
     }
 }
 
-/// Everything that was seen in one epoch.
+/// What was opened under the keys of one MLS epoch, whatever headers it came under.
 #[derive(Debug, Default)]
-pub(crate) struct Replay {
-    streams: BTreeMap<(StreamClass, StreamId), Window>,
-    tags: [Tags; StreamClass::ALL.len()],
-}
+pub(crate) struct Tags([ClassTags; StreamClass::ALL.len()]);
 
-impl Replay {
-    /// Whether a frame with this header may still come.
-    pub(crate) fn check(&self, header: &Header) -> Result<(), OpenError> {
+impl Tags {
+    /// Whether the sealed bytes have not come under another header.
+    pub(crate) fn check(&self, header: &Header, tag: u64) -> Result<(), OpenError> {
         let Header { class, stream, sequence, .. } = *header;
-        match self.streams.get(&(class, stream)) {
-            Some(window) if !window.is_open(sequence.number()) => Err(OpenError::Replay { stream, sequence }),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether the sealed bytes have not come on another stream, where their tag tells.
-    pub(crate) fn check_tag(&self, header: &Header, tag: Option<u64>) -> Result<(), OpenError> {
-        let Some(tag) = tag else { return Ok(()) };
-        let Header { class, stream, sequence, .. } = *header;
-        let is_known =
-            self.tags.get(place(class)).is_some_and(|tags| tags.known.contains(&(sequence.number(), tag)));
-        if is_known { Err(OpenError::Replay { stream, sequence }) } else { Ok(()) }
-    }
-
-    /// Whether there is room to remember a frame of this stream.
-    pub(crate) fn has_room(&self, class: StreamClass, stream: StreamId) -> Result<(), OpenError> {
-        if self.streams.len() < MAX_STREAMS || self.streams.contains_key(&(class, stream)) {
-            return Ok(());
-        }
-        Err(OpenError::TooManyStreams)
-    }
-
-    /// Remembers a frame that has authenticated, for which there is room.
-    pub(crate) fn record(&mut self, class: StreamClass, stream: StreamId, sequence: Sequence) {
-        if self.has_room(class, stream).is_ok() {
-            self.streams.entry((class, stream)).or_default().record(sequence.number());
-        }
+        let known =
+            self.0.get(place(class)).is_some_and(|tags| tags.known.contains(&(sequence.number(), tag)));
+        if known { Err(OpenError::Replay { stream, sequence }) } else { Ok(()) }
     }
 
     /// Remembers the sealed bytes of a frame that has authenticated.
-    pub(crate) fn record_tag(&mut self, class: StreamClass, tag: Fingerprint) {
-        if let Some(tags) = self.tags.get_mut(place(class)) {
-            tags.record(tag);
+    pub(crate) fn record(&mut self, header: &Header, tag: u64) {
+        if let Some(tags) = self.0.get_mut(place(header.class)) {
+            tags.record((header.sequence.number(), tag));
         }
     }
 
-    /// How many streams and tags are remembered.
-    pub(crate) fn remembered(&self) -> (usize, usize) {
-        (self.streams.len(), self.tags.iter().map(|tags| tags.known.len()).sum())
+    /// How many tags are remembered.
+    pub(crate) fn remembered(&self) -> usize {
+        self.0.iter().map(|tags| tags.known.len()).sum()
     }
 }
 
@@ -208,14 +225,14 @@ mod tests {
 
     #[test]
     fn streams_and_tags_end_at_their_bounds() {
-        let mut replay = Replay::default();
+        let (mut streams, mut tags) = (Streams::new(1_000), ClassTags::default());
         let text = StreamClass::Text;
-        for number in 0..u32::try_from(2 * MAX_STREAMS).unwrap() {
-            replay.record(text, StreamId::new(number), Sequence::FIRST);
-            replay.record_tag(text, (number, u64::from(number)));
+        for number in 0..u32::try_from(2 * REMEMBERED_TAGS).unwrap() {
+            streams.record(text, StreamId::new(number), Sequence::FIRST);
+            tags.record((number, u64::from(number)));
         }
-        assert_eq!(replay.remembered(), (MAX_STREAMS, REMEMBERED_TAGS));
-        assert_eq!(replay.has_room(text, StreamId::new(7)), Ok(()));
-        assert_eq!(replay.has_room(StreamClass::Audio, StreamId::new(7)), Err(OpenError::TooManyStreams));
+        assert_eq!((streams.remembered(), tags.known.len()), (1_000, REMEMBERED_TAGS));
+        assert_eq!(streams.has_room(text, StreamId::new(7)), Ok(()));
+        assert_eq!(streams.has_room(StreamClass::Audio, StreamId::new(7)), Err(OpenError::TooManyStreams));
     }
 }

@@ -7,15 +7,21 @@ use coterie_crypto::counters::CounterId;
 use coterie_crypto::hash::{HashAlgorithm, digest, hkdf_expand};
 use coterie_crypto::{CryptoError, Secret};
 use coterie_types::{LeafIndex, Sequence, StreamClass};
+use coterie_wire::Header;
 
-use crate::error::SetupError;
-use crate::protection::place;
+use super::numbers::Place;
+use crate::error::{OpenError, SetupError};
+use crate::protection::{Members, place};
 
 /// What names a key's numbers; never on the wire.
 const COUNTER_LABEL: &[u8] = b"Coterie GBP numbers ";
 
 /// The prepared keys. They wipe themselves.
-pub struct ClassKeys([ClassKey; StreamClass::ALL.len()]);
+pub struct ClassKeys {
+    classes: [ClassKey; StreamClass::ALL.len()],
+    /// Who numbers in which part, if the caller has said so.
+    members: Option<(Place, Members)>,
+}
 
 struct ClassKey {
     key: AeadKey,
@@ -50,7 +56,15 @@ impl ClassKeys {
             ClassKey::new(&secret).map_err(E::from)
         };
         let [control, audio, text, signal] = StreamClass::ALL;
-        Ok(Self([key(control)?, key(audio)?, key(text)?, key(signal)?]))
+        Ok(Self { classes: [key(control)?, key(audio)?, key(text)?, key(signal)?], members: None })
+    }
+
+    /// Says who sits at the leaves of these keys' epoch, in whose tree `place` is. From then on a frame under a number of
+    /// ours counts on its owner's streams alone, where streams are numbered in the standard way: the number is
+    /// authenticated, and says whose it is. Peers of the published stack count from 1 and own no number.
+    #[must_use]
+    pub fn among(self, place: Place, members: Members) -> Self {
+        Self { members: Some((place, members)), ..self }
     }
 
     /// The keys of the epoch with this exporter secret, in a suite whose hash is SHA-256.
@@ -66,6 +80,23 @@ impl ClassKeys {
             let context = digest(HashAlgorithm::Sha256, context);
             Ok(expand_with_label(&derived, "exported", context.as_bytes(), length)?)
         })
+    }
+
+    /// Whether these are the keys of the same MLS epoch.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.classes.iter().zip(&other.classes).all(|(one, other)| one.naming == other.naming)
+    }
+
+    /// Whether the stream can be that of the member whose number it is.
+    pub(super) fn check_owner(&self, header: &Header) -> Result<(), OpenError> {
+        let owner = self.members.as_ref().and_then(|(place, members)| {
+            let leaf = place.owner(header.sequence)?;
+            members.at(leaf)
+        });
+        match (owner, header.stream.member(header.class)) {
+            (Some(owner), Some(claimed)) if owner != claimed => Err(OpenError::Sender(header.stream)),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn key(&self, class: StreamClass) -> Result<&AeadKey, CryptoError> {
@@ -86,7 +117,7 @@ impl ClassKeys {
     }
 
     fn class(&self, class: StreamClass) -> Result<&ClassKey, CryptoError> {
-        self.0.get(place(class)).ok_or(CryptoError::Internal("every class has its key"))
+        self.classes.get(place(class)).ok_or(CryptoError::Internal("every class has its key"))
     }
 }
 

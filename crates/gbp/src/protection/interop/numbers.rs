@@ -3,10 +3,13 @@
 //! A frame's number is its nonce, and everybody seals under the same key. Receivers only need numbers that rise on each
 //! stream, so the upper half of them is divided: with a tree of `L` leaves, the member at leaf `i` takes those that are
 //! `i` modulo `L`. One count for each key, whatever the streams. The lower half is for peers that count from 1.
+//!
+//! What is stored is how far the numbers themselves are taken, in rounds of `L`, not how many frames there were: a
+//! member that takes its key in again with another width repeats none.
 
 use std::sync::Arc;
 
-use coterie_crypto::counters::{CounterRecord, Counters, Reservation};
+use coterie_crypto::counters::{CounterId, CounterRecord, Counters, Reservation};
 use coterie_types::{LeafIndex, Sequence, StreamClass};
 
 use super::ClassKeys;
@@ -65,17 +68,16 @@ impl Place {
         }
     }
 
-    /// The number of a count.
-    fn sequence(self, count: u64) -> Option<Sequence> {
-        let number = count.checked_mul(self.width.into())?.checked_add(self.leaf.number().into())?;
-        Sequence::new(u32::try_from(number.checked_add(UPPER_HALF.into())?).ok()?)
+    /// The member's number in the round that begins at `start`, counted from the upper half on.
+    fn sequence(self, start: u64) -> Option<Sequence> {
+        let number = start.checked_add(self.leaf.number().into())?.checked_add(UPPER_HALF.into())?;
+        Sequence::new(u32::try_from(number).ok()?)
     }
 
-    /// The first count whose number is above `highest`.
-    fn count_above(self, highest: u32) -> u64 {
-        highest
-            .checked_sub(UPPER_HALF)
-            .map_or(0, |number| u64::from(number >> self.width.ilog2()).saturating_add(1))
+    /// The beginning of the first round at or behind `number`.
+    fn round_from(self, number: u64) -> u64 {
+        let width = u64::from(self.width);
+        number.checked_next_multiple_of(width).unwrap_or(u64::MAX)
     }
 }
 
@@ -84,6 +86,7 @@ impl Place {
 pub(super) struct Numbers {
     class: StreamClass,
     place: Place,
+    /// Of numbers, counted from the upper half on; each frame takes a round.
     counters: Arc<Counters>,
 }
 
@@ -96,9 +99,11 @@ impl Numbers {
         highest: u32,
     ) -> Result<Self, SetupError> {
         let id = keys.counter_id(class, place.leaf)?;
-        let low_water = LOW_WATER.min(share(place).div_ceil(4));
-        let counters = Counters::new(id, place.capacity().into(), low_water);
-        counters.skip_below(place.count_above(highest));
+        let low_water = LOW_WATER.min(share(place).div_ceil(4)).saturating_mul(place.width.into());
+        let counters = Counters::new(id, UPPER_HALF.into(), low_water);
+        if let Some(taken) = highest.checked_sub(UPPER_HALF) {
+            counters.skip_below(place.round_from(u64::from(taken).saturating_add(1)));
+        }
         Ok(Self { class, place, counters: Arc::new(counters) })
     }
 
@@ -106,14 +111,14 @@ impl Numbers {
         self.class
     }
 
-    /// The highest number that may have been used, as far as it is known here.
+    /// A number that none is above which may have been used, as far as it is known here.
     pub(super) fn highest(&self) -> u32 {
-        let last = self.counters.last_promised().and_then(|last| self.place.sequence(last));
-        last.map_or(0, Sequence::number)
+        let last = self.counters.last_promised().and_then(|last| u32::try_from(last).ok());
+        last.map_or(0, |last| last.saturating_add(UPPER_HALF))
     }
 
-    pub(super) fn counters(&self) -> &Counters {
-        &self.counters
+    pub(super) fn id(&self) -> CounterId {
+        self.counters.id()
     }
 
     /// Promises `count` numbers, or the share of a reservation if that is less.
@@ -122,13 +127,35 @@ impl Numbers {
         stored: Option<CounterRecord>,
         count: u64,
     ) -> Result<Reservation, SetupError> {
-        let count = count.min(share(self.place));
-        self.counters.reserve(stored, count).map_err(|error| SetupError::Numbers(self.class, error))
+        let taken = stored.filter(|stored| stored.id() == self.id());
+        let begin = taken.map_or(0, |taken| taken.last().saturating_add(1));
+        if self.place.round_from(begin) != begin {
+            // Written by a tree of another width.
+            self.counters.skip_below(self.place.round_from(begin));
+        }
+        let numbers = count.min(share(self.place)).saturating_mul(self.place.width.into());
+        self.counters.reserve(stored, numbers).map_err(|error| SetupError::Numbers(self.class, error))
     }
 
     pub(super) fn take(&self) -> Result<Sequence, SealError> {
-        let count = self.counters.take(1).map_err(|error| not_taken(self.class, error))?;
-        self.place.sequence(count).ok_or(SealError::Exhausted(self.class))
+        let round = usize::try_from(self.place.width).map_err(|_| SealError::Exhausted(self.class))?;
+        let start = self.counters.take(round).map_err(|error| not_taken(self.class, error))?;
+        self.place.sequence(start).ok_or(SealError::Exhausted(self.class))
+    }
+
+    /// How many frames can be sealed before numbers must be reserved.
+    pub(super) fn remaining(&self) -> u64 {
+        self.counters.remaining() >> self.place.width.ilog2()
+    }
+
+    /// How many frames there are numbers for.
+    pub(super) fn left(&self) -> u64 {
+        self.counters.left() >> self.place.width.ilog2()
+    }
+
+    /// Whether it is time to reserve more.
+    pub(super) fn runs_low(&self) -> bool {
+        self.counters.runs_low()
     }
 }
 
@@ -163,7 +190,10 @@ mod tests {
 
     #[test]
     fn the_first_and_the_last_number_are_those_of_the_formula() {
-        let numbers = |leaf, highest, count| place(leaf, highest).sequence(count).map(Sequence::number);
+        let numbers = |leaf, highest, count: u64| {
+            let place = place(leaf, highest);
+            place.sequence(count.checked_mul(place.width.into())?).map(Sequence::number)
+        };
         assert_eq!(numbers(0, 0, 0), Some(0x8000_0000));
         assert_eq!(numbers(3, 5, 0), Some(0x8000_0003));
         assert_eq!(numbers(3, 5, 2), Some(0x8000_0013));
@@ -180,7 +210,7 @@ mod tests {
             for leaf in 0..=highest {
                 for count in counts.iter().collect::<HashSet<_>>() {
                     let place = place(leaf, highest);
-                    let sequence = place.sequence(*count).unwrap();
+                    let sequence = place.sequence(count * u64::from(place.width)).unwrap();
                     prop_assert!(all.insert(sequence));
                     prop_assert_eq!(place.owner(sequence), Some(LeafIndex::new(leaf)));
                 }
@@ -188,15 +218,15 @@ mod tests {
         }
 
         #[test]
-        fn a_count_above_a_number_gives_a_higher_number_and_no_gap_of_a_whole_round(
-            highest in 0_u32..70_000, leaf in any::<u32>(), number in any::<u32>(),
+        fn a_round_behind_a_number_gives_a_higher_number_and_no_gap_of_a_whole_round(
+            highest in 0_u32..65_536, leaf in any::<u32>(), number in 0_u32..UPPER_HALF,
         ) {
-            let highest = highest.min(65_535);
             let place = place(leaf % (highest + 1), highest);
-            let count = place.count_above(number);
-            if let Some(sequence) = place.sequence(count) {
-                prop_assert!(sequence.number() > number);
-                prop_assert!(u64::from(sequence.number()) <= u64::from(number.max(UPPER_HALF)) + 2 * u64::from(place.width));
+            let start = place.round_from(u64::from(number) + 1);
+            if let Some(sequence) = place.sequence(start) {
+                let above = u64::from(sequence.number() - UPPER_HALF);
+                prop_assert!(above > u64::from(number));
+                prop_assert!(above <= u64::from(number) + 2 * u64::from(place.width));
             }
         }
     }

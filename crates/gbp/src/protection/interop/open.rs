@@ -1,22 +1,23 @@
 //! The receiving side of one member.
 //!
-//! Refuses in the order that the protocol fixes, because it decides which error a doubly wrong frame gives: shape and
-//! version, group, epoch, size and class, transition, number, and the tag last.
+//! Windows belong to an epoch of the node, because its peers begin to number again there; what was opened belongs to
+//! the keys that opened it. So a frame of ours that came under the next epoch's keys before the transition does not come
+//! again after it, under whatever header.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use coterie_crypto::aead::TAG_LENGTH;
-use coterie_types::{Duration, Epoch, GroupId, StreamClass, Timestamp, TransitionId};
-use coterie_wire::{Envelope, Frame, FrameError, Header, Profile};
+use coterie_types::{Duration, Epoch, GroupId, Timestamp, TransitionId};
+use coterie_wire::{Frame, Header, Profile};
 
 use super::keys::{ClassKeys, nonce};
 use super::numbers::is_of_ours;
 use crate::error::{OpenError, SetupError};
-use crate::limits::MAX_PREVIOUS_EPOCH;
-use crate::protection::Opened;
-use crate::protection::replay::Replay;
+use crate::limits::{MAX_PREVIOUS_EPOCH, MAX_STREAMS};
+use crate::protection::replay::{Streams, Tags};
+use crate::protection::{Opened, screen};
 
 /// Opens the frames of every member.
 pub struct Opener {
@@ -29,14 +30,22 @@ pub struct Opener {
 /// One epoch of the node.
 struct Receiving {
     epoch: Epoch,
+    streams: Streams,
+    /// The keys under which its frames open; none between a transition and the keys that follow it.
+    keys: Option<Held>,
+    /// The keys with which the epoch began, once it has those of the next.
+    first: Option<Held>,
+}
+
+/// The keys of one MLS epoch, and what they have opened.
+struct Held {
     keys: Arc<ClassKeys>,
-    /// The keys with which the epoch began, once it has others.
-    first_keys: Option<Arc<ClassKeys>>,
-    replay: Replay,
+    opened: Tags,
 }
 
 impl Opener {
-    /// The receiving side of a member of `group`.
+    /// The receiving side of a member of `group`. A joiner that waits for EXECUTE has the keys of the epoch after `epoch`
+    /// already, and gives them again with that epoch.
     ///
     /// # Errors
     /// [`SetupError::Length`] unless the group id has 16 bytes.
@@ -49,34 +58,57 @@ impl Opener {
         if group.as_bytes().len() != Header::INTEROP_GROUP {
             return Err(SetupError::Length("the group id"));
         }
-        Ok(Self { group, transition, current: Receiving::new(epoch, keys), previous: None })
+        let current = Receiving::new(epoch, Some(Held::new(keys)));
+        Ok(Self { group, transition, current, previous: None })
     }
 
-    /// Goes on to the keys of another MLS epoch, before or after [`Self::transition`]. Numbers that were seen in this
-    /// epoch of the node stay seen.
+    /// Goes on to the keys of another MLS epoch, before or after [`Self::transition`]. What was seen in this epoch of the
+    /// node stays seen.
     pub fn rekey(&mut self, keys: Arc<ClassKeys>) {
-        let current = &mut self.current;
-        let displaced = std::mem::replace(&mut current.keys, keys);
-        current.first_keys.get_or_insert(displaced);
-    }
-
-    /// Goes on to another epoch of the node. Application frames of the one that ends are taken until `grace` has passed,
-    /// but for no longer than [`MAX_PREVIOUS_EPOCH`]; any epoch before that is forgotten.
-    pub fn transition(&mut self, epoch: Epoch, transition: TransitionId, now: Timestamp, grace: Duration) {
-        self.transition = transition;
-        if epoch == self.current.epoch {
+        if self.current.keys.as_ref().is_some_and(|held| held.keys.is(&keys)) {
             return;
         }
-        let next = Receiving::new(epoch, Arc::clone(&self.current.keys));
-        let mut ended = std::mem::replace(&mut self.current, next);
-        if let Some(keys) = ended.first_keys.take() {
-            ended.keys = keys;
-        }
-        let until = now + grace.min(MAX_PREVIOUS_EPOCH);
-        self.previous = (until > now).then_some((ended, until));
+        // A joiner that waited had them before the transition, and has no keys of the epoch that ended.
+        let waited = |(ended, _): &mut (Receiving, Timestamp)| {
+            ended.keys.as_ref().is_some_and(|held| held.keys.is(&keys))
+        };
+        let held = self.previous.take_if(waited).and_then(|(ended, _)| ended.keys);
+        let displaced = self.current.keys.replace(held.unwrap_or_else(|| Held::new(keys)));
+        let first = self.current.first.take();
+        self.current.first = first.or(displaced);
     }
 
-    /// Goes on to another epoch of MLS and of the node at once.
+    /// Goes on to a later epoch of the node, which has no keys before [`Self::rekey`] unless that came first. Application
+    /// frames of the epoch that ends are taken until `grace` has passed, but for no longer than
+    /// [`MAX_PREVIOUS_EPOCH`]; any epoch before that is forgotten.
+    ///
+    /// # Errors
+    /// [`SetupError::Epoch`] unless it is a later one; nothing was changed.
+    pub fn transition(
+        &mut self,
+        epoch: Epoch,
+        transition: TransitionId,
+        now: Timestamp,
+        grace: Duration,
+    ) -> Result<(), SetupError> {
+        if epoch <= self.current.epoch {
+            return Err(SetupError::Epoch { current: self.current.epoch, named: epoch });
+        }
+        let mut ended = std::mem::replace(&mut self.current, Receiving::new(epoch, None));
+        if let Some(first) = ended.first.take() {
+            self.current.keys = ended.keys.replace(first);
+        }
+        self.transition = transition;
+        let until = now + grace.min(MAX_PREVIOUS_EPOCH);
+        // Kept without grace too: whether its keys are those of the epoch that begins is not known yet.
+        self.previous = Some((ended, until));
+        Ok(())
+    }
+
+    /// Goes on to a later epoch of MLS and of the node at once.
+    ///
+    /// # Errors
+    /// As [`Self::transition`]; nothing was changed.
     pub fn advance(
         &mut self,
         epoch: Epoch,
@@ -84,9 +116,11 @@ impl Opener {
         keys: Arc<ClassKeys>,
         now: Timestamp,
         grace: Duration,
-    ) {
-        self.transition(epoch, transition, now, grace);
+    ) -> Result<(), SetupError> {
+        self.transition(epoch, transition, now, grace)?;
         self.rekey(keys);
+        self.handle_timeout(now);
+        Ok(())
     }
 
     /// Wipes the previous epoch's keys if their time is over.
@@ -133,37 +167,26 @@ impl Opener {
     /// How many streams are remembered, over both epochs, and how many tags.
     #[must_use]
     pub fn remembered(&self) -> (usize, usize) {
-        let (streams, tags) = self.current.replay.remembered();
-        let (more_streams, more_tags) =
-            self.previous.as_ref().map_or((0, 0), |(previous, _)| previous.replay.remembered());
-        (streams.saturating_add(more_streams), tags.saturating_add(more_tags))
+        let previous = self.previous.as_ref().map(|(previous, _)| previous);
+        let epochs = [Some(&self.current), previous].into_iter().flatten();
+        epochs.fold((0, 0), |(streams, tags), receiving| {
+            let held = [&receiving.keys, &receiving.first].into_iter().flatten();
+            let opened = held.map(|held| held.opened.remembered()).fold(tags, usize::saturating_add);
+            (streams.saturating_add(receiving.streams.remembered()), opened)
+        })
     }
 
-    /// Everything that can be said without a key, in its order.
+    /// Everything that can be said without a key.
     fn screen<'a>(&self, frame: &'a [u8], now: Timestamp) -> Result<Frame<'a>, OpenError> {
-        let envelope = Envelope::decode(frame)?;
-        if envelope.profile() != Profile::Interop {
-            return Err(OpenError::Profile);
-        }
-        if !envelope.is_for(&self.group) {
-            return Err(OpenError::UnknownGroup);
-        }
+        let envelope = screen::envelope(frame, Profile::Interop, &self.group)?;
         let receiving = self.receiving(envelope.epoch(), now)?;
-        let misses = envelope.misses(self.transition);
-        let frame = match envelope.into_frame() {
-            Ok(frame) => frame,
-            Err(FrameError::Sequence) if misses => return Err(OpenError::Transition(self.transition)),
-            Err(error) => return Err(error.into()),
-        };
         let is_late = receiving.epoch != self.current.epoch;
-        if is_late && frame.header.class == StreamClass::Control {
-            return Err(OpenError::Epoch(frame.header.epoch));
+        let frame = screen::frame(envelope, self.transition, is_late, &receiving.streams)?;
+        let held = receiving.keys.as_ref().ok_or(OpenError::NotAuthentic)?;
+        if let Some(tag) = fingerprint(&frame) {
+            held.opened.check(&frame.header, tag)?;
         }
-        if misses {
-            return Err(OpenError::Transition(self.transition));
-        }
-        receiving.replay.check(&frame.header)?;
-        receiving.replay.check_tag(&frame.header, fingerprint(&frame))?;
+        held.keys.check_owner(&frame.header)?;
         Ok(frame)
     }
 
@@ -175,12 +198,6 @@ impl Opener {
     ) -> Result<Opened, OpenError> {
         let receiving = self.receiving_mut(frame.header.epoch, now)?;
         let plaintext = receiving.open(frame, out)?;
-        let Header { class, stream, sequence, .. } = frame.header;
-        receiving.replay.has_room(class, stream)?;
-        receiving.replay.record(class, stream, sequence);
-        if let Some(tag) = fingerprint(frame) {
-            receiving.replay.record_tag(class, (sequence.number(), tag));
-        }
         Ok(Opened::new(frame, None, plaintext))
     }
 
@@ -202,14 +219,27 @@ impl Opener {
 }
 
 impl Receiving {
-    fn new(epoch: Epoch, keys: Arc<ClassKeys>) -> Self {
-        Self { epoch, keys, first_keys: None, replay: Replay::default() }
+    const fn new(epoch: Epoch, keys: Option<Held>) -> Self {
+        Self { epoch, streams: Streams::new(MAX_STREAMS), keys, first: None }
     }
 
-    fn open(&self, frame: &Frame<'_>, out: &mut [u8]) -> Result<Range<usize>, OpenError> {
-        let Header { class, sequence, .. } = frame.header;
-        let length = self.keys.key(class)?.open_into(&nonce(sequence), &[], frame.payload, out)?;
+    /// Opens a frame that was screened, and remembers it.
+    fn open(&mut self, frame: &Frame<'_>, out: &mut [u8]) -> Result<Range<usize>, OpenError> {
+        let Header { class, stream, sequence, .. } = frame.header;
+        let held = self.keys.as_mut().ok_or(OpenError::NotAuthentic)?;
+        let length = held.keys.key(class)?.open_into(&nonce(sequence), &[], frame.payload, out)?;
+        self.streams.has_room(class, stream)?;
+        self.streams.record(class, stream, sequence);
+        if let Some(tag) = fingerprint(frame) {
+            held.opened.record(&frame.header, tag);
+        }
         Ok(0..length)
+    }
+}
+
+impl Held {
+    fn new(keys: Arc<ClassKeys>) -> Self {
+        Self { keys, opened: Tags::default() }
     }
 }
 

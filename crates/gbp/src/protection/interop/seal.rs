@@ -92,8 +92,9 @@ impl Sealer {
     /// Only when the library below fails; then nothing has changed.
     pub fn rekey(&mut self, keys: Arc<ClassKeys>, place: Place) -> Result<(), SetupError> {
         let [control, audio, text, signal] = &self.classes;
+        let same = self.keys.is(&keys);
         let numbers = |class: &Class| {
-            let above = if class.begun { class.numbers.highest() } else { 0 };
+            let above = if class.begun || same { class.numbers.highest() } else { 0 };
             Numbers::new(&keys, class.numbers.class(), place, above)
         };
         let renewed = [numbers(control)?, numbers(audio)?, numbers(text)?, numbers(signal)?];
@@ -120,7 +121,7 @@ impl Sealer {
     /// # Errors
     /// Never; the signature admits that a table is looked at.
     pub fn counter_id(&self, class: StreamClass) -> Result<CounterId, SetupError> {
-        Ok(self.class(class)?.numbers.counters().id())
+        Ok(self.class(class)?.numbers.id())
     }
 
     /// Promises the next `count` numbers of `class` behind `stored`, the record that the caller's store holds for
@@ -141,20 +142,20 @@ impl Sealer {
     /// Whether it is time to reserve more numbers of `class`, so that no frame waits for the store.
     #[must_use]
     pub fn wants_reservation(&self, class: StreamClass) -> bool {
-        self.class(class).is_ok_and(|class| class.numbers.counters().runs_low())
+        self.class(class).is_ok_and(|class| class.numbers.runs_low())
     }
 
     /// How many frames of `class` this member can still seal in this MLS epoch. Before that is nothing, the epoch must
     /// change.
     #[must_use]
     pub fn numbers_left(&self, class: StreamClass) -> u64 {
-        self.class(class).map_or(0, |class| class.numbers.counters().left())
+        self.class(class).map_or(0, |class| class.numbers.left())
     }
 
     /// How many can be sealed before numbers must be reserved.
     #[must_use]
     pub fn remaining(&self, class: StreamClass) -> u64 {
-        self.class(class).map_or(0, |class| class.numbers.counters().remaining())
+        self.class(class).map_or(0, |class| class.numbers.remaining())
     }
 
     /// The epoch that headers say.

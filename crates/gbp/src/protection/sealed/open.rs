@@ -9,15 +9,15 @@ use std::fmt;
 
 use coterie_sframe::{Header as MediaHeader, Session};
 use coterie_types::{Duration, Epoch, GroupId, LeafIndex, StreamClass, Timestamp, TransitionId};
-use coterie_wire::{Envelope, Frame, FrameError, Header, Profile};
+use coterie_wire::{Frame, Header, Profile};
 
 use super::message::Head;
 use super::seal::number;
 use super::{EpochKeys, PrivateMessage, PrivateMessages};
 use crate::error::{MlsFailure, OpenError, SetupError};
 use crate::limits::{MAX_PAST_EPOCH_AGE, MAX_PAST_EPOCHS, MAX_PREVIOUS_EPOCH};
-use crate::protection::replay::Replay;
-use crate::protection::{Members, Opened};
+use crate::protection::replay::Streams;
+use crate::protection::{Members, Opened, screen};
 
 /// Opens the frames of every member.
 pub struct Opener {
@@ -33,24 +33,27 @@ pub struct Opener {
 struct Receiving {
     epoch: Epoch,
     members: Members,
-    replay: Replay,
+    streams: Streams,
 }
 
 /// A frame of which everything is checked that can be without a key.
 #[derive(Clone, Debug)]
-pub struct Screened<'a>(Frame<'a>);
+pub struct Screened<'a> {
+    frame: Frame<'a>,
+    authenticated_data: Vec<u8>,
+}
 
 impl Screened<'_> {
     /// Its header, of which nothing is authentic yet.
     #[must_use]
     pub const fn header(&self) -> &Header {
-        &self.0.header
+        &self.frame.header
     }
 
     /// What MLS has to open; for audio, what SFrame has.
     #[must_use]
     pub const fn message(&self) -> &[u8] {
-        self.0.payload
+        self.frame.payload
     }
 }
 
@@ -70,12 +73,12 @@ impl Opener {
         Ok(Self { group, transition, current, past: VecDeque::new(), media })
     }
 
-    /// Goes on to the epoch of `keys`. Text and signals of the epoch that ends are taken until `grace` has passed, but for
+    /// Goes on to the epoch of `keys`, which is a later one. Text and signals of the epoch that ends are taken until `grace` has passed, but for
     /// no longer than [`MAX_PAST_EPOCH_AGE`], and of the last [`MAX_PAST_EPOCHS`] epochs; audio for no longer than
     /// [`MAX_PREVIOUS_EPOCH`].
     ///
     /// # Errors
-    /// When the library below fails; then nothing has changed.
+    /// [`SetupError::Epoch`] unless it is a later one, and when the library below fails; then nothing has changed.
     pub fn advance(
         &mut self,
         keys: &EpochKeys,
@@ -84,11 +87,11 @@ impl Opener {
         now: Timestamp,
         grace: Duration,
     ) -> Result<(), SetupError> {
+        if keys.epoch() <= self.current.epoch {
+            return Err(SetupError::Epoch { current: self.current.epoch, named: keys.epoch() });
+        }
         let media = keys.media()?;
         self.transition = transition;
-        if keys.epoch() == self.current.epoch {
-            return Ok(());
-        }
         self.media.advance(media, now, grace.min(MAX_PREVIOUS_EPOCH));
         let ended = std::mem::replace(&mut self.current, Receiving::new(keys.epoch(), members));
         self.past.push_back((ended, now + grace.min(MAX_PAST_EPOCH_AGE)));
@@ -114,50 +117,31 @@ impl Opener {
     /// Everything that can be said of a frame without a key, in the protocol's order. Changes nothing.
     ///
     /// # Errors
-    /// Every [`OpenError`] but [`OpenError::TooManyStreams`].
+    /// Why it was refused.
     pub fn screen<'a>(&self, frame: &'a [u8], now: Timestamp) -> Result<Screened<'a>, OpenError> {
-        let envelope = Envelope::decode(frame)?;
-        if envelope.profile() != Profile::Sealed {
-            return Err(OpenError::Profile);
-        }
-        if !envelope.is_for(&self.group) {
-            return Err(OpenError::UnknownGroup);
-        }
+        let envelope = screen::envelope(frame, Profile::Sealed, &self.group)?;
         let receiving = self.receiving(envelope.epoch(), now)?;
-        let misses = envelope.misses(self.transition);
-        let frame = match envelope.into_frame() {
-            Ok(frame) => frame,
-            Err(FrameError::Sequence) if misses => return Err(OpenError::Transition(self.transition)),
-            Err(error) => return Err(error.into()),
-        };
         let is_late = receiving.epoch != self.current.epoch;
-        if is_late && frame.header.class == StreamClass::Control {
-            return Err(OpenError::Epoch(frame.header.epoch));
-        }
-        if misses {
-            return Err(OpenError::Transition(self.transition));
-        }
-        receiving.replay.check(&frame.header)?;
-        self.check_bound(&frame)?;
-        Ok(Screened(frame))
+        let frame = screen::frame(envelope, self.transition, is_late, &receiving.streams)?;
+        let authenticated_data = frame.header.authenticated_data();
+        let screened = Screened { frame, authenticated_data };
+        self.check_bound(&screened, receiving)?;
+        Ok(screened)
     }
 
     /// Judges what MLS has opened. Changes nothing.
     ///
     /// # Errors
     /// [`OpenError::NotAuthentic`] when it is another message than the frame's, [`OpenError::Sender`] when the stream is
-    /// not its sender's, [`OpenError::TooManyStreams`], and [`OpenError::Epoch`] when the epoch has ended meanwhile.
+    /// not its sender's, [`OpenError::Replay`] and [`OpenError::Epoch`] when it came, or its epoch ended, meanwhile.
     pub fn accept(&self, screened: &Screened<'_>, message: &PrivateMessage) -> Result<Opened, OpenError> {
-        let Screened(frame) = screened;
-        if frame.header.class == StreamClass::Audio
-            || message.authenticated_data != frame.header.authenticated_data()
-        {
+        let Screened { frame, authenticated_data } = screened;
+        if frame.header.class == StreamClass::Audio || message.authenticated_data != *authenticated_data {
             return Err(OpenError::NotAuthentic);
         }
         let receiving = self.epoch_of(frame.header.epoch).ok_or(OpenError::Epoch(frame.header.epoch))?;
         receiving.check_sender(&frame.header, message.sender)?;
-        receiving.replay.check(&frame.header)?;
-        receiving.replay.has_room(frame.header.class, frame.header.stream)?;
+        receiving.streams.check(&frame.header)?;
         Ok(Opened::new(frame, Some(message.sender), 0..message.plaintext.len()))
     }
 
@@ -169,7 +153,7 @@ impl Opener {
         if let Some(receiving) = receiving
             && class != StreamClass::Audio
         {
-            receiving.replay.record(class, stream, sequence);
+            receiving.streams.record(class, stream, sequence);
         }
     }
 
@@ -204,11 +188,11 @@ impl Opener {
         screened: &Screened<'_>,
         now: Timestamp,
     ) -> Result<(Opened, Vec<u8>), OpenError> {
-        let Screened(frame) = screened;
+        let Screened { frame, authenticated_data } = screened;
         if frame.header.class != StreamClass::Audio {
             return Err(OpenError::NotAuthentic);
         }
-        let (_, plaintext) = self.media.decrypt(frame.payload, &frame.header.authenticated_data(), now)?;
+        let (_, plaintext) = self.media.decrypt(frame.payload, authenticated_data, now)?;
         Ok((Opened::new(frame, None, 0..plaintext.len()), plaintext))
     }
 
@@ -222,15 +206,15 @@ impl Opener {
     #[must_use]
     pub fn remembered(&self) -> usize {
         let past = self.past.iter().map(|(receiving, _)| receiving);
-        let streams = past.chain([&self.current]).map(|receiving| receiving.replay.remembered().0);
+        let streams = past.chain([&self.current]).map(|receiving| receiving.streams.remembered());
         streams.fold(self.media.remembered(), usize::saturating_add)
     }
 
     /// Whether the payload is of this header, by what it says in the clear. That it says so is authenticated later.
-    fn check_bound(&self, frame: &Frame<'_>) -> Result<(), OpenError> {
+    fn check_bound(&self, screened: &Screened<'_>, receiving: &Receiving) -> Result<(), OpenError> {
+        let Screened { frame, authenticated_data } = screened;
         let header = &frame.header;
         if header.class == StreamClass::Audio {
-            let receiving = self.epoch_of(header.epoch).ok_or(OpenError::Epoch(header.epoch))?;
             let (media, _) = MediaHeader::read(frame.payload).ok_or(OpenError::NotAuthentic)?;
             if number(media.counter) != Some(header.sequence) {
                 return Err(OpenError::NotAuthentic);
@@ -240,7 +224,7 @@ impl Opener {
         let head = Head::read(frame.payload).ok_or(OpenError::NotAuthentic)?;
         let is_bound = head.group == self.group.as_bytes()
             && head.epoch == header.epoch
-            && head.authenticated_data == header.authenticated_data();
+            && head.authenticated_data == authenticated_data;
         if is_bound { Ok(()) } else { Err(OpenError::NotAuthentic) }
     }
 
@@ -260,7 +244,9 @@ impl Opener {
 
 impl Receiving {
     fn new(epoch: Epoch, members: Members) -> Self {
-        Self { epoch, members, replay: Replay::default() }
+        // A stream is one member's, so this bound refuses nobody who is heard at all.
+        let most = members.count().saturating_mul(StreamClass::ALL.len());
+        Self { epoch, members, streams: Streams::new(most) }
     }
 
     /// Whether the frame's stream is that of the member at `leaf`.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use coterie_crypto::counters::{CounterId, CounterRecord, Counters, Reservation};
-use coterie_sframe::Encryptor;
+use coterie_sframe::{Encryptor, SealError as MediaError};
 use coterie_types::{Epoch, GroupId, LeafIndex, MemberId, Sequence, StreamClass, TransitionId};
 use coterie_wire::{Frame, Header, Profile};
 
@@ -147,10 +147,14 @@ impl Sealer {
             return Err(SealError::Class(frame.class));
         }
         self.check_stream(&frame)?;
-        let count = self.audio.counter().ok_or(SealError::NotReserved(frame.class))?;
-        let sequence = number(count).ok_or(SealError::Exhausted(frame.class))?;
+        let counted = self.audio.begin().map_err(|error| match error {
+            MediaError::NotReserved => SealError::NotReserved(frame.class),
+            MediaError::Exhausted(_) => SealError::Exhausted(frame.class),
+            error => error.into(),
+        })?;
+        let sequence = number(counted.counter()).ok_or(SealError::Exhausted(frame.class))?;
         let header = self.header(&frame, sequence);
-        let payload = self.audio.encrypt(frame.plaintext, &header.authenticated_data())?;
+        let payload = counted.encrypt(frame.plaintext, &header.authenticated_data())?;
         Ok(Frame { header, payload: &payload }.encode()?)
     }
 
