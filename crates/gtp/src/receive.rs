@@ -34,8 +34,8 @@ pub enum Verdict {
     Duplicate,
     /// Another message was seen under its sender's number. That one stays.
     Conflicting,
-    /// Another member had replayed something else under this number; this is the sender's own word and takes its
-    /// place.
+    /// Another member had replayed something under this number that is not, or no longer known to be, the same; this is
+    /// the sender's own word and takes its place.
     Corrected,
 }
 

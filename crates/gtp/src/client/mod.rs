@@ -190,8 +190,11 @@ impl TextClient {
     /// # Errors
     /// As [`Self::send`].
     pub fn ask_on(&mut self, now: Timestamp) -> Result<Option<Outgoing>, SendError> {
-        let Some(asking) = self.asking.clone() else { return Ok(None) };
-        self.send_request(&asking, now).map(Some)
+        let Some(mut asking) = self.asking.clone() else { return Ok(None) };
+        let outgoing = self.send_request(&asking, now)?;
+        asking.wait(now);
+        self.asking = Some(asking);
+        Ok(Some(outgoing))
     }
 
     /// One page of what a member is missing. `fetch` gives the messages at positions whose contents are not in memory;
