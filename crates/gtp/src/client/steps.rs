@@ -147,7 +147,7 @@ impl TextClient {
                 return Ok(Taken::Content(Content::Asked(asked)));
             }
             Meaning::Manifest(manifest) => self.attachments.offer(sender, manifest, now)?,
-            Meaning::Piece(piece) => self.attachments.take(sender, &piece, now)?,
+            Meaning::Piece(piece) => self.attachments.take(sender, piece, now)?,
         };
         if let Some(incoming) = self.attachments.entry(progress.key).filter(|_| progress.fresh) {
             changes.push(crate::state::attachment_row(progress.key, incoming));
