@@ -22,6 +22,12 @@ pub type Row = (Vec<u8>, Vec<u8>);
 impl TextClient {
     /// Everything that is known, without pieces of attachments that were taken out. Not a secret of its own, but all that
     /// was said: it is to be kept like the messages themselves.
+    ///
+    /// A state is for going on, not for going back: who imports one that is older than his last message numbers the next ones
+    /// like those that he sent since, and the others refuse them as [`Verdict::Conflicting`](crate::Verdict::Conflicting).
+    /// Write the state, or better the rows of each step, before its payload leaves. Who has to go back to an older one
+    /// all the same gives his first message afterwards a number of his own ([`Draft::id`](crate::Draft::id)) above all that
+    /// he may have used; later ones follow it.
     #[must_use]
     pub fn export(&self) -> Vec<u8> {
         let rows = self.rows();
@@ -33,7 +39,7 @@ impl TextClient {
         writer.finish()
     }
 
-    /// What [`Self::export`] wrote.
+    /// What [`Self::export`] wrote, which says what to do where it may not be the last one.
     ///
     /// # Errors
     /// When it is no such state, of another version, or contradicts itself.
