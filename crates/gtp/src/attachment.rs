@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use coterie_seen::StateError;
 use coterie_types::{MemberId, Timestamp};
 use coterie_wire::payload::{AttachmentId, Chunk, Manifest};
 
-use crate::error::{AttachmentError, StateError};
+use crate::error::AttachmentError;
 use crate::limits::{
     ATTACHMENT_TIMEOUT, DEFAULT_ATTACHMENT, MAX_ATTACHMENTS, MAX_ATTACHMENTS_OF_SENDER, MAX_CHUNKS, MAX_HELD,
     MAX_HELD_OF_SENDER, PIECE_OVERHEAD,

@@ -1,6 +1,6 @@
 //! Stored rows and saved states: how they are written, and how they are read back.
 
-use coterie_seen::Seen;
+use coterie_seen::{Seen, StateError};
 use coterie_types::{Epoch, MemberId, MessageId, Timestamp};
 use coterie_wire::cbor::{Reader, Token, Writer};
 use coterie_wire::payload::{Manifest, TextMessage};
@@ -8,7 +8,6 @@ use coterie_wire::{Codec, Malformed, PayloadFormat};
 
 use crate::attachment::{AttachmentKey, Incoming, Places};
 use crate::client::{Known, TextClient, TextOptions};
-use crate::error::StateError;
 use crate::limits::MAX_STATE;
 use crate::row::{RowChange, RowKey};
 use crate::watermark::{Mark, Watermark};
@@ -48,18 +47,14 @@ impl TextClient {
             return Err(Malformed::TooLong.into());
         }
         let mut reader = Reader::new(state);
-        if reader.array(2)? != 2 {
-            return Err(Malformed::WrongType.into());
-        }
+        reader.tuple(2)?;
         let version = reader.unsigned()?;
         if version != VERSION {
             return Err(StateError::Version(version));
         }
         let mut rows = Vec::new();
         for _ in 0..reader.array(state.len())? {
-            if reader.array(2)? != 2 {
-                return Err(Malformed::WrongType.into());
-            }
+            reader.tuple(2)?;
             rows.push((reader.bytes()?.to_vec(), reader.bytes()?.to_vec()));
         }
         reader.finish()?;
@@ -121,12 +116,12 @@ impl TextClient {
                 true
             }
             RowKey::Mark(sender) => {
-                tuple(&mut reader, 2)?;
+                reader.tuple(2)?;
                 let [highest, whole] = [reader.unsigned()?, reader.unsigned()?].map(MessageId::new);
                 self.marks.put(sender, Mark { highest, whole })
             }
             RowKey::Seen(sender, id) => {
-                tuple(&mut reader, 3)?;
+                reader.tuple(3)?;
                 let (place, fingerprint, relayed) = (reader.unsigned()?, reader.bytes()?, reader.boolean()?);
                 let fingerprint = fingerprint.try_into().map_err(|_| Malformed::OutOfRange)?;
                 self.seen.insert_at(place, sender, id, Known { fingerprint, relayed })
@@ -187,7 +182,7 @@ pub(crate) fn own_row(next: Option<MessageId>, epoch: Option<Epoch>) -> RowChang
 }
 
 fn read_own(reader: &mut Reader<'_>) -> Result<(Option<MessageId>, Option<Epoch>), StateError> {
-    tuple(reader, 2)?;
+    reader.tuple(2)?;
     let next = reader.unsigned::<u64>()?;
     let epoch = match reader.token()? {
         Token::Unsigned(epoch) => Some(Epoch::new(epoch)),
@@ -219,7 +214,7 @@ pub(crate) fn kept_row(position: u64, message: &TextMessage, relayed: bool) -> O
 }
 
 fn read_kept(reader: &mut Reader<'_>) -> Result<(TextMessage, bool), StateError> {
-    tuple(reader, 2)?;
+    reader.tuple(2)?;
     let relayed = reader.boolean()?;
     let message = TextMessage::decode(PayloadFormat::from(Codec::Cbor), reader.bytes()?);
     Ok((message.map_err(|_| StateError::Contradiction)?, relayed))
@@ -234,14 +229,10 @@ pub(crate) fn attachment_row(key: AttachmentKey, incoming: &Incoming) -> RowChan
 }
 
 fn read_attachment(reader: &mut Reader<'_>) -> Result<Incoming, StateError> {
-    tuple(reader, 4)?;
+    reader.tuple(4)?;
     let manifest = Manifest::decode(PayloadFormat::from(Codec::Cbor), reader.bytes()?);
     let manifest = manifest.map_err(|_| StateError::Contradiction)?;
     let there = Places::from_bits(reader.bytes()?);
     let (bytes, touched) = (reader.unsigned()?, Timestamp::from_millis(reader.unsigned()?));
     Ok(Incoming::restored(manifest, there, bytes, touched))
-}
-
-fn tuple(reader: &mut Reader<'_>, length: usize) -> Result<(), Malformed> {
-    if reader.array(length)? == length { Ok(()) } else { Err(Malformed::WrongType) }
 }

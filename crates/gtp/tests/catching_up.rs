@@ -115,6 +115,7 @@ fn contents_that_stand_in_rows_are_fetched_by_their_positions() {
     let sent = say(&mut alice, "kept elsewhere", &mut [&mut bob]);
     let request = carol.ask(BOB, REQUEST, T0).unwrap();
     let Content::Asked(asked) = bob.receive(&from(&request)).unwrap().content else { panic!("a request") };
+    assert_eq!((bob.wanted_for(&asked), alice.wanted_for(&asked)), (vec![0], vec![]));
     let answer = bob.answer(&asked, T0, |position| (position == 0).then(|| sent.message.clone())).unwrap();
     assert_eq!(new_ones(&[caught_up(carol.receive(&from(&answer)).unwrap())]), [1]);
 }

@@ -1,5 +1,5 @@
 //! How often a piece of an attachment is copied between the sender's data and the receiver's.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "a test may panic")]
 #![allow(unsafe_code, reason = "an allocator that counts")]
 
 mod support;

@@ -209,7 +209,7 @@ fn damaged_states_are_refused_or_mean_something_else_but_never_more_than_the_bou
             }
         }
         match TextClient::import(BOB, options(), &damaged) {
-            Err(error) => assert_eq!(error.code(), Code::GTP_STATE_INVALID),
+            Err(error) => assert_eq!(error.code(), Code::STATE_INVALID),
             Ok(client) => assert_eq!(client.export(), damaged, "one form for one state"),
         }
     }

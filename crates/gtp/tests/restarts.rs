@@ -97,7 +97,7 @@ fn states_of_other_versions_and_rows_out_of_order_are_refused() {
     let mut state = client(ALICE).export();
     state[1] = 2;
     let refused = TextClient::import(ALICE, options(), &state).unwrap_err();
-    assert_eq!((refused, refused.code()), (StateError::Version(2), Code::GTP_STATE_INVALID));
+    assert_eq!((refused, refused.code()), (StateError::Version(2), Code::STATE_INVALID));
     let mut alice = client(ALICE);
     alice.send(Draft::text("x")).unwrap();
     let mut rows = alice.rows();

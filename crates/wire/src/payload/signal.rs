@@ -218,11 +218,11 @@ impl SignalMessage {
     ///
     /// # Errors
     /// When they are not arguments of this signal, or the payload is above the limit.
-    pub fn encode_with(&self, codec: Codec, arguments: Vec<u8>) -> Result<Vec<u8>, PayloadError> {
-        if Signal::from_parts(self.signal.number().into(), &arguments)? != self.signal {
+    pub fn encode_with(&self, codec: Codec, arguments: &[u8]) -> Result<Vec<u8>, PayloadError> {
+        if Signal::from_parts(self.signal.number().into(), arguments)? != self.signal {
             return Err(PayloadError::Arguments(Malformed::OutOfRange));
         }
-        self.encode_arguments(codec, &arguments)
+        self.encode_arguments(codec, arguments)
     }
 
     fn encode_arguments(&self, codec: Codec, arguments: &[u8]) -> Result<Vec<u8>, PayloadError> {
