@@ -164,6 +164,8 @@ export const ERROR_CODES = {
   GAP_TOO_MANY_SOURCES: { retryable: true },
   /** As much audio as may wait to be played is waiting. Play what is due, then take more; the next packet stands for itself. */
   GAP_BUFFER_FULL: { retryable: true },
+  /** The bytes are not a saved state of text or signals, or not of this version. Begin with an empty state; text can be caught up with from another member. */
+  STATE_INVALID: { retryable: false },
   /** A text message's length field and its content differ. Drop it; whoever sent it is faulty or hostile. */
   GTP_BAD_LENGTH: { retryable: false },
   /** The group does not take content of this type. Send it as another type. */
@@ -184,8 +186,6 @@ export const ERROR_CODES = {
   GTP_ATTACHMENT_FULL: { retryable: true },
   /** Pieces of the attachment are missing. Wait for them. */
   GTP_ATTACHMENT_INCOMPLETE: { retryable: true },
-  /** The bytes are not a saved state of text, or not of this version. Begin with an empty state, then catch up from another member. */
-  GTP_STATE_INVALID: { retryable: false },
   /** A signal or its arguments are not of the form that its type asks for. Correct the arguments; on receipt, drop it. */
   GSP_BAD_SCHEMA: { retryable: false },
   /** The sender may not give this signal. Ask a member whose role allows it. */
@@ -206,8 +206,6 @@ export const ERROR_CODES = {
   GSP_REFUSED: { retryable: false },
   /** No role has this number. Define the role first. */
   GSP_ROLE_UNKNOWN: { retryable: false },
-  /** The bytes are not a saved state of signals, or not of this version. Begin with an empty state. */
-  GSP_STATE_INVALID: { retryable: false },
   /** A media frame is shorter than its header and tag. Drop it. */
   SFRAME_MALFORMED: { retryable: false },
   /** A media frame is for an epoch whose keys are not held, or no longer. If a commit is under way, try again after it; drop the frame otherwise. */
@@ -323,6 +321,7 @@ export type ErrorCode =
   | 'GAP_KEY_PHASE_UNKNOWN'
   | 'GAP_TOO_MANY_SOURCES'
   | 'GAP_BUFFER_FULL'
+  | 'STATE_INVALID'
   | 'GTP_BAD_LENGTH'
   | 'GTP_UNSUPPORTED_CONTENT_TYPE'
   | 'GTP_DUPLICATE_MESSAGE'
@@ -333,7 +332,6 @@ export type ErrorCode =
   | 'GTP_ATTACHMENT_UNKNOWN'
   | 'GTP_ATTACHMENT_FULL'
   | 'GTP_ATTACHMENT_INCOMPLETE'
-  | 'GTP_STATE_INVALID'
   | 'GSP_BAD_SCHEMA'
   | 'GSP_UNAUTHORIZED'
   | 'GSP_UNKNOWN_SIGNAL'
@@ -344,7 +342,6 @@ export type ErrorCode =
   | 'GSP_REQUEST_TIMEOUT'
   | 'GSP_REFUSED'
   | 'GSP_ROLE_UNKNOWN'
-  | 'GSP_STATE_INVALID'
   | 'SFRAME_MALFORMED'
   | 'SFRAME_UNKNOWN_KEY_ID'
   | 'SFRAME_REPLAY'

@@ -11,6 +11,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::{CryptoError, Secret};
+
 /// A reservation of more at once is a mistake: a thousand restarts must not use up what a key has.
 pub const MAX_RESERVATION: u64 = 1 << 32;
 
@@ -58,7 +60,17 @@ impl CounterId {
     /// Its length in bytes.
     pub const LENGTH: usize = 16;
 
-    /// The name with these bytes, derived from the key under a label of its own.
+    /// The name that `expand` derives from the key, under a label of its own, when it is asked for so many bytes.
+    ///
+    /// # Errors
+    /// Those of `expand`, and [`CryptoError::Internal`] when it gives another length.
+    pub fn derive(expand: impl FnOnce(usize) -> Result<Secret, CryptoError>) -> Result<Self, CryptoError> {
+        let bytes = expand(Self::LENGTH)?;
+        let bytes = bytes.expose().try_into();
+        bytes.map(Self).map_err(|_| CryptoError::Internal("as long as was asked for"))
+    }
+
+    /// The name with these bytes.
     #[must_use]
     pub const fn new(bytes: [u8; Self::LENGTH]) -> Self {
         Self(bytes)

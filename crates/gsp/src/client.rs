@@ -10,7 +10,7 @@ use coterie_wire::{Codec, ErrorObject, PayloadFormat};
 use crate::capabilities::Negotiator;
 use crate::error::{GiveError, Refusal, Refused};
 use crate::limits::ANSWER_TIMEOUT;
-use crate::request::{Finished, Requests, Waiting};
+use crate::request::{Answer, Finished, Requests, Waiting};
 use crate::roles::{Permissions, Roles};
 use crate::view::View;
 
@@ -94,6 +94,8 @@ pub struct Order {
 pub struct Outgoing {
     /// The signal.
     pub message: SignalMessage,
+    /// Its arguments, as the payload holds them.
+    pub arguments: Vec<u8>,
     /// Its payload, for a frame of the signal stream.
     pub payload: Vec<u8>,
     /// The payload's codec.
@@ -112,6 +114,15 @@ pub struct SignalClient {
     pub(crate) roster: Option<BTreeSet<MemberId>>,
     pub(crate) roles: Roles,
     pub(crate) capabilities: Negotiator,
+}
+
+impl Received {
+    /// What may be answered to its sender: that it was carried out, now or before; nothing where another signal was.
+    #[must_use]
+    pub fn answer(&self) -> Option<Answer> {
+        let SignalMessage { sender, request, .. } = self.message;
+        (self.verdict != Verdict::Conflicting).then(|| Answer::carried_out(sender, request))
+    }
 }
 
 impl Order {
@@ -153,10 +164,8 @@ impl SignalClient {
     pub fn give(&mut self, order: Order, epoch: Epoch, now: Timestamp) -> Result<Outgoing, GiveError> {
         let Order { signal, request, role_claim, awaited, timeout, arguments, codec } = order;
         let message = SignalMessage { signal, request, sender: self.member, role_claim };
-        let payload = match arguments {
-            None => message.encode(codec)?,
-            Some(arguments) => message.encode_with(codec, arguments)?,
-        };
+        let arguments = arguments.unwrap_or_else(|| signal.arguments());
+        let payload = message.encode_with(codec, &arguments)?;
         self.authorize(self.member, signal)?;
         self.requests.may_begin(request, awaited.len())?;
         self.enter(epoch);
@@ -164,7 +173,7 @@ impl SignalClient {
             .begin(request, Waiting { signal, awaited, refused: BTreeMap::new(), deadline: now + timeout });
         self.seen.insert(self.member, request, message);
         self.apply(&message);
-        Ok(Outgoing { message, payload, codec })
+        Ok(Outgoing { message, arguments, payload, codec })
     }
 
     /// Takes a payload in. Whatever is refused changes nothing and leaves its request id unused.

@@ -1,8 +1,8 @@
 //! Why signals were refused.
 
 use coterie_types::{Code, ErrorCode, MemberId, RequestId};
+use coterie_wire::ErrorNumber;
 use coterie_wire::payload::{PayloadError, Role};
-use coterie_wire::{ErrorNumber, Malformed};
 
 /// Why a received signal was refused. Nothing was changed, and its request id was not used up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -87,21 +87,6 @@ pub enum RoleError {
     },
 }
 
-/// Why bytes are no saved state.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StateError {
-    /// Not of this version.
-    #[error("the state is of version {0}")]
-    Version(u64),
-    /// Not well-formed.
-    #[error("not a saved state: {0}")]
-    Malformed(#[from] Malformed),
-    /// Its parts contradict each other, or a bound.
-    #[error("the parts of the state contradict each other")]
-    Contradiction,
-}
-
 impl Refusal {
     /// The number under which the protocol knows it, where it has one: what a negative answer says.
     #[must_use]
@@ -150,11 +135,5 @@ impl ErrorCode for RoleError {
             Self::Name | Self::TooMany => Code::INVALID_ARGUMENT,
             Self::Unauthorized { .. } => Code::GSP_UNAUTHORIZED,
         }
-    }
-}
-
-impl ErrorCode for StateError {
-    fn code(&self) -> Code {
-        Code::GSP_STATE_INVALID
     }
 }

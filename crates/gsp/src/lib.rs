@@ -16,11 +16,11 @@ mod roles;
 mod state;
 mod view;
 
-pub use coterie_seen::Origin;
+pub use coterie_seen::{Origin, StateError};
 
 pub use capabilities::{ConformanceClass, Negotiator};
 pub use client::{Authority, Incoming, Order, Outgoing, Received, SignalClient, Verdict};
-pub use error::{GiveError, Refusal, Refused, RoleError, StateError};
+pub use error::{GiveError, Refusal, Refused, RoleError};
 pub use request::{ANSWERS, Answer, Finished};
 pub use roles::{Permissions, RoleSpec, Roles};
 pub use view::View;

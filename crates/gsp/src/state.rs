@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use coterie_seen::StateError;
 use coterie_types::{Epoch, MemberId, RequestId, Timestamp};
 use coterie_wire::cbor::{Reader, Token, Writer};
 use coterie_wire::limits::MAX_FEATURES;
@@ -9,7 +10,6 @@ use coterie_wire::payload::{Role, SignalMessage};
 use coterie_wire::{Codec, ErrorObject, Malformed, PayloadFormat};
 
 use crate::client::{Authority, SignalClient};
-use crate::error::StateError;
 use crate::limits::{MAX_AWAITED, MAX_MEMBERS, MAX_ROLES, MAX_STATE, MAX_WAITING};
 use crate::request::Waiting;
 use crate::roles::{Permissions, RoleSpec};
@@ -58,7 +58,7 @@ impl SignalClient {
         }
         let mut client = Self::new(member, authority);
         let mut reader = Reader::new(state);
-        tuple(&mut reader, PARTS)?;
+        reader.tuple(PARTS)?;
         let version = reader.unsigned()?;
         if version != VERSION {
             return Err(StateError::Version(version));
@@ -100,7 +100,7 @@ impl SignalClient {
         self.view.members = read_members(reader, MAX_MEMBERS)?;
         self.view.muted = read_members(reader, MAX_MEMBERS)?;
         for _ in 0..reader.array(MAX_MEMBERS)? {
-            tuple(reader, 2)?;
+            reader.tuple(2)?;
             let member = MemberId::new(reader.unsigned()?);
             let mut classes = BTreeSet::new();
             for _ in 0..reader.array(4)? {
@@ -112,7 +112,7 @@ impl SignalClient {
             self.view.publishing.insert(member, classes);
         }
         for _ in 0..reader.array(MAX_MEMBERS)? {
-            tuple(reader, 2)?;
+            reader.tuple(2)?;
             let (member, codec) = (MemberId::new(reader.unsigned()?), reader.unsigned()?);
             ensure(ascending(&self.view.codecs, member))?;
             self.view.codecs.insert(member, codec);
@@ -132,16 +132,16 @@ impl SignalClient {
     }
 
     fn read_roles(&mut self, reader: &mut Reader<'_>) -> Result<(), StateError> {
-        tuple(reader, 2)?;
+        reader.tuple(2)?;
         for _ in 0..reader.array(MAX_ROLES)? {
-            tuple(reader, 3)?;
+            reader.tuple(3)?;
             let (id, name) = (Role::new(reader.unsigned()?), reader.text()?.to_owned());
             ensure(self.roles.iter().next_back().is_none_or(|last| last.id < id))?;
             let role = RoleSpec { id, name, permissions: Permissions::new(reader.unsigned()?) };
             ensure(self.roles.define(role).is_ok())?;
         }
         for _ in 0..reader.array(MAX_MEMBERS)? {
-            tuple(reader, 2)?;
+            reader.tuple(2)?;
             let (member, role) = (MemberId::new(reader.unsigned()?), Role::new(reader.unsigned()?));
             ensure(self.roles.assignments().next_back().is_none_or(|(last, _)| last < member))?;
             ensure(self.roles.assign(member, role).is_ok())?;
@@ -161,7 +161,7 @@ impl SignalClient {
 
     fn read_capabilities(&mut self, reader: &mut Reader<'_>) -> Result<(), StateError> {
         for _ in 0..reader.array(MAX_MEMBERS)? {
-            tuple(reader, 2)?;
+            reader.tuple(2)?;
             let member = MemberId::new(reader.unsigned()?);
             let count = reader.array(MAX_FEATURES)?;
             let tokens = (0..count).map(|_| reader.text().map(ToOwned::to_owned));
@@ -181,7 +181,7 @@ impl SignalClient {
 
     fn read_received(&mut self, reader: &mut Reader<'_>) -> Result<(), StateError> {
         for _ in 0..reader.array(coterie_seen::CAPACITY)? {
-            tuple(reader, 2)?;
+            reader.tuple(2)?;
             let (place, message) = (reader.unsigned()?, read_payload(reader)?);
             ensure(self.seen.insert_at(place, message.sender, message.request, message))?;
         }
@@ -205,13 +205,13 @@ impl SignalClient {
 
     fn read_waiting(&mut self, reader: &mut Reader<'_>) -> Result<(), StateError> {
         for _ in 0..reader.array(MAX_WAITING)? {
-            tuple(reader, 4)?;
+            reader.tuple(4)?;
             let message = read_payload(reader)?;
             let deadline = Timestamp::from_millis(reader.unsigned()?);
             let awaited = read_members(reader, MAX_AWAITED)?;
             let mut refused = BTreeMap::new();
             for _ in 0..reader.array(MAX_AWAITED)? {
-                tuple(reader, 2)?;
+                reader.tuple(2)?;
                 let member = MemberId::new(reader.unsigned()?);
                 let error = ErrorObject::decode(reader.bytes()?)?;
                 ensure(ascending(&refused, member))?;
@@ -251,10 +251,6 @@ fn payload(message: &SignalMessage) -> Vec<u8> {
 fn read_payload(reader: &mut Reader<'_>) -> Result<SignalMessage, StateError> {
     let message = SignalMessage::decode(PayloadFormat::from(Codec::Cbor), reader.bytes()?);
     message.map_err(|_| StateError::Contradiction)
-}
-
-fn tuple(reader: &mut Reader<'_>, length: usize) -> Result<(), Malformed> {
-    if reader.array(length)? == length { Ok(()) } else { Err(Malformed::WrongType) }
 }
 
 fn ensure(holds: bool) -> Result<(), StateError> {

@@ -158,7 +158,7 @@ fn damaged_states_are_refused_or_mean_something_else_in_one_form() {
             }
         }
         match SignalClient::import(BOB, Authority::MEMBERS_SEND, &damaged) {
-            Err(error) => assert_eq!(error.code(), Code::GSP_STATE_INVALID),
+            Err(error) => assert_eq!(error.code(), Code::STATE_INVALID),
             Ok(client) => {
                 let exported = client.export();
                 let again = SignalClient::import(BOB, Authority::MEMBERS_SEND, &exported).unwrap();

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use coterie_seen::StateError;
 use coterie_types::{MemberId, Timestamp};
 use coterie_wire::payload::{AttachmentId, Chunk, Manifest};
 
-use crate::error::{AttachmentError, StateError};
+use crate::error::AttachmentError;
 use crate::limits::{
     ATTACHMENT_TIMEOUT, DEFAULT_ATTACHMENT, MAX_ATTACHMENTS, MAX_ATTACHMENTS_OF_SENDER, MAX_CHUNKS, MAX_HELD,
     MAX_HELD_OF_SENDER, PIECE_OVERHEAD,
@@ -135,26 +136,26 @@ impl Attachments {
     pub fn take(
         &mut self,
         sender: MemberId,
-        chunk: &Chunk,
+        chunk: Chunk,
         now: Timestamp,
     ) -> Result<Progress, AttachmentError> {
         let key = (sender, chunk.id());
         let room = self.room(sender);
         let incoming = self.incoming.get_mut(&key).ok_or(AttachmentError::Unknown)?;
         let cost = cost(chunk.data());
-        let bytes = incoming.check(chunk)?;
-        if incoming.there.contains(chunk.index()) {
-            return Ok(incoming.progress(key, Some(chunk.index()), false));
+        let (index, bytes) = (chunk.index(), incoming.check(&chunk)?);
+        if incoming.there.contains(index) {
+            return Ok(incoming.progress(key, Some(index), false));
         }
         if cost > room {
             return Err(AttachmentError::Full);
         }
-        incoming.there.insert(chunk.index());
-        incoming.hold(chunk.index(), chunk.data());
+        incoming.there.insert(index);
+        incoming.hold(index, chunk.into_data());
         incoming.bytes = bytes;
         incoming.touched = now;
         self.held = self.held.saturating_add(cost);
-        Ok(incoming.progress(key, Some(chunk.index()), true))
+        Ok(incoming.progress(key, Some(index), true))
     }
 
     /// Hands out a piece that is held, to be kept by the caller.
@@ -302,7 +303,7 @@ impl Attachments {
         if !known || data.is_empty() || cost(data) > room || within > incoming.bytes {
             return Err(StateError::Contradiction);
         }
-        incoming.hold(index, data);
+        incoming.hold(index, data.to_vec());
         self.held = self.held.saturating_add(cost(data));
         Ok(())
     }
@@ -363,9 +364,9 @@ impl Incoming {
         Progress { key, piece, fresh, received, total, bytes: self.bytes }
     }
 
-    fn hold(&mut self, index: u32, data: &[u8]) {
-        self.room = self.room.saturating_add(cost(data));
-        self.held.insert(index, data.to_vec());
+    fn hold(&mut self, index: u32, data: Vec<u8>) {
+        self.room = self.room.saturating_add(cost(&data));
+        self.held.insert(index, data);
     }
 
     /// Bytes of the pieces that are held, without what they cost beside.

@@ -55,11 +55,31 @@ pub(crate) struct Asking {
     /// How far the pages reached.
     reached: BTreeMap<MemberId, MessageId>,
     pages: u32,
+    /// Whether a page may come: one for each request.
+    waiting: bool,
 }
 
 impl Asking {
     pub(crate) fn new(member: MemberId, request: RequestId, now: Timestamp) -> Self {
-        Self { member, request, deadline: now + RESYNC_TIMEOUT, reached: BTreeMap::new(), pages: 0 }
+        Self {
+            member,
+            request,
+            deadline: now + RESYNC_TIMEOUT,
+            reached: BTreeMap::new(),
+            pages: 0,
+            waiting: true,
+        }
+    }
+
+    /// Whether a message is the page that was asked for last.
+    pub(crate) fn is_answered_by(&self, message: &TextMessage) -> bool {
+        self.waiting && self.member == message.sender && self.request == message.request
+    }
+
+    /// The next page was asked for.
+    pub(crate) fn wait(&mut self, now: Timestamp) {
+        self.waiting = true;
+        self.deadline = now + RESYNC_TIMEOUT;
     }
 
     /// Takes note of a page, and answers whether to go on.
@@ -69,6 +89,7 @@ impl Asking {
             *reached = message.id.max(*reached);
         }
         self.pages = self.pages.saturating_add(1);
+        self.waiting = false;
         self.deadline = now + RESYNC_TIMEOUT;
         more && !messages.is_empty() && self.pages < MAX_PAGES
     }

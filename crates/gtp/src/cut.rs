@@ -48,7 +48,7 @@ pub fn digest_of(data: &[u8]) -> Digest {
     digest(hasher)
 }
 
-fn digest(hasher: Hasher) -> Digest {
+pub(crate) fn digest(hasher: Hasher) -> Digest {
     let mut digest = Digest::default();
     digest.iter_mut().zip(hasher.finish().as_bytes()).for_each(|(to, from)| *to = *from);
     digest

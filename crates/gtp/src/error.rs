@@ -1,8 +1,8 @@
 //! Why text was refused.
 
 use coterie_types::{Code, ErrorCode, MemberId};
+use coterie_wire::ErrorNumber;
 use coterie_wire::payload::PayloadError;
-use coterie_wire::{ErrorNumber, Malformed};
 
 /// Why a received payload was refused. Nothing was changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -83,21 +83,6 @@ pub enum SendError {
     NotAgreed,
 }
 
-/// Why bytes are no saved state.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StateError {
-    /// Not of this version.
-    #[error("the state is of version {0}")]
-    Version(u64),
-    /// Not well-formed.
-    #[error("not a saved state: {0}")]
-    Malformed(#[from] Malformed),
-    /// Its parts contradict each other, or a bound.
-    #[error("the parts of the state contradict each other")]
-    Contradiction,
-}
-
 impl ReceiveError {
     /// The number under which the protocol knows it, where it has one.
     #[must_use]
@@ -157,11 +142,5 @@ impl ErrorCode for SendError {
             Self::Asking(_) => Code::BUSY,
             Self::NoNumber | Self::NotAgreed => Code::INVALID_ARGUMENT,
         }
-    }
-}
-
-impl ErrorCode for StateError {
-    fn code(&self) -> Code {
-        Code::GTP_STATE_INVALID
     }
 }

@@ -136,6 +136,14 @@ impl History {
         true
     }
 
+    /// Takes note that the sender said himself what another member had passed on; where it stands, if that is news.
+    pub(crate) fn confirm(&mut self, sender: MemberId, id: MessageId) -> Option<u64> {
+        let position = self.position(sender, id)?;
+        let entry = self.entries.get_mut(&position).filter(|entry| entry.relayed)?;
+        entry.relayed = false;
+        Some(position)
+    }
+
     /// Forgets everything. Positions go on.
     pub fn clear(&mut self) {
         self.entries.clear();
@@ -153,6 +161,12 @@ impl History {
     #[must_use]
     pub fn position(&self, sender: MemberId, id: MessageId) -> Option<u64> {
         self.positions.get(&(sender, id)).copied()
+    }
+
+    /// A sender's message.
+    #[must_use]
+    pub fn find(&self, sender: MemberId, id: MessageId) -> Option<Kept<'_>> {
+        self.at(self.position(sender, id)?)
     }
 
     /// The message at a position.

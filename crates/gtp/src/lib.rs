@@ -21,14 +21,14 @@ mod row;
 mod state;
 mod watermark;
 
-pub use coterie_seen::Origin;
+pub use coterie_seen::{Origin, StateError};
 
 pub use attachment::{AttachmentKey, Attachments, Piece, Progress, TakenOut};
 pub use catch_up::{Asked, CaughtUp, Replayed};
 pub use client::{Expired, Scope, TextClient, TextOptions};
 pub use cut::{Cut, IntegrityCheck, Label, digest_of, hasher};
 pub use draft::{Draft, Outgoing};
-pub use error::{AttachmentError, ReceiveError, SendError, StateError};
+pub use error::{AttachmentError, ReceiveError, SendError};
 pub use history::{History, HistoryLimits, Kept, Pushed};
 pub use receive::{Content, Incoming, Received, Verdict};
 pub use row::RowChange;

@@ -1,6 +1,5 @@
 //! What is received, and what came of it.
 
-use coterie_crypto::hash::{HashAlgorithm, digest};
 use coterie_seen::Origin;
 use coterie_types::{Epoch, Timestamp};
 use coterie_wire::payload::{Chunk, ContentType, Manifest, PayloadError, Resync, TextMessage};
@@ -8,6 +7,7 @@ use coterie_wire::{Codec, PayloadFormat};
 
 use crate::attachment::Progress;
 use crate::catch_up::{Asked, CaughtUp};
+use crate::cut::{digest, hasher};
 use crate::row::RowChange;
 
 /// A payload from the text stream, with what the frame layer knows of it.
@@ -34,8 +34,8 @@ pub enum Verdict {
     Duplicate,
     /// Another message was seen under its sender's number. That one stays.
     Conflicting,
-    /// Another member had replayed something else under this number; this is the sender's own word and takes its
-    /// place.
+    /// Another member had replayed something under this number that is not, or no longer known to be, the same; this is
+    /// the sender's own word and takes its place.
     Corrected,
 }
 
@@ -95,11 +95,13 @@ impl Meaning {
 /// What tells two messages under one number apart.
 pub(crate) type Fingerprint = [u8; 32];
 
-/// The fingerprint of a message, whatever codec it came in.
+/// The fingerprint of a message, whatever codec it came in: of its fields without the content, and of the content behind
+/// them, which is not copied for it.
 pub(crate) fn fingerprint(message: &TextMessage) -> Result<Fingerprint, PayloadError> {
-    let bytes = message.encode(Codec::Cbor)?;
-    let mut fingerprint = Fingerprint::default();
-    let hash = digest(HashAlgorithm::Sha256, &bytes);
-    fingerprint.iter_mut().zip(hash.as_bytes()).for_each(|(to, from)| *to = *from);
-    Ok(fingerprint)
+    let &TextMessage { id, sender, sent_at, request, flags, content_type, ref content } = message;
+    let head = TextMessage { id, sender, sent_at, request, flags, content_type, content: Vec::new() };
+    let mut hasher = hasher();
+    hasher.update(&head.encode(Codec::Cbor)?);
+    hasher.update(content);
+    Ok(digest(hasher))
 }

@@ -3,10 +3,9 @@
 //! Every step answers the rows that it changed, so that whoever has a store writes them in the same transaction and
 //! whoever has none drops them. Keys begin with their kind and sort in the order in which they are read back.
 
+use coterie_seen::StateError;
 use coterie_types::{MemberId, MessageId};
 use coterie_wire::payload::AttachmentId;
-
-use crate::error::StateError;
 
 /// A change to the stored rows, in the order in which it is to be made.
 #[derive(Clone, Debug, Eq, PartialEq)]

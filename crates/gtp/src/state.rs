@@ -1,6 +1,6 @@
 //! Stored rows and saved states: how they are written, and how they are read back.
 
-use coterie_seen::Seen;
+use coterie_seen::{Seen, StateError};
 use coterie_types::{Epoch, MemberId, MessageId, Timestamp};
 use coterie_wire::cbor::{Reader, Token, Writer};
 use coterie_wire::payload::{Manifest, TextMessage};
@@ -8,7 +8,6 @@ use coterie_wire::{Codec, Malformed, PayloadFormat};
 
 use crate::attachment::{AttachmentKey, Incoming, Places};
 use crate::client::{Known, TextClient, TextOptions};
-use crate::error::StateError;
 use crate::limits::MAX_STATE;
 use crate::row::{RowChange, RowKey};
 use crate::watermark::{Mark, Watermark};
@@ -22,6 +21,12 @@ pub type Row = (Vec<u8>, Vec<u8>);
 impl TextClient {
     /// Everything that is known, without pieces of attachments that were taken out. Not a secret of its own, but all that
     /// was said: it is to be kept like the messages themselves.
+    ///
+    /// A state is for going on, not for going back: who imports one that is older than his last message numbers the next ones
+    /// like those that he sent since, and the others refuse them as [`Verdict::Conflicting`](crate::Verdict::Conflicting).
+    /// Write the state, or better the rows of each step, before its payload leaves. Who has to go back to an older one
+    /// all the same gives his first message afterwards a number of his own ([`Draft::id`](crate::Draft::id)) above all that
+    /// he may have used; later ones follow it.
     #[must_use]
     pub fn export(&self) -> Vec<u8> {
         let rows = self.rows();
@@ -33,7 +38,7 @@ impl TextClient {
         writer.finish()
     }
 
-    /// What [`Self::export`] wrote.
+    /// What [`Self::export`] wrote, which says what to do where it may not be the last one.
     ///
     /// # Errors
     /// When it is no such state, of another version, or contradicts itself.
@@ -42,18 +47,14 @@ impl TextClient {
             return Err(Malformed::TooLong.into());
         }
         let mut reader = Reader::new(state);
-        if reader.array(2)? != 2 {
-            return Err(Malformed::WrongType.into());
-        }
+        reader.tuple(2)?;
         let version = reader.unsigned()?;
         if version != VERSION {
             return Err(StateError::Version(version));
         }
         let mut rows = Vec::new();
         for _ in 0..reader.array(state.len())? {
-            if reader.array(2)? != 2 {
-                return Err(Malformed::WrongType.into());
-            }
+            reader.tuple(2)?;
             rows.push((reader.bytes()?.to_vec(), reader.bytes()?.to_vec()));
         }
         reader.finish()?;
@@ -115,12 +116,12 @@ impl TextClient {
                 true
             }
             RowKey::Mark(sender) => {
-                tuple(&mut reader, 2)?;
+                reader.tuple(2)?;
                 let [highest, whole] = [reader.unsigned()?, reader.unsigned()?].map(MessageId::new);
                 self.marks.put(sender, Mark { highest, whole })
             }
             RowKey::Seen(sender, id) => {
-                tuple(&mut reader, 3)?;
+                reader.tuple(3)?;
                 let (place, fingerprint, relayed) = (reader.unsigned()?, reader.bytes()?, reader.boolean()?);
                 let fingerprint = fingerprint.try_into().map_err(|_| Malformed::OutOfRange)?;
                 self.seen.insert_at(place, sender, id, Known { fingerprint, relayed })
@@ -181,7 +182,7 @@ pub(crate) fn own_row(next: Option<MessageId>, epoch: Option<Epoch>) -> RowChang
 }
 
 fn read_own(reader: &mut Reader<'_>) -> Result<(Option<MessageId>, Option<Epoch>), StateError> {
-    tuple(reader, 2)?;
+    reader.tuple(2)?;
     let next = reader.unsigned::<u64>()?;
     let epoch = match reader.token()? {
         Token::Unsigned(epoch) => Some(Epoch::new(epoch)),
@@ -213,7 +214,7 @@ pub(crate) fn kept_row(position: u64, message: &TextMessage, relayed: bool) -> O
 }
 
 fn read_kept(reader: &mut Reader<'_>) -> Result<(TextMessage, bool), StateError> {
-    tuple(reader, 2)?;
+    reader.tuple(2)?;
     let relayed = reader.boolean()?;
     let message = TextMessage::decode(PayloadFormat::from(Codec::Cbor), reader.bytes()?);
     Ok((message.map_err(|_| StateError::Contradiction)?, relayed))
@@ -228,14 +229,10 @@ pub(crate) fn attachment_row(key: AttachmentKey, incoming: &Incoming) -> RowChan
 }
 
 fn read_attachment(reader: &mut Reader<'_>) -> Result<Incoming, StateError> {
-    tuple(reader, 4)?;
+    reader.tuple(4)?;
     let manifest = Manifest::decode(PayloadFormat::from(Codec::Cbor), reader.bytes()?);
     let manifest = manifest.map_err(|_| StateError::Contradiction)?;
     let there = Places::from_bits(reader.bytes()?);
     let (bytes, touched) = (reader.unsigned()?, Timestamp::from_millis(reader.unsigned()?));
     Ok(Incoming::restored(manifest, there, bytes, touched))
-}
-
-fn tuple(reader: &mut Reader<'_>, length: usize) -> Result<(), Malformed> {
-    if reader.array(length)? == length { Ok(()) } else { Err(Malformed::WrongType) }
 }

@@ -4,12 +4,13 @@
 mod support;
 
 use coterie_gtp::{
-    CaughtUp, Content, Cut, Draft, Expired, Label, Outgoing, Received, SendError, TextClient, Verdict,
+    CaughtUp, Content, Cut, Draft, Expired, Label, Outgoing, ReceiveError, Received, SendError, TextClient,
+    TextOptions, Verdict,
 };
 use coterie_testkit::T0;
 use coterie_types::{Duration, MessageId, RequestId};
 use coterie_wire::Codec;
-use coterie_wire::payload::{AttachmentId, ContentType, Manifest, Resync};
+use coterie_wire::payload::{AttachmentId, ContentType, Manifest, Resync, TextMessage};
 use support::{ALICE, BOB, CAROL, client, from};
 
 const REQUEST: RequestId = RequestId::new(77);
@@ -114,6 +115,7 @@ fn contents_that_stand_in_rows_are_fetched_by_their_positions() {
     let sent = say(&mut alice, "kept elsewhere", &mut [&mut bob]);
     let request = carol.ask(BOB, REQUEST, T0).unwrap();
     let Content::Asked(asked) = bob.receive(&from(&request)).unwrap().content else { panic!("a request") };
+    assert_eq!((bob.wanted_for(&asked), alice.wanted_for(&asked)), (vec![0], vec![]));
     let answer = bob.answer(&asked, T0, |position| (position == 0).then(|| sent.message.clone())).unwrap();
     assert_eq!(new_ones(&[caught_up(carol.receive(&from(&answer)).unwrap())]), [1]);
 }
@@ -188,4 +190,77 @@ fn who_does_not_answer_is_given_up_at_the_deadline_and_not_before() {
     assert_eq!(carol.poll_timeout(), None);
     carol.set_resync(false);
     assert_eq!(carol.ask(BOB, REQUEST, T0 + Duration::from_secs(60)).unwrap_err(), SendError::NotAgreed);
+}
+
+/// Carol has asked, and Bob answers with one message of Alice's, in his words.
+fn passed_on(bob: &mut TextClient, carol: &mut TextClient, message: &TextMessage, more: bool) -> Received {
+    carol.ask(BOB, REQUEST, T0).unwrap();
+    let page = page_of(bob, message, more);
+    carol.receive(&from(&page)).unwrap()
+}
+
+fn page_of(bob: &mut TextClient, message: &TextMessage, more: bool) -> Outgoing {
+    let replay = Resync::Replay { messages: vec![message.clone()], more }.encode().unwrap();
+    bob.send(Draft { request: REQUEST, ..Draft::content(ContentType::Binary, replay) }).unwrap()
+}
+
+#[test]
+fn the_senders_own_word_replaces_a_replayed_row_that_outlived_what_was_remembered() {
+    let [mut alice, mut bob, mut carol] = [ALICE, BOB, CAROL].map(client);
+    let genuine = alice.send(Draft::text("genuine")).unwrap();
+    let forged = TextMessage { content: b"forged".to_vec(), ..genuine.message.clone() };
+    passed_on(&mut bob, &mut carol, &forged, false);
+    carol.reset();
+    let again = passed_on(&mut bob, &mut carol, &forged, false);
+    assert_eq!(caught_up(again).messages[0].verdict, Verdict::Duplicate, "another's word again is no news");
+
+    assert_eq!(carol.receive(&from(&genuine)).unwrap().verdict, Verdict::Corrected);
+    let kept = carol.history().unwrap().find(ALICE, genuine.message.id).unwrap();
+    assert_eq!((kept.message, kept.relayed), (Some(&genuine.message), false));
+    assert_eq!(carol.receive(&from(&genuine)).unwrap().verdict, Verdict::Duplicate);
+    let mut other = alice.clone();
+    let other = other.send(Draft { id: Some(genuine.message.id), ..Draft::text("other") }).unwrap();
+    assert_eq!(carol.receive(&from(&other)).unwrap().verdict, Verdict::Conflicting, "it was remembered");
+}
+
+#[test]
+fn what_the_sender_confirmed_is_passed_on_after_a_restart_as_well() {
+    let [mut alice, mut bob, mut carol] = [ALICE, BOB, CAROL].map(client);
+    let genuine = say(&mut alice, "genuine", &mut [&mut bob]);
+    let received = passed_on(&mut bob, &mut carol, &genuine.message, false);
+    assert_eq!(caught_up(received).messages[0].verdict, Verdict::New);
+    let confirmed = carol.receive(&from(&genuine)).unwrap();
+    assert_eq!((confirmed.verdict, confirmed.changes.len()), (Verdict::Duplicate, 3), "seen, kept and mark");
+
+    let mut carol = TextClient::import(CAROL, support::options(), &carol.export()).unwrap();
+    let mut dave = client(coterie_types::MemberId::new(4));
+    assert_eq!(new_ones(&catch_up(&mut dave, &mut carol)), [1]);
+}
+
+#[test]
+fn a_page_is_taken_once_for_each_request() {
+    let [mut alice, mut bob, mut carol] = [ALICE, BOB, CAROL].map(client);
+    let [first, second] = ["one", "two"].map(|text| alice.send(Draft::text(text)).unwrap().message);
+    assert!(caught_up(passed_on(&mut bob, &mut carol, &first, true)).more);
+    let page = page_of(&mut bob, &second, false);
+    let before = carol.export();
+    assert_eq!(carol.receive(&from(&page)).unwrap_err(), ReceiveError::NotAsked(BOB));
+    assert_eq!(carol.export(), before);
+    let later = T0 + Duration::from_secs(9);
+    carol.ask_on(later).unwrap().unwrap();
+    assert!(carol.handle_timeout(T0 + Duration::from_secs(15)).0.is_empty(), "he has the whole time again");
+    assert_eq!(new_ones(&[caught_up(carol.receive(&from(&page)).unwrap())]), [2]);
+}
+
+#[test]
+fn a_replay_brings_nothing_that_the_group_does_not_take() {
+    let types = vec![ContentType::Plain, ContentType::Binary];
+    let options = TextOptions { content_types: Some(types), ..support::options() };
+    let [mut alice, mut bob] = [ALICE, BOB].map(client);
+    let mut carol = TextClient::new(CAROL, options).unwrap();
+    let markdown = Draft::content(ContentType::Markdown, b"# x".to_vec());
+    bob.receive(&from(&alice.send(markdown).unwrap())).unwrap();
+    say(&mut alice, "plain", &mut [&mut bob]);
+    assert_eq!(new_ones(&catch_up(&mut carol, &mut bob)), [2]);
+    assert_eq!(carol.history().unwrap().len(), 1);
 }

@@ -104,17 +104,17 @@ fn pieces_are_held_up_to_a_bound_by_sender_and_in_total_and_taking_out_makes_roo
     for sender in 1..=10 {
         let sender = MemberId::new(sender);
         attachments.offer(sender, manifest(1, 1_000 * length as u64, 1_000), T0).unwrap();
-        let full = (0..1_000).find_map(|index| attachments.take(sender, &chunk(index), T0).err());
+        let full = (0..1_000).find_map(|index| attachments.take(sender, chunk(index), T0).err());
         assert_eq!(full, Some(AttachmentError::Full));
         assert!(attachments.held_of(sender) <= MAX_HELD_OF_SENDER);
     }
     assert!(attachments.held() <= MAX_HELD && attachments.held() > MAX_HELD - 2 * length);
     let stuck = attachments.progress((ALICE, AttachmentId::new(1))).unwrap().received;
-    assert_eq!(attachments.take(ALICE, &chunk(stuck), T0), Err(AttachmentError::Full));
+    assert_eq!(attachments.take(ALICE, chunk(stuck), T0), Err(AttachmentError::Full));
     let before = attachments.held();
     let out = attachments.take_any_out(Some(ALICE)).unwrap();
     assert_eq!(before - attachments.held(), out.data.len() + PIECE_OVERHEAD);
-    assert!(attachments.take(ALICE, &chunk(stuck), T0).unwrap().fresh, "handed in again, it is taken");
+    assert!(attachments.take(ALICE, chunk(stuck), T0).unwrap().fresh, "handed in again, it is taken");
     while attachments.take_any_out(None).is_some() {}
     assert_eq!(attachments.held(), 0);
 }
@@ -127,7 +127,7 @@ fn tiny_pieces_are_counted_for_what_they_cost() {
         attachments.offer(ALICE, manifest(id, MAX_CHUNKS.into(), MAX_CHUNKS), T0).unwrap();
         for index in 0..MAX_CHUNKS {
             let chunk = Chunk::new(AttachmentId::new(id), index, MAX_CHUNKS, vec![0]).unwrap();
-            match attachments.take(ALICE, &chunk, T0) {
+            match attachments.take(ALICE, chunk, T0) {
                 Ok(_) => held += 1,
                 Err(error) => {
                     assert_eq!(error, AttachmentError::Full);
@@ -209,7 +209,7 @@ fn damaged_states_are_refused_or_mean_something_else_but_never_more_than_the_bou
             }
         }
         match TextClient::import(BOB, options(), &damaged) {
-            Err(error) => assert_eq!(error.code(), Code::GTP_STATE_INVALID),
+            Err(error) => assert_eq!(error.code(), Code::STATE_INVALID),
             Ok(client) => assert_eq!(client.export(), damaged, "one form for one state"),
         }
     }

@@ -164,7 +164,7 @@ fn an_attachment_is_cut_and_assembled_as_the_example_says() {
         let piece = cut.piece(index, data).unwrap();
         assert_eq!(piece.encode(Codec::Cbor).unwrap(), unhex(expected));
         assert!(attachments.assemble(key).is_err());
-        attachments.take(ALICE, &piece, T0).unwrap();
+        attachments.take(ALICE, piece, T0).unwrap();
     }
     assert_eq!(attachments.assemble(key).unwrap(), b"hello world");
 }
@@ -193,14 +193,14 @@ fn pieces_that_do_not_fit_are_refused_and_change_nothing() {
         (ALICE, chunk(id, 0, 2, 11), AttachmentError::Integrity),
     ];
     for (sender, chunk, error) in refused {
-        assert_eq!(attachments.take(sender, &chunk, T0), Err(error));
+        assert_eq!(attachments.take(sender, chunk, T0), Err(error));
         assert_eq!((attachments.held(), attachments.progress((ALICE, id)).unwrap().received), (0, 0));
     }
-    attachments.take(ALICE, &chunk(id, 0, 2, 6), T0).unwrap();
-    assert_eq!(attachments.take(ALICE, &chunk(id, 1, 2, 4), T0), Err(AttachmentError::Integrity));
-    let again = attachments.take(ALICE, &chunk(id, 0, 2, 1), T0).unwrap();
+    attachments.take(ALICE, chunk(id, 0, 2, 6), T0).unwrap();
+    assert_eq!(attachments.take(ALICE, chunk(id, 1, 2, 4), T0), Err(AttachmentError::Integrity));
+    let again = attachments.take(ALICE, chunk(id, 0, 2, 1), T0).unwrap();
     assert!(!again.fresh, "the first copy stays");
-    attachments.take(ALICE, &chunk(id, 1, 2, 5), T0).unwrap();
+    attachments.take(ALICE, chunk(id, 1, 2, 5), T0).unwrap();
     let refused = attachments.assemble((ALICE, id)).unwrap_err();
     assert_eq!((refused, refused.code()), (AttachmentError::Integrity, Code::GTP_ATTACHMENT_INTEGRITY));
     assert_eq!(refused.number(), Some(ErrorNumber::GTP_ATTACHMENT_INTEGRITY));
@@ -212,11 +212,11 @@ fn pieces_that_were_taken_out_are_asked_for_by_their_places() {
     let mut attachments = Attachments::default();
     attachments.offer(ALICE, cut.manifest().clone(), T0).unwrap();
     let key = (ALICE, AttachmentId::new(8));
-    attachments.take(ALICE, &cut.piece(0, b"hello ".to_vec()).unwrap(), T0).unwrap();
+    attachments.take(ALICE, cut.piece(0, b"hello ".to_vec()).unwrap(), T0).unwrap();
     let out = attachments.take_any_out(Some(ALICE)).unwrap();
     assert_eq!((out.index, out.data.as_slice(), attachments.held()), (0, &b"hello "[..], 0));
-    assert!(!attachments.take(ALICE, &cut.piece(0, b"hello ".to_vec()).unwrap(), T0).unwrap().fresh);
-    attachments.take(ALICE, &cut.piece(1, b"world".to_vec()).unwrap(), T0).unwrap();
+    assert!(!attachments.take(ALICE, cut.piece(0, b"hello ".to_vec()).unwrap(), T0).unwrap().fresh);
+    attachments.take(ALICE, cut.piece(1, b"world".to_vec()).unwrap(), T0).unwrap();
     assert_eq!(attachments.assemble(key), Err(AttachmentError::TakenOut(0)));
     let mut check = attachments.check(key).unwrap();
     for piece in attachments.pieces(key).unwrap() {

@@ -97,7 +97,7 @@ fn states_of_other_versions_and_rows_out_of_order_are_refused() {
     let mut state = client(ALICE).export();
     state[1] = 2;
     let refused = TextClient::import(ALICE, options(), &state).unwrap_err();
-    assert_eq!((refused, refused.code()), (StateError::Version(2), Code::GTP_STATE_INVALID));
+    assert_eq!((refused, refused.code()), (StateError::Version(2), Code::STATE_INVALID));
     let mut alice = client(ALICE);
     alice.send(Draft::text("x")).unwrap();
     let mut rows = alice.rows();
@@ -142,4 +142,20 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn an_older_state_uses_numbers_again_unless_the_first_message_is_given_one_above_them() {
+    let [mut alice, mut bob] = [ALICE, BOB].map(client);
+    let backup = alice.export();
+    bob.receive(&from(&alice.send(Draft::text("sent after the backup")).unwrap())).unwrap();
+    let mut alice = TextClient::import(ALICE, options(), &backup).unwrap();
+    let again = alice.clone().send(Draft::text("under the same number")).unwrap();
+    assert_eq!(bob.receive(&from(&again)).unwrap().verdict, Verdict::Conflicting);
+    let far = Draft { id: Some(MessageId::new(1_000_000)), ..Draft::text("above all") };
+    for draft in [far, Draft::text("and behind it")] {
+        let sent = alice.send(draft).unwrap();
+        assert_eq!(bob.receive(&from(&sent)).unwrap().verdict, Verdict::New);
+    }
+    assert_eq!(alice.send(Draft::text("x")).unwrap().message.id, MessageId::new(1_000_002));
 }

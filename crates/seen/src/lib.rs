@@ -1,5 +1,5 @@
-//! What receivers of text and signals share: who sent something, and what was received before, a bounded set in which
-//! no sender takes the room of another.
+//! What text and signals share: who sent something, why saved states are refused, and what was received before, a
+//! bounded set in which no sender takes the room of another.
 //!
 //! Text and signals both know a repetition by its sender and number, and both remember at most [`CAPACITY`] of them.
 //! When that many are held, the sender who takes the most room gives up its oldest: with one sender that is first in,
@@ -7,7 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coterie_types::MemberId;
+use coterie_types::{Code, ErrorCode, MemberId};
+use coterie_wire::Malformed;
 
 /// Entries that are remembered: the protocol's number.
 pub const CAPACITY: usize = 10_000;
@@ -30,6 +31,27 @@ impl Origin {
             Self::Member(sender) if sender != claimed => Some(sender),
             _ => None,
         }
+    }
+}
+
+/// Why bytes are no saved state.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// Not of this version.
+    #[error("the state is of version {0}")]
+    Version(u64),
+    /// Not well-formed.
+    #[error("not a saved state: {0}")]
+    Malformed(#[from] Malformed),
+    /// Its parts contradict each other, or a bound.
+    #[error("the parts of the state contradict each other")]
+    Contradiction,
+}
+
+impl ErrorCode for StateError {
+    fn code(&self) -> Code {
+        Code::STATE_INVALID
     }
 }
 

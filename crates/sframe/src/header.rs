@@ -72,7 +72,8 @@ impl KeyId {
         self.0 as u16 == Self::low_bits(epoch)
     }
 
-    const fn low_bits(epoch: Epoch) -> u16 {
+    /// What a key id says of an epoch.
+    pub(crate) const fn low_bits(epoch: Epoch) -> u16 {
         epoch.number() as u16
     }
 }

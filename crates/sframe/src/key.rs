@@ -58,9 +58,8 @@ impl EpochKey {
     /// [`SetupError::LeafTooLarge`] above 65,535.
     pub fn encryptor(&self, leaf: LeafIndex, context: u32) -> Result<Encryptor, SetupError> {
         let key_id = KeyId::of_member(self.epoch, leaf)?.in_context(context);
-        let id = self.expand(COUNTER_LABEL, key_id, CounterId::LENGTH)?;
-        let id = id.expose().try_into().map_err(|_| CryptoError::Internal("as long as was asked for"))?;
-        Ok(Encryptor::new(self.frame_key(key_id)?, CounterId::new(id)))
+        let id = CounterId::derive(|length| self.expand(COUNTER_LABEL, key_id, length))?;
+        Ok(Encryptor::new(self.frame_key(key_id)?, id))
     }
 
     /// The epoch.

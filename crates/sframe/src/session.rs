@@ -67,7 +67,7 @@ impl Session {
         let until = now + grace.min(MAX_PREVIOUS_EPOCH);
         let ended = std::mem::replace(&mut self.current, Receiving::new(key));
         // An epoch whose key ids look like the present one's could not be told apart from it.
-        let is_other = !same_bits(ended.key.epoch(), self.current.key.epoch());
+        let is_other = KeyId::low_bits(ended.key.epoch()) != KeyId::low_bits(self.current.key.epoch());
         self.previous = (is_other && until > now).then_some((ended, until));
     }
 
@@ -202,10 +202,6 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("epoch", &self.epoch()).finish_non_exhaustive()
     }
-}
-
-const fn same_bits(one: Epoch, other: Epoch) -> bool {
-    one.number() as u16 == other.number() as u16
 }
 
 /// One epoch.

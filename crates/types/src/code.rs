@@ -275,6 +275,10 @@ codes! {
     GAP_BUFFER_FULL, Later, "As much audio as may wait to be played is waiting.",
         "Play what is due, then take more; the next packet stands for itself.";
 
+    // Group text and signals.
+    STATE_INVALID, Never, "The bytes are not a saved state of text or signals, or not of this version.",
+        "Begin with an empty state; text can be caught up with from another member.";
+
     // Group text.
     GTP_BAD_LENGTH, Never, "A text message's length field and its content differ.",
         "Drop it; whoever sent it is faulty or hostile.";
@@ -296,8 +300,6 @@ codes! {
         "Take pieces or whole attachments out, then hand it in again.";
     GTP_ATTACHMENT_INCOMPLETE, Later, "Pieces of the attachment are missing.",
         "Wait for them.";
-    GTP_STATE_INVALID, Never, "The bytes are not a saved state of text, or not of this version.",
-        "Begin with an empty state, then catch up from another member.";
 
     // Group signals.
     GSP_BAD_SCHEMA, Never, "A signal or its arguments are not of the form that its type asks for.",
@@ -320,8 +322,6 @@ codes! {
         "Read the reason that it gave.";
     GSP_ROLE_UNKNOWN, Never, "No role has this number.",
         "Define the role first.";
-    GSP_STATE_INVALID, Never, "The bytes are not a saved state of signals, or not of this version.",
-        "Begin with an empty state.";
 
     // SFrame.
     SFRAME_MALFORMED, Never, "A media frame is shorter than its header and tag.",

@@ -17,7 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Not mls: whoever drives both hands it what the group's key schedule gives.
     ("gbp", &["sframe", "wire", "crypto"]),
     // What is said and signalled, above frames and without keys: whoever holds a group drives them beside `gbp`.
-    ("seen", &["types"]),
+    ("seen", &["wire"]),
     ("gtp", &["wire", "crypto", "seen"]),
     ("gsp", &["wire", "seen"]),
     // Audio is judged and played without a key in reach.

@@ -190,8 +190,19 @@ impl TextClient {
     /// # Errors
     /// As [`Self::send`].
     pub fn ask_on(&mut self, now: Timestamp) -> Result<Option<Outgoing>, SendError> {
-        let Some(asking) = self.asking.clone() else { return Ok(None) };
-        self.send_request(&asking, now).map(Some)
+        let Some(mut asking) = self.asking.clone() else { return Ok(None) };
+        let outgoing = self.send_request(&asking, now)?;
+        asking.wait(now);
+        self.asking = Some(asking);
+        Ok(Some(outgoing))
+    }
+
+    /// Positions of the messages that [`Self::answer`] would ask for: those of the page whose contents are not in memory.
+    #[must_use]
+    pub fn wanted_for(&self, asked: &Asked) -> Vec<u64> {
+        let Some(history) = &self.history else { return Vec::new() };
+        let elsewhere = |position: &u64| history.at(*position).is_some_and(|kept| kept.message.is_none());
+        page(history, asked).0.into_iter().filter(elsewhere).collect()
     }
 
     /// One page of what a member is missing. `fetch` gives the messages at positions whose contents are not in memory;

@@ -59,11 +59,15 @@ impl TextClient {
         if let Some(sender) = origin.other_than(claimed) {
             return Err(ReceiveError::WrongSender { claimed, sender });
         }
-        let taken = self.options.content_types.as_ref();
-        if taken.is_some_and(|types| !types.contains(&message.content_type)) {
-            return Err(ReceiveError::ContentType(message.content_type.number()));
+        if self.takes(message.content_type) {
+            Ok(())
+        } else {
+            Err(ReceiveError::ContentType(message.content_type.number()))
         }
-        Ok(())
+    }
+
+    fn takes(&self, content_type: ContentType) -> bool {
+        self.options.content_types.as_ref().is_none_or(|types| types.contains(&content_type))
     }
 
     /// Whether this epoch is another than the last one, and that makes everything new.
@@ -84,14 +88,23 @@ impl TextClient {
 
     pub(super) fn judge(&self, message: &TextMessage, fingerprint: Fingerprint, relayed: bool) -> Verdict {
         let Some(known) = self.seen.get(message.sender, message.id) else {
-            let history = self.history.as_ref().filter(|_| self.options.scope == Scope::Group);
-            let kept = history.is_some_and(|history| history.contains(message.sender, message.id));
-            return if kept { Verdict::Duplicate } else { Verdict::New };
+            return self.judge_by_history(message, relayed);
         };
         match known.fingerprint == fingerprint {
             true => Verdict::Duplicate,
             false if known.relayed && !relayed => Verdict::Corrected,
             false => Verdict::Conflicting,
+        }
+    }
+
+    /// What was forgotten may still be kept. Which word the sender gave cannot be told from a row that another member
+    /// passed on, so his own word takes its place.
+    fn judge_by_history(&self, message: &TextMessage, relayed: bool) -> Verdict {
+        let history = self.history.as_ref().filter(|_| self.options.scope == Scope::Group);
+        match history.and_then(|history| history.find(message.sender, message.id)) {
+            None => Verdict::New,
+            Some(kept) if kept.relayed && !relayed => Verdict::Corrected,
+            Some(_) => Verdict::Duplicate,
         }
     }
 
@@ -112,8 +125,7 @@ impl TextClient {
     }
 
     fn is_asked_for(&self, message: &TextMessage) -> bool {
-        let asking = self.asking.as_ref();
-        asking.is_some_and(|asking| asking.member == message.sender && asking.request == message.request)
+        self.asking.as_ref().is_some_and(|asking| asking.is_answered_by(message))
     }
 
     /// The last thing that can be refused.
@@ -135,7 +147,7 @@ impl TextClient {
                 return Ok(Taken::Content(Content::Asked(asked)));
             }
             Meaning::Manifest(manifest) => self.attachments.offer(sender, manifest, now)?,
-            Meaning::Piece(piece) => self.attachments.take(sender, &piece, now)?,
+            Meaning::Piece(piece) => self.attachments.take(sender, piece, now)?,
         };
         if let Some(incoming) = self.attachments.entry(progress.key).filter(|_| progress.fresh) {
             changes.push(crate::state::attachment_row(progress.key, incoming));
@@ -156,10 +168,8 @@ impl TextClient {
         match verdict {
             Verdict::New => self.remember(sender, id, known, changes),
             Verdict::Conflicting => return,
-            Verdict::Duplicate | Verdict::Corrected => self.confirm(sender, id, known, changes),
-        }
-        if verdict == Verdict::Corrected {
-            self.drop_kept(sender, id, changes);
+            Verdict::Duplicate => self.confirm(message, known, changes),
+            Verdict::Corrected => self.correct(message, known, changes),
         }
         if keep && verdict != Verdict::Duplicate {
             self.keep(message, known.relayed, changes);
@@ -179,16 +189,28 @@ impl TextClient {
         changes.extend(crate::state::seen_row(sender, id, &self.seen));
     }
 
-    /// The sender's own word for what another member had passed on.
-    fn confirm(&mut self, sender: MemberId, id: MessageId, known: Known, changes: &mut Vec<RowChange>) {
+    /// The sender says himself what another member had passed on.
+    fn confirm(&mut self, message: &TextMessage, known: Known, changes: &mut Vec<RowChange>) {
+        let (sender, id) = (message.sender, message.id);
         let better = self.seen.get_mut(sender, id).filter(|before| before.relayed && !known.relayed);
-        if let Some(before) = better {
-            *before = known;
-            changes.extend(crate::state::seen_row(sender, id, &self.seen));
+        let Some(before) = better else { return };
+        *before = known;
+        changes.extend(crate::state::seen_row(sender, id, &self.seen));
+        if let Some(position) = self.history.as_mut().and_then(|history| history.confirm(sender, id)) {
+            changes.extend(crate::state::kept_row(position, message, false));
         }
     }
 
-    fn drop_kept(&mut self, sender: MemberId, id: MessageId, changes: &mut Vec<RowChange>) {
+    /// The sender says something else than another member had passed on.
+    fn correct(&mut self, message: &TextMessage, known: Known, changes: &mut Vec<RowChange>) {
+        let (sender, id) = (message.sender, message.id);
+        match self.seen.get_mut(sender, id) {
+            Some(before) => {
+                *before = known;
+                changes.extend(crate::state::seen_row(sender, id, &self.seen));
+            }
+            None => self.remember(sender, id, known, changes),
+        }
         let Some(history) = self.history.as_mut() else { return };
         if let Some(position) = history.position(sender, id) {
             history.remove(position);
@@ -226,13 +248,16 @@ impl TextClient {
         CaughtUp { from, messages, more }
     }
 
-    /// A message in a replay. Whoever replays his own gives his own word.
+    /// A message in a replay; none where the group does not take its like. Whoever replays his own gives his own word.
     fn pass_on(
         &mut self,
         from: MemberId,
         message: TextMessage,
         changes: &mut Vec<RowChange>,
     ) -> Option<Replayed> {
+        if !self.takes(message.content_type) {
+            return None;
+        }
         let known = Known { fingerprint: fingerprint(&message).ok()?, relayed: message.sender != from };
         let verdict = self.judge(&message, known.fingerprint, known.relayed);
         let keep = !message.flags.contains(MessageFlags::EPHEMERAL);

@@ -137,6 +137,14 @@ impl<'a> Reader<'a> {
         if count > most { Err(Malformed::TooMany) } else { Ok(count) }
     }
 
+    /// The beginning of an array of exactly `count` items.
+    ///
+    /// # Errors
+    /// When the next item is anything else.
+    pub fn tuple(&mut self, count: usize) -> Result<(), Malformed> {
+        if self.array(count)? == count { Ok(()) } else { Err(Malformed::WrongType) }
+    }
+
     /// A map with text keys: `each` is called at the value of every pair with one of the `keys`, and reads it; other
     /// pairs are skipped. The first `required` of the keys must all be there.
     ///

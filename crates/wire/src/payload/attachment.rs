@@ -118,9 +118,9 @@ impl Manifest {
             mime_type: self.mime_type.clone(),
             total_size: self.size,
             chunk_count: self.chunks,
-            sha256: self.digest.to_vec(),
+            sha256: Vec::new(),
         };
-        encode(codec, fields)
+        encode(codec, fields, &self.digest)
     }
 
     /// The manifest in `bytes`.
@@ -180,9 +180,15 @@ impl Chunk {
             attachment_id: self.id.0,
             chunk_index: self.index,
             chunk_count: self.chunks,
-            data: self.data.clone(),
+            data: Vec::new(),
         };
-        encode(codec, fields)
+        encode(codec, fields, &self.data)
+    }
+
+    /// The piece itself, taken out of what is around it.
+    #[must_use]
+    pub fn into_data(self) -> Vec<u8> {
+        self.data
     }
 
     /// The piece in `bytes`.
@@ -217,11 +223,15 @@ impl Fields for fields::Manifest {
         Ok(fields)
     }
 
-    fn write_cbor(&self, writer: &mut Writer) {
+    fn write_cbor(&self, body: &[u8], writer: &mut Writer) {
         writer.map(MANIFEST.len()).text("aid").unsigned(self.attachment_id);
         writer.text("name").text(&self.filename).text("mime").text(&self.mime_type);
         writer.text("size").unsigned(self.total_size).text("nc").unsigned(self.chunk_count);
-        writer.text("hash").bytes(&self.sha256);
+        writer.text("hash").bytes(body);
+    }
+
+    fn body(&mut self) -> &mut Vec<u8> {
+        &mut self.sha256
     }
 
     fn read_flat(bytes: &[u8]) -> planus::Result<Self> {
@@ -265,10 +275,14 @@ impl Fields for fields::Chunk {
         Ok(fields)
     }
 
-    fn write_cbor(&self, writer: &mut Writer) {
+    fn write_cbor(&self, body: &[u8], writer: &mut Writer) {
         writer.map(CHUNK.len()).text("aid").unsigned(self.attachment_id);
         writer.text("idx").unsigned(self.chunk_index).text("nc").unsigned(self.chunk_count);
-        writer.text("data").bytes(&self.data);
+        writer.text("data").bytes(body);
+    }
+
+    fn body(&mut self) -> &mut Vec<u8> {
+        &mut self.data
     }
 
     fn read_flat(bytes: &[u8]) -> planus::Result<Self> {

@@ -51,9 +51,9 @@ impl AudioPayload {
             rtp_sequence: self.sequence.into(),
             rtp_timestamp: self.timestamp,
             key_phase: self.key_phase,
-            opus_frame: self.frame.clone(),
+            opus_frame: Vec::new(),
         };
-        encode(codec, fields)
+        encode(codec, fields, &self.frame)
     }
 
     /// The packet in a payload.
@@ -92,10 +92,14 @@ impl Fields for fields::AudioPayload {
         Ok(fields)
     }
 
-    fn write_cbor(&self, writer: &mut Writer) {
+    fn write_cbor(&self, body: &[u8], writer: &mut Writer) {
         writer.map(KEYS.len()).text("msid").unsigned(self.media_source_id);
         writer.text("seq").unsigned(self.rtp_sequence).text("ts").unsigned(self.rtp_timestamp);
-        writer.text("kp").unsigned(self.key_phase).text("opus").bytes(&self.opus_frame);
+        writer.text("kp").unsigned(self.key_phase).text("opus").bytes(body);
+    }
+
+    fn body(&mut self) -> &mut Vec<u8> {
+        &mut self.opus_frame
     }
 
     fn read_flat(bytes: &[u8]) -> planus::Result<Self> {

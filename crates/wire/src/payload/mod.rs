@@ -81,7 +81,10 @@ trait Fields: prost::Message + Default {
     const SLOTS: &'static [Slot];
 
     fn read_cbor(reader: &mut Reader<'_>) -> Result<Self, Malformed>;
-    fn write_cbor(&self, writer: &mut Writer);
+    /// Its last field is `body`, whatever [`Self::body`] is.
+    fn write_cbor(&self, body: &[u8], writer: &mut Writer);
+    /// The field that may be large. It is kept apart, so that nothing is copied where the codec does not ask for it.
+    fn body(&mut self) -> &mut Vec<u8>;
     /// Called on a table that was verified against [`Self::SLOTS`].
     fn read_flat(bytes: &[u8]) -> planus::Result<Self>;
     fn write_flat(self) -> Vec<u8>;
@@ -109,11 +112,16 @@ fn decode<F: Fields>(format: PayloadFormat, bytes: &[u8]) -> Result<F, PayloadEr
     }
 }
 
-fn encode<F: Fields>(codec: Codec, fields: F) -> Result<Vec<u8>, PayloadError> {
+/// `fields` and their body, which they do not hold yet.
+fn encode<F: Fields>(codec: Codec, mut fields: F, body: &[u8]) -> Result<Vec<u8>, PayloadError> {
+    if codec != Codec::Cbor {
+        *fields.body() = body.to_vec();
+    }
     let bytes = match codec {
         Codec::Cbor => {
-            let mut writer = Writer::with_capacity(fields.encoded_len().saturating_add(64));
-            fields.write_cbor(&mut writer);
+            let room = fields.encoded_len().saturating_add(body.len()).saturating_add(64);
+            let mut writer = Writer::with_capacity(room);
+            fields.write_cbor(body, &mut writer);
             writer.finish()
         }
         Codec::Protobuf => fields.encode_to_vec(),

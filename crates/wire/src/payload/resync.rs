@@ -104,9 +104,7 @@ fn within(count: usize, most: usize) -> Result<(), Malformed> {
 fn watermarks(reader: &mut Reader<'_>) -> Result<BTreeMap<MemberId, MessageId>, Malformed> {
     let mut seen = BTreeMap::new();
     for _ in 0..reader.array(MAX_WATERMARKS)? {
-        if reader.array(2)? != 2 {
-            return Err(Malformed::WrongType);
-        }
+        reader.tuple(2)?;
         let (sender, id) = (MemberId::new(reader.unsigned()?), MessageId::new(reader.unsigned()?));
         if seen.last_key_value().is_some_and(|(last, _)| *last >= sender) {
             return Err(Malformed::DuplicateKey);

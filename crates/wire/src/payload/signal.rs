@@ -211,30 +211,30 @@ impl SignalMessage {
     /// # Errors
     /// None that a signal can have today; the limit is the payload's.
     pub fn encode(&self, codec: Codec) -> Result<Vec<u8>, PayloadError> {
-        self.fields(codec, self.signal.arguments())
+        self.encode_arguments(codec, &self.signal.arguments())
     }
 
     /// The payload with arguments as they are given, which may hold more than the signal knows.
     ///
     /// # Errors
     /// When they are not arguments of this signal, or the payload is above the limit.
-    pub fn encode_with(&self, codec: Codec, arguments: Vec<u8>) -> Result<Vec<u8>, PayloadError> {
-        if Signal::from_parts(self.signal.number().into(), &arguments)? != self.signal {
+    pub fn encode_with(&self, codec: Codec, arguments: &[u8]) -> Result<Vec<u8>, PayloadError> {
+        if Signal::from_parts(self.signal.number().into(), arguments)? != self.signal {
             return Err(PayloadError::Arguments(Malformed::OutOfRange));
         }
-        self.fields(codec, arguments)
+        self.encode_arguments(codec, arguments)
     }
 
-    fn fields(&self, codec: Codec, args: Vec<u8>) -> Result<Vec<u8>, PayloadError> {
+    fn encode_arguments(&self, codec: Codec, arguments: &[u8]) -> Result<Vec<u8>, PayloadError> {
         let fields = fields::Signal {
             signal_type: self.signal.number().into(),
             request_id: self.request.number(),
             sender_id: self.sender.number(),
             role_claim: self.role_claim.0,
-            args_length: length(&args),
-            args,
+            args_length: length(arguments),
+            args: Vec::new(),
         };
-        encode(codec, fields)
+        encode(codec, fields, arguments)
     }
 
     /// The signal in a payload.
@@ -285,10 +285,14 @@ impl Fields for fields::Signal {
         Ok(fields)
     }
 
-    fn write_cbor(&self, writer: &mut Writer) {
+    fn write_cbor(&self, body: &[u8], writer: &mut Writer) {
         writer.map(KEYS.len()).text("t").unsigned(self.signal_type).text("rid").unsigned(self.request_id);
         writer.text("sid").unsigned(self.sender_id).text("rc").unsigned(self.role_claim);
-        writer.text("alen").unsigned(self.args_length).text("args").bytes(&self.args);
+        writer.text("alen").unsigned(self.args_length).text("args").bytes(body);
+    }
+
+    fn body(&mut self) -> &mut Vec<u8> {
+        &mut self.args
     }
 
     fn read_flat(bytes: &[u8]) -> planus::Result<Self> {

@@ -107,7 +107,7 @@ impl TextMessage {
     /// # Errors
     /// When it is above the limit.
     pub fn encode(&self, codec: Codec) -> Result<Vec<u8>, PayloadError> {
-        encode(codec, self.fields())
+        encode(codec, self.fields(), &self.content)
     }
 
     /// The message in a payload.
@@ -140,7 +140,7 @@ impl TextMessage {
             flags: self.flags.0.into(),
             content_type: self.content_type.number().into(),
             content_length: length(&self.content),
-            content: self.content.clone(),
+            content: Vec::new(),
         }
     }
 }
@@ -168,11 +168,15 @@ impl Fields for fields::TextMessage {
         Ok(fields)
     }
 
-    fn write_cbor(&self, writer: &mut Writer) {
+    fn write_cbor(&self, body: &[u8], writer: &mut Writer) {
         writer.map(KEYS.len()).text("mid").unsigned(self.message_id).text("sid").unsigned(self.sender_id);
         writer.text("ts").unsigned(self.timestamp_ms).text("rid").unsigned(self.request_id);
         writer.text("fl").unsigned(self.flags).text("ct").unsigned(self.content_type);
-        writer.text("len").unsigned(self.content_length).text("body").bytes(&self.content);
+        writer.text("len").unsigned(self.content_length).text("body").bytes(body);
+    }
+
+    fn body(&mut self) -> &mut Vec<u8> {
+        &mut self.content
     }
 
     fn read_flat(bytes: &[u8]) -> planus::Result<Self> {

@@ -106,14 +106,8 @@ impl ClassKeys {
     /// The name of the record of the numbers that `leaf` uses under the key of `class`.
     pub(super) fn counter_id(&self, class: StreamClass, leaf: LeafIndex) -> Result<CounterId, CryptoError> {
         let naming = &self.class(class)?.naming;
-        let id = hkdf_expand(
-            HashAlgorithm::Sha256,
-            naming.expose(),
-            &leaf.number().to_be_bytes(),
-            CounterId::LENGTH,
-        )?;
-        let id = id.expose().try_into().map_err(|_| CryptoError::Internal("as long as was asked for"))?;
-        Ok(CounterId::new(id))
+        let leaf = leaf.number().to_be_bytes();
+        CounterId::derive(|length| hkdf_expand(HashAlgorithm::Sha256, naming.expose(), &leaf, length))
     }
 
     fn class(&self, class: StreamClass) -> Result<&ClassKey, CryptoError> {

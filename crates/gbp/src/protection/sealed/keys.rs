@@ -58,9 +58,8 @@ impl EpochKeys {
     pub(super) fn counter_id(&self, class: StreamClass, leaf: LeafIndex) -> Result<CounterId, CryptoError> {
         let [first, second, third, last] = leaf.number().to_be_bytes();
         let info = [class.number(), first, second, third, last];
-        let id = hkdf_expand(HashAlgorithm::Sha256, self.naming.expose(), &info, CounterId::LENGTH)?;
-        let id = id.expose().try_into().map_err(|_| CryptoError::Internal("as long as was asked for"))?;
-        Ok(CounterId::new(id))
+        let naming = self.naming.expose();
+        CounterId::derive(|length| hkdf_expand(HashAlgorithm::Sha256, naming, &info, length))
     }
 }
 
