@@ -282,6 +282,22 @@ describe('a Welcome', () => {
     await expectUnwelcome(told, welcome, INVALID, /confirmation tag does not match/)
     await expectWelcome(told)
   })
+  it('has a path secret that the tree’s keys do not follow from', async () => {
+    const { liar } = await garden('path secret')
+    const device = await victimDevice('added with a path')
+    const keyPackage = keyPackageOf(await device.keyPackage())
+    // It comes in at the blank leaf, which meets the committer's path at the root alone.
+    const { after, pathSecrets } = await liar.commit([add(keyPackage)])
+    const told = { liar: after, device, keyPackage }
+    const pathSecret = pathSecrets.at(-1)
+    for (const secret of [new Uint8Array(32), pathSecrets[0]]) {
+      const welcome = await after.welcome(keyPackage, { pathSecret: secret })
+      await expectUnwelcome(told, welcome, INVALID, /public key/i)
+    }
+    const group = await device.join(await after.welcome(keyPackage, { pathSecret }))
+    expect(await group.epochAuthenticator()).toEqual(after.epoch.schedule.epochAuthenticator)
+    group.close()
+  })
   it('1415 the group has an extension that the joiner does not know', async () => {
     const told = await garden('unknown extension')
     const unknown = { extensionType: 0xf777, extensionData: new Uint8Array([1]) }

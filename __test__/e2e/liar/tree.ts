@@ -27,7 +27,6 @@ import { dataOf, NOTHING, signedLeaf, type World } from './world.js'
 export interface Path {
   readonly tree: mls.RatchetTree
   readonly path: mls.UpdatePath
-  readonly context: mls.GroupContext
   readonly secrets: readonly Uint8Array[]
   readonly commitSecret: Uint8Array
 }
@@ -105,7 +104,7 @@ export async function makePath(
     nodes.push({ hpkePublicKey: keys[index] ?? NOTHING, encryptedPathSecret })
   }
   const path = { leafNode: leafNode as mls.LeafNodeCommit, nodes }
-  return { tree, path, context: provisional, secrets, commitSecret: secret }
+  return { tree, path, secrets, commitSecret: secret }
 }
 
 export function leafAt(tree: mls.RatchetTree, index: number): mls.LeafNode {

@@ -106,7 +106,7 @@ export const dataOf = ({ hpkePublicKey, signaturePublicKey, credential, capabili
   capabilities,
 })
 
-export const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 
 export function keyPackageOf(bytes: Uint8Array): mls.KeyPackage {
   const message = mls.decodeMlsMessage(bytes, 0)?.[0]
