@@ -23,7 +23,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use crate::authentication::Authentication;
 use crate::credential;
 use crate::error::MlsError;
-use crate::group::{Arrival, Group};
+use crate::group::{Arrival, Group, Together};
 use crate::held::HeldGroups;
 use crate::key_package::{self, KeyPackageInfo, KeyPackageOptions};
 use crate::limits::{
@@ -312,12 +312,53 @@ impl Device {
         now: Timestamp,
         beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Group, MlsError> {
+        self.create_group_together(options, now, |together| {
+            let id = together.id()?;
+            Ok(beside(&id, &mut together.rows())?)
+        })
+        .map(|(group, ())| group)
+    }
+
+    /// Begins a group, with all that `work` does to it in the same step.
+    ///
+    /// # Errors
+    /// As [`Self::create_group`], and what `work` answers.
+    pub fn create_group_together<T, E: From<MlsError>>(
+        &self,
+        options: GroupOptions,
+        now: Timestamp,
+        work: impl FnOnce(&mut Together<'_, '_>) -> Result<T, E>,
+    ) -> Result<(Group, T), E> {
         let suite = options.suite.unwrap_or(self.shared.suite);
         let id = match options.id {
             Some(id) => id.as_bytes().to_vec(),
-            None => self.shared.crypto.random_array::<GROUP_ID_LENGTH>()?.to_vec(),
+            None => {
+                let random = self.shared.crypto.random_array::<GROUP_ID_LENGTH>();
+                random.map_err(MlsError::from)?.to_vec()
+            }
         };
-        found(&self.shared, &id, suite, None, now, beside)
+        found_together(&self.shared, &id, suite, None, now, work)
+    }
+
+    /// Reads and writes rows of the layers above in a step of their own: those about a group that this device was removed
+    /// from, say.
+    ///
+    /// # Errors
+    /// What `work` answers, or why the store failed.
+    pub fn rows<T, E: From<MlsError>>(
+        &self,
+        work: impl FnOnce(&mut Rows<'_, '_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let provider = self.shared.provider();
+        let value = work(&mut Rows::of(provider.storage()))?;
+        provider.commit().map_err(MlsError::from)?;
+        Ok(value)
+    }
+
+    /// Whether everything ends with this object, because its store keeps nothing.
+    #[must_use]
+    pub fn is_volatile(&self) -> bool {
+        self.shared.is_volatile()
     }
 
     /// Loads a group that this device is in; none where it is not.
@@ -460,6 +501,21 @@ pub(crate) fn found(
     now: Timestamp,
     beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
 ) -> Result<Group, MlsError> {
+    found_together(shared, id, suite, proof, now, |together| {
+        let id = together.id()?;
+        Ok(beside(&id, &mut together.rows())?)
+    })
+    .map(|(group, ())| group)
+}
+
+fn found_together<T, E: From<MlsError>>(
+    shared: &Arc<Shared>,
+    id: &[u8],
+    suite: Suite,
+    proof: Option<Proof>,
+    now: Timestamp,
+    work: impl FnOnce(&mut Together<'_, '_>) -> Result<T, E>,
+) -> Result<(Group, T), E> {
     let credential = shared.credential_at(suite, now)?;
     let provider = shared.provider();
     let config = join_config();
@@ -473,8 +529,9 @@ pub(crate) fn found(
         .number_of_resumption_psks(RESUMPTION_SECRETS)
         .use_ratchet_tree_extension(true)
         .sender_ratchet_configuration(*config.sender_ratchet_configuration())
-        .build(&provider, &**shared.signer(suite), credential)?;
-    Group::begin_with(Arc::clone(shared), group, Arrival::Founded(proof), provider, beside)
+        .build(&provider, &**shared.signer(suite), credential)
+        .map_err(MlsError::from)?;
+    Group::begin_together(Arc::clone(shared), group, Arrival::Founded(proof), provider, work)
 }
 
 pub(crate) fn check_identity(identity: &[u8]) -> Result<(), MlsError> {

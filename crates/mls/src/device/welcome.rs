@@ -12,7 +12,7 @@ use super::{Device, join_config};
 use crate::authentication::Candidate;
 use crate::error::MlsError;
 use crate::external;
-use crate::group::{Arrival, Group};
+use crate::group::{Arrival, Group, Together};
 use crate::limits::{MAX_MEMBERS, MAX_MESSAGE_LENGTH, QUICK_WELCOME_LENGTH};
 use crate::provider::Provider;
 use crate::rows::Rows;
@@ -53,20 +53,29 @@ impl Device {
         now: Timestamp,
         beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Group, MlsError> {
+        self.join_together(welcome, ratchet_tree, now, |together| {
+            let id = together.id()?;
+            Ok(beside(&id, &mut together.rows())?)
+        })
+        .map(|(group, ())| group)
+    }
+
+    /// Joins, with all that `work` does to the group in the same step. When it refuses the group, nothing has changed and
+    /// the key package is not used up.
+    ///
+    /// # Errors
+    /// As [`Self::join`], and what `work` answers.
+    pub fn join_together<T, E: From<MlsError>>(
+        &self,
+        welcome: &[u8],
+        ratchet_tree: Option<&[u8]>,
+        now: Timestamp,
+        work: impl FnOnce(&mut Together<'_, '_>) -> Result<T, E>,
+    ) -> Result<(Group, T), E> {
         check_welcome(welcome, ratchet_tree)?;
         let noting = self.shared.crypto.noting_signatures();
         let (provider, joined) =
             self.shared.open_together(&noting, |provider| join(welcome, ratchet_tree, provider));
-        self.begin_joined(joined, provider, now, beside)
-    }
-
-    fn begin_joined(
-        &self,
-        joined: Result<(MlsGroup, Option<Proof>), MlsError>,
-        provider: Provider<'_>,
-        now: Timestamp,
-        beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
-    ) -> Result<Group, MlsError> {
         let judged = joined.and_then(|(group, proof)| {
             self.shared.judge_present(group.members(), group.own_leaf_index(), group.group_id(), now)?;
             Ok((group, proof))
@@ -74,9 +83,9 @@ impl Device {
         match judged {
             Ok((group, proof)) => {
                 let arrival = Arrival::Welcomed(proof);
-                Group::begin_with(Arc::clone(&self.shared), group, arrival, provider, beside)
+                Group::begin_together(Arc::clone(&self.shared), group, arrival, provider, work)
             }
-            Err(error) => Err(succession::explain(provider.explain(error), provider.storage())),
+            Err(error) => Err(succession::explain(provider.explain(error), provider.storage()).into()),
         }
     }
 
