@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use coterie_gbp::limits::{MAX_PAST_EPOCH_AGE, MAX_PAST_EPOCHS};
-use coterie_gbp::node::{Event as NodeEvent, Hash, Order, Output, RelayRow, Roster};
 use coterie_gbp::node;
+use coterie_gbp::node::{Event as NodeEvent, Hash, Order, Output, RelayRow, Roster};
 use coterie_gbp::protection::agreement;
 use coterie_mls::{MlsError, Sender};
 use coterie_types::{Epoch, MemberId, StreamClass, TransitionId};
@@ -132,11 +132,10 @@ impl Step<'_, '_, '_> {
             return Ok(());
         }
         // Only for a joiner that waits is something sealed between the engine's step and the node's.
-        let ahead = |output: &Output| matches!(output, Output::Send(sent) if sent.key_epoch != sent.header_epoch);
+        let ahead =
+            |output: &Output| matches!(output, Output::Send(sent) if sent.key_epoch != sent.header_epoch);
         match &mut self.core.protection {
-            Some(protection) if behind.iter().any(ahead) => {
-                protection.rekey(self.together, &self.core.space)
-            }
+            Some(protection) if behind.iter().any(ahead) => protection.rekey(self.together, &self.core.space),
             _ => Ok(()),
         }
     }
@@ -171,7 +170,9 @@ impl Step<'_, '_, '_> {
             }
             NodeEvent::StateChanged { from, to } => Event::State { from, to },
             NodeEvent::Aborted { transition, reason } => Event::Aborted { transition, reason },
-            NodeEvent::Trouble { number, transition, member } => Event::Trouble { number, transition, member },
+            NodeEvent::Trouble { number, transition, member } => {
+                Event::Trouble { number, transition, member }
+            }
             NodeEvent::ElectionNeeded => Event::Coordinator(CoordinatorChange::Silent),
             NodeEvent::BecameCoordinator => Event::Coordinator(CoordinatorChange::Became),
             NodeEvent::CoordinatorClaim { claimant: member, accepted } => {
@@ -214,7 +215,10 @@ impl Step<'_, '_, '_> {
         let ended = epoch.number().saturating_sub(1);
         let kept = u64::try_from(MAX_PAST_EPOCHS).unwrap_or(u64::MAX);
         self.put(rows::PAST, &ended.to_be_bytes(), write_past(before, self.now + MAX_PAST_EPOCH_AGE))?;
-        self.delete(rows::PAST, &ended.saturating_sub(kept).to_be_bytes())
+        match ended.checked_sub(kept) {
+            Some(oldest) => self.delete(rows::PAST, &oldest.to_be_bytes()),
+            None => Ok(()),
+        }
     }
 
     fn follow_members(&mut self, before: &Roster) -> Result<(), StackError> {

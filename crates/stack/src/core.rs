@@ -189,17 +189,20 @@ impl Core {
         let (text, _) = text.map_err(|_| StackError::BadState)?;
         let signals = match rows.get(&space.key(rows::SIGNALS, &[]))? {
             None => SignalClient::new(own.me, settings.authority),
-            Some(row) => SignalClient::import(own.me, settings.authority, &row)
-                .map_err(|_| StackError::BadState)?,
+            Some(row) => {
+                SignalClient::import(own.me, settings.authority, &row).map_err(|_| StackError::BadState)?
+            }
         };
         let relay = RelayLog::restore(space.all(rows::RELAY, rows)?)?;
         let inviting = rows.get(&space.key(rows::INVITING, &[]))?;
         let waiting = Waiting::load(&space, rows)?;
         let mut core = Self::with(own, space, settings, node, text, signals);
         core.relay = relay;
-        core.inviting = inviting.map(|row| Inviting::read(&row)).transpose().map_err(|_| StackError::BadState)?;
+        core.inviting =
+            inviting.map(|row| Inviting::read(&row)).transpose().map_err(|_| StackError::BadState)?;
         core.places = waiting.places();
         core.stored_node = node_row;
+        core.follow_mutes();
         Ok(Some((core, waiting)))
     }
 

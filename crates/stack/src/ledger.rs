@@ -61,9 +61,7 @@ pub(crate) fn read_event(bytes: &[u8]) -> Result<Event, Malformed> {
     let event = match reader.unsigned()? {
         TEXT => Event::Text(read_text(&mut reader)?),
         SIGNAL => Event::Signal(read_signal(&mut reader)?),
-        ATTACHMENT => {
-            Event::Attachment((member(&mut reader)?, AttachmentId::new(reader.unsigned()?)))
-        }
+        ATTACHMENT => Event::Attachment((member(&mut reader)?, AttachmentId::new(reader.unsigned()?))),
         JOINED => Event::Joined { member: member(&mut reader)?, identity: reader.bytes()?.to_vec() },
         LEFT => Event::Left(member(&mut reader)?),
         EPOCH => {

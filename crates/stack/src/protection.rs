@@ -84,8 +84,7 @@ impl Protection {
             Profile::Interop => {
                 let keys = class_keys(together)?;
                 let (epoch, transition) = (stand.epoch, stand.transition);
-                let opener =
-                    interop::Opener::new(group.clone(), epoch, transition, Arc::clone(&keys))?;
+                let opener = interop::Opener::new(group.clone(), epoch, transition, Arc::clone(&keys))?;
                 // A joiner that waits for EXECUTE already writes what its engine's epoch is.
                 let place = place(together)?;
                 let sealer = interop::Sealer::new(group, keyed, transition, keys, place)?;
@@ -249,11 +248,7 @@ impl Protection {
         self.reserve_all(together, space)
     }
 
-    fn reserve_all(
-        &mut self,
-        together: &mut Together<'_, '_>,
-        space: &RowSpace,
-    ) -> Result<(), StackError> {
+    fn reserve_all(&mut self, together: &mut Together<'_, '_>, space: &RowSpace) -> Result<(), StackError> {
         StreamClass::ALL.into_iter().try_for_each(|class| self.reserve(class, together, space))
     }
 

@@ -169,10 +169,8 @@ impl Step<'_, '_, '_> {
     fn on_caught_up(&mut self, caught_up: CaughtUp, opened: &Opened) -> Result<(), StackError> {
         let CaughtUp { from, messages, more } = caught_up;
         for replayed in messages {
-            let fresh = matches!(
-                replayed.verdict,
-                coterie_gtp::Verdict::New | coterie_gtp::Verdict::Corrected
-            );
+            let fresh =
+                matches!(replayed.verdict, coterie_gtp::Verdict::New | coterie_gtp::Verdict::Corrected);
             if fresh {
                 let relayed_by = (replayed.message.sender != from).then_some(from);
                 let codec = Codec::Cbor;
@@ -205,11 +203,15 @@ impl Step<'_, '_, '_> {
         if conflicting || verdict == coterie_gsp::Verdict::Duplicate {
             let number = request.number().into();
             self.tell(Event::Duplicate { class: StreamClass::Signal, member, number, conflicting });
-            return if conflicting { Ok(()) } else { self.answer_signal(Some(Answer::carried_out(member, request))) };
+            return if conflicting {
+                Ok(())
+            } else {
+                self.answer_signal(Some(Answer::carried_out(member, request)))
+            };
         }
         let codec = opened.format.codec().unwrap_or_default();
         self.tell(Event::Signal(SignalGiven { message, arguments, changed, codec }));
-        self.follow_mutes();
+        self.core.follow_mutes();
         self.answer_signal(Some(Answer::carried_out(member, request)))
     }
 
@@ -218,7 +220,9 @@ impl Step<'_, '_, '_> {
         let members = self.core.roster.members().collect();
         let agreed = self.core.own.profile == Profile::Sealed
             || self.core.signals.capabilities().all_support(&members, coterie_gsp::ANSWERS);
-        let Some(answer) = answer.filter(|answer| agreed && answer.request.number() != 0) else { return Ok(()) };
+        let Some(answer) = answer.filter(|answer| agreed && answer.request.number() != 0) else {
+            return Ok(());
+        };
         if !self.core.node.takes_part() {
             return Ok(());
         }
@@ -233,19 +237,18 @@ impl Step<'_, '_, '_> {
     fn silenced(&self, opened: &Opened) -> Option<MemberId> {
         opened.member().filter(|sender| !self.core.signals.may_send(*sender, opened.class))
     }
-
-    /// Whoever is muted is not played.
-    pub(crate) fn follow_mutes(&mut self) {
-        let view = self.core.signals.view();
-        let playout = self.core.audio.playout_mut();
-        for member in self.core.roster.members() {
-            // Fewer members than can be muted.
-            let _ = playout.set_muted(member, view.is_muted(member));
-        }
-    }
 }
 
 impl crate::core::Core {
+    /// Whoever is muted is not played.
+    pub(crate) fn follow_mutes(&mut self) {
+        let playout = self.audio.playout_mut();
+        for member in self.roster.members() {
+            // Fewer members than can be muted.
+            let _ = playout.set_muted(member, self.signals.view().is_muted(member));
+        }
+    }
+
     /// Takes in a frame of audio, which is no step: nothing of it is stored.
     pub(crate) fn take_in_audio(
         &mut self,
