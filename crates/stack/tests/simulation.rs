@@ -24,7 +24,7 @@ use rand_chacha::ChaCha20Rng;
 use support::{World, member};
 
 /// Seeds of every run of the tests.
-const SEEDS: u64 = 30;
+const SEEDS: u64 = 50;
 
 /// Half seconds of trouble, and of calm after it.
 const TROUBLE: u64 = 60;
@@ -185,7 +185,6 @@ impl Run {
         match self.rng.random_range(0..12_u32) {
             0..=5 => self.speak(who),
             6 => drop(self.world.node(who).update(now)),
-            7 => drop(self.world.node(who).claim(now)),
             8 if self.world.peers.len() < 8 => {
                 let joiner = self.world.installation();
                 let package = joiner.key_package(now);
@@ -197,6 +196,21 @@ impl Run {
                 self.listen();
                 self.world.restart(who);
             }
+            11 => {
+                // What it was given and has not dealt with comes again, and what it sent is sent again.
+                let peer = self.world.peers.get_mut(&who).unwrap();
+                while peer.node.poll_event().is_some() {}
+                let sent: Vec<Parcel> = std::iter::from_fn(|| peer.node.poll_parcel()).collect();
+                self.world.wire.extend(sent.into_iter().map(|parcel| (who, parcel)));
+                self.world.crash(who);
+            }
+            7 if self.rng.random_bool(0.3) => {
+                let other = self.one_of();
+                if !self.founders.contains(&other) {
+                    drop(self.world.node(who).remove(&[member(other)], now));
+                }
+            }
+            7 => drop(self.world.node(who).claim(now)),
             10 => drop(self.world.node(who).resync(now)),
             _ => {}
         }
@@ -235,6 +249,12 @@ impl Run {
             self.pass();
         }
         panic!("member {from} cannot ask member {of}");
+    }
+
+    /// Whoever was removed is out of it.
+    fn forget_the_removed(&mut self) {
+        self.listen();
+        self.world.peers.retain(|_, peer| peer.node.state() != NodeState::Closed);
     }
 
     fn check(&mut self) -> Result<(), String> {
@@ -291,6 +311,7 @@ fn run(number: u64) -> Result<(u64, usize), String> {
     while run.moment < TROUBLE + CALM {
         run.pass();
     }
+    run.forget_the_removed();
     run.catch_up();
     run.check()?;
     let one = run.one_of();

@@ -145,10 +145,16 @@ impl World {
 
     /// A member's process ends, and another one opens what is stored.
     pub fn restart(&mut self, number: u32) {
-        let (profile, now) = (self.profile, self.now());
         let peer = self.peers.get_mut(&number).unwrap();
         peer.take_events();
         peer.node.consume().unwrap();
+        self.crash(number);
+    }
+
+    /// The same, before it said that it has dealt with what it was given: all of that comes again.
+    pub fn crash(&mut self, number: u32) {
+        let (profile, now) = (self.profile, self.now());
+        let peer = self.peers.get_mut(&number).unwrap();
         let salt = peer.events.len() as u64 + u64::from(number) * 1_000;
         // A disk may fail once more while it is read.
         let opened = (0..3).find_map(|try_again| {
