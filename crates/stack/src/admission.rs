@@ -132,3 +132,63 @@ fn read_roles(reader: &mut Reader<'_>) -> Result<Roles, Malformed> {
     }
     Ok(roles)
 }
+
+#[cfg(test)]
+mod tests {
+    use coterie_types::{Code, ErrorCode};
+    use coterie_wire::payload::Role;
+
+    use super::*;
+
+    fn admission() -> Admission {
+        let mut roles = Roles::default();
+        let role = RoleSpec { id: Role::new(2), name: "lead".to_owned(), permissions: Permissions::SEND };
+        roles.define(role).unwrap();
+        roles.assign(MemberId::new(1), Role::new(2)).unwrap();
+        Admission {
+            profile: Profile::Sealed,
+            member: MemberId::new(3),
+            epoch: Epoch::new(7),
+            transition: TransitionId::new(9),
+            armed: false,
+            inviter: Some(MemberId::new(1)),
+            members: [(1, 0), (3, 2)]
+                .map(|(member, leaf)| (MemberId::new(member), LeafIndex::new(leaf)))
+                .into(),
+            next_member: MemberId::new(4),
+            roles,
+            welcome: vec![5; 40],
+        }
+    }
+
+    #[test]
+    fn an_admission_is_read_back_as_it_was_and_no_part_of_one_is() {
+        for inviter in [Some(MemberId::new(1)), None] {
+            let admission = Admission { inviter, ..admission() };
+            let bytes = admission.encode();
+            assert_eq!(Admission::decode(&bytes).unwrap(), admission);
+            for length in 0..bytes.len() {
+                assert_eq!(Admission::decode(&bytes[..length]).unwrap_err().code(), Code::WIRE_MALFORMED);
+            }
+            assert!(Admission::decode(&[&bytes[..], &[0]].concat()).is_err());
+        }
+        let huge = vec![0; coterie_mls::limits::MAX_MESSAGE_LENGTH + MAX_ADMISSION_OVERHEAD + 1];
+        assert!(Admission::decode(&huge).is_err());
+    }
+
+    #[test]
+    fn numbers_have_to_fit_the_tree() {
+        let fits = |admission: &Admission, leaves: &[u32], own: u32| {
+            let leaves = leaves.iter().map(|leaf| LeafIndex::new(*leaf));
+            admission.roster(leaves, LeafIndex::new(own)).is_ok()
+        };
+        let honest = admission();
+        assert!(fits(&honest, &[0, 2], 2));
+        assert!(!fits(&honest, &[0, 2], 0), "another one's number");
+        assert!(!fits(&honest, &[0, 1], 2), "a leaf without a number");
+        assert!(!fits(&honest, &[0, 1, 2], 2), "too few numbers");
+        assert!(!fits(&honest, &[2], 2), "too many");
+        let next_member = MemberId::new(3);
+        assert!(!fits(&Admission { next_member, ..honest }, &[0, 2], 2), "a number that is given again");
+    }
+}

@@ -215,7 +215,10 @@ impl Step<'_, '_, '_> {
         let ended = epoch.number().saturating_sub(1);
         let kept = u64::try_from(MAX_PAST_EPOCHS).unwrap_or(u64::MAX);
         self.put(rows::PAST, &ended.to_be_bytes(), write_past(before, self.now + MAX_PAST_EPOCH_AGE))?;
-        self.delete(rows::PAST, &ended.saturating_sub(kept).to_be_bytes())
+        match ended.checked_sub(kept) {
+            Some(oldest) => self.delete(rows::PAST, &oldest.to_be_bytes()),
+            None => Ok(()),
+        }
     }
 
     fn follow_members(&mut self, before: &Roster) -> Result<(), StackError> {

@@ -1,7 +1,7 @@
 //! Changes of who belongs to the group, as this member wishes them, and admitting those who come in.
 
 use coterie_gbp::node::{Proposal, Roster};
-use coterie_mls::Changes;
+use coterie_mls::{Changes, MlsError};
 use coterie_types::{Epoch, LeafIndex, MemberId, TransitionId};
 use coterie_wire::Profile;
 use coterie_wire::payload::Resync;
@@ -64,7 +64,13 @@ impl Step<'_, '_, '_> {
         let waiting = if armed { joiners.iter().copied().collect() } else { Default::default() };
         let before = self.core.node.epoch();
         let proposal = Proposal { commit: committed.commit, after: after.clone(), armed: waiting };
-        let transition = self.core.node.propose(proposal, self.now)?;
+        let transition = match self.core.node.propose(proposal, self.now) {
+            Ok(transition) => transition,
+            Err(refusal) => {
+                self.together.discard_pending()?;
+                return Err(refusal.into());
+            }
+        };
         if let Some(welcome) = committed.welcome {
             let inviting = Inviting { joiners: joiners.clone(), armed, welcome };
             if armed {
@@ -119,7 +125,16 @@ impl Step<'_, '_, '_> {
         if !free || gone.is_empty() || self.core.protection.is_none() {
             return Ok(());
         }
-        self.remove(&gone)
+        match self.remove(&gone) {
+            Ok(()) => Ok(()),
+            Err(error @ StackError::Mls(MlsError::Store(_))) => Err(error),
+            // Nothing that comes in may fail because of it. Whoever still wants to leave asks again.
+            Err(_) => {
+                self.core.own.leaving.clear();
+                self.own_changed = true;
+                Ok(())
+            }
+        }
     }
 
     /// Whether members can ask each other for what is missing: always among our own, elsewhere when all say so.

@@ -202,6 +202,7 @@ impl Core {
             inviting.map(|row| Inviting::read(&row)).transpose().map_err(|_| StackError::BadState)?;
         core.places = waiting.places();
         core.stored_node = node_row;
+        core.follow_mutes();
         Ok(Some((core, waiting)))
     }
 

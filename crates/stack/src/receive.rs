@@ -211,7 +211,7 @@ impl Step<'_, '_, '_> {
         }
         let codec = opened.format.codec().unwrap_or_default();
         self.tell(Event::Signal(SignalGiven { message, arguments, changed, codec }));
-        self.follow_mutes();
+        self.core.follow_mutes();
         self.answer_signal(Some(Answer::carried_out(member, request)))
     }
 
@@ -237,19 +237,18 @@ impl Step<'_, '_, '_> {
     fn silenced(&self, opened: &Opened) -> Option<MemberId> {
         opened.member().filter(|sender| !self.core.signals.may_send(*sender, opened.class))
     }
-
-    /// Whoever is muted is not played.
-    pub(crate) fn follow_mutes(&mut self) {
-        let view = self.core.signals.view();
-        let playout = self.core.audio.playout_mut();
-        for member in self.core.roster.members() {
-            // Fewer members than can be muted.
-            let _ = playout.set_muted(member, view.is_muted(member));
-        }
-    }
 }
 
 impl crate::core::Core {
+    /// Whoever is muted is not played.
+    pub(crate) fn follow_mutes(&mut self) {
+        let playout = self.audio.playout_mut();
+        for member in self.roster.members() {
+            // Fewer members than can be muted.
+            let _ = playout.set_muted(member, self.signals.view().is_muted(member));
+        }
+    }
+
     /// Takes in a frame of audio, which is no step: nothing of it is stored.
     pub(crate) fn take_in_audio(
         &mut self,

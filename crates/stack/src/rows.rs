@@ -1,6 +1,7 @@
 //! Where each row of a group stands among the application's.
 
 use coterie_mls::Rows;
+use coterie_store::Entry;
 use coterie_types::GroupId;
 
 use crate::error::StackError;
@@ -49,14 +50,14 @@ impl RowSpace {
     }
 
     /// Every row of a kind in the order of the keys, without what all keys begin with.
-    pub(crate) fn all(&self, kind: Kind, rows: &Rows<'_, '_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StackError> {
+    pub(crate) fn all(&self, kind: Kind, rows: &Rows<'_, '_>) -> Result<Vec<Entry>, StackError> {
         let prefix = self.key(kind, &[]);
         let (mut all, mut after) = (Vec::new(), Vec::new());
         loop {
             let found = rows.scan_after(&prefix, &after, ROWS_AT_ONCE)?;
             let Some((last, _)) = found.last() else { return Ok(all) };
             after.clone_from(last);
-            let short = |(key, value): (Vec<u8>, Vec<u8>)| Some((key.get(prefix.len()..)?.to_vec(), value));
+            let short = |(key, value): Entry| Some((key.get(prefix.len()..)?.to_vec(), value));
             all.extend(found.into_iter().filter_map(short));
         }
     }

@@ -99,7 +99,7 @@ impl Step<'_, '_, '_> {
         self.may_send(StreamClass::Signal)?;
         let outgoing = self.core.signals.give(order, self.core.node.epoch(), self.now)?;
         (self.core.touched, self.signals_changed) = (true, true);
-        self.follow_mutes();
+        self.core.follow_mutes();
         let class = StreamClass::Signal;
         self.send((target, class), flags_of(class), outgoing.codec, &outgoing.payload)?;
         Ok(outgoing.message.request)

@@ -413,7 +413,8 @@ fn altered_and_invented_frames_change_nothing() {
         }
         let events = world.events(2);
         assert!(events.iter().all(|event| matches!(event, Event::Refused { .. } | Event::Missed(_))));
-        assert_eq!(world.peers[&2].installation.disk.commits(), before, "nothing was written");
+        // A later epoch in a header may be true, so that one makes this member ask the others, once.
+        assert!(world.peers[&2].installation.disk.commits() <= before + 1, "more was written");
         world.node(2).receive(&genuine.bytes, now).unwrap();
         assert_eq!(texts(&world.events(2)).len(), 1);
     }

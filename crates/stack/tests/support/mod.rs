@@ -41,8 +41,8 @@ pub struct World {
     pub seed: Seed,
     pub clock: Clock,
     pub peers: BTreeMap<u32, Peer>,
-    /// Who waits for an admission, by the number that it will get.
-    pub joining: BTreeMap<u32, Installation>,
+    /// Who waits for an admission, by the number that it will get. Of several, one is admitted.
+    pub joining: BTreeMap<u32, Vec<Installation>>,
     /// What was sent and not delivered: from whom, and what.
     pub wire: Vec<(u32, Parcel)>,
     /// Whether each member comes back from its disk before everything that it does.
@@ -130,7 +130,9 @@ impl World {
         let numbers = self.node(by).invite(&packages, pattern, now).unwrap();
         assert_eq!(numbers.len(), count);
         let numbers: Vec<u32> = numbers.into_iter().map(MemberId::number).collect();
-        self.joining.extend(numbers.iter().copied().zip(joiners));
+        for (number, joiner) in numbers.iter().zip(joiners) {
+            self.joining.entry(*number).or_default().push(joiner);
+        }
         numbers
     }
 
@@ -143,18 +145,24 @@ impl World {
 
     /// A member's process ends, and another one opens what is stored.
     pub fn restart(&mut self, number: u32) {
-        let (profile, now) = (self.profile, self.now());
         let peer = self.peers.get_mut(&number).unwrap();
         peer.take_events();
         peer.node.consume().unwrap();
+        self.crash(number);
+    }
+
+    /// The same, before it said that it has dealt with what it was given: all of that comes again.
+    pub fn crash(&mut self, number: u32) {
+        let (profile, now) = (self.profile, self.now());
+        let peer = self.peers.get_mut(&number).unwrap();
         let salt = peer.events.len() as u64 + u64::from(number) * 1_000;
-        peer.installation.restart(salt);
-        let settings = |found| {
-            assert_eq!(found, profile);
-            Settings::of(found)
-        };
-        let opened = GroupNode::open(&peer.installation.device, &group(), settings, now).unwrap();
-        peer.node = opened.unwrap();
+        // A disk may fail once more while it is read.
+        let opened = (0..3).find_map(|try_again| {
+            peer.installation.restart(salt + try_again);
+            GroupNode::open(&peer.installation.device, &group(), Settings::of, now).ok()
+        });
+        peer.node = opened.unwrap().unwrap();
+        assert_eq!(peer.node.profile(), profile);
     }
 
     /// Takes everything that members have to send onto the wire.
@@ -193,11 +201,19 @@ impl World {
     fn admit(&mut self, parcel: &Parcel) {
         let (now, profile) = (self.now(), self.profile);
         let number = parcel.target.number();
-        let Some(installation) = self.joining.remove(&number) else { return };
         let admission = Admission::decode(&parcel.bytes).unwrap();
-        let settings = Settings::of(profile);
-        let node = GroupNode::join(&installation.device, &admission, profile, settings, now).unwrap();
-        self.peers.insert(number, Peer { installation, node, events: Vec::new() });
+        let mut refused = Vec::new();
+        for installation in self.joining.remove(&number).unwrap_or_default() {
+            let settings = Settings::of(profile);
+            match GroupNode::join(&installation.device, &admission, profile, settings, now) {
+                Ok(node) => {
+                    self.peers.insert(number, Peer { installation, node, events: Vec::new() });
+                    return;
+                }
+                Err(error) => refused.push(error),
+            }
+        }
+        assert!(refused.is_empty(), "{refused:?}");
     }
 
     /// Lets time pass, with everybody woken when due and everything delivered.
