@@ -26,6 +26,20 @@ export const ERROR_CODES = {
   CHANNEL_BEHIND: { retryable: false },
   /** Another member's commit came first; this one was dropped. Look at the new roster and repeat the change if it is still wanted. */
   COMMIT_SUPERSEDED: { retryable: true },
+  /** The link was closed on this side. Make another link. */
+  LINK_CLOSED: { retryable: false },
+  /** The peer or the network went away. Make another link and send again what was not acknowledged. */
+  LINK_LOST: { retryable: true },
+  /** The peer stood still in the middle of a frame for too long. Close the link and make another one. */
+  LINK_STALLED: { retryable: true },
+  /** The peer does not keep to the format of the link. Close the link; the peer speaks another protocol or another version. */
+  LINK_MALFORMED: { retryable: false },
+  /** The frame is longer than the link carries. Send it in parts; the link goes on. */
+  LINK_TOO_LONG: { retryable: false },
+  /** No connection came about. Check address and network, then connect again. */
+  LINK_UNREACHABLE: { retryable: true },
+  /** The peers did not agree on a secure connection. Check that each side trusts the other's certificate and that both speak the same protocol. */
+  LINK_REFUSED: { retryable: false },
   /** The bytes are not a well-formed MLS message of the kind that was expected. Check that the bytes are complete and of the right kind. */
   MLS_MALFORMED: { retryable: false },
   /** The cipher suite, protocol version or credential type is not supported here. Use a suite that every member supports. */
@@ -254,6 +268,13 @@ export type ErrorCode =
   | 'CHANNEL_CLOSED'
   | 'CHANNEL_BEHIND'
   | 'COMMIT_SUPERSEDED'
+  | 'LINK_CLOSED'
+  | 'LINK_LOST'
+  | 'LINK_STALLED'
+  | 'LINK_MALFORMED'
+  | 'LINK_TOO_LONG'
+  | 'LINK_UNREACHABLE'
+  | 'LINK_REFUSED'
   | 'MLS_MALFORMED'
   | 'MLS_UNSUPPORTED'
   | 'MLS_NOT_AUTHENTIC'

@@ -15,11 +15,12 @@ use metadata::Metadata;
 
 /// Checks the workspace at `root`.
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
-    let metadata = Metadata::read(root, None)?;
+    let metadata = Metadata::read(root)?;
     let mut broken = layers::broken(&metadata);
     broken.extend(versions::broken(&metadata));
     broken.extend(versions::reaching_a_target(root)?);
     broken.extend(sources::broken(root)?);
+    broken.extend(sources::opening_sockets(root)?);
     broken.extend(sources::reading_a_clock(root)?);
     if broken.is_empty() {
         let (ours, all) = (metadata.members().count(), metadata.packages().count());

@@ -129,6 +129,22 @@ codes! {
     COMMIT_SUPERSEDED, Later, "Another member's commit came first; this one was dropped.",
         "Look at the new roster and repeat the change if it is still wanted.";
 
+    // Links.
+    LINK_CLOSED, Never, "The link was closed on this side.",
+        "Make another link.";
+    LINK_LOST, Later, "The peer or the network went away.",
+        "Make another link and send again what was not acknowledged.";
+    LINK_STALLED, Later, "The peer stood still in the middle of a frame for too long.",
+        "Close the link and make another one.";
+    LINK_MALFORMED, Never, "The peer does not keep to the format of the link.",
+        "Close the link; the peer speaks another protocol or another version.";
+    LINK_TOO_LONG, Never, "The frame is longer than the link carries.",
+        "Send it in parts; the link goes on.";
+    LINK_UNREACHABLE, Later, "No connection came about.",
+        "Check address and network, then connect again.";
+    LINK_REFUSED, Never, "The peers did not agree on a secure connection.",
+        "Check that each side trusts the other's certificate and that both speak the same protocol.";
+
     // MLS.
     MLS_MALFORMED, Never, "The bytes are not a well-formed MLS message of the kind that was expected.",
         "Check that the bytes are complete and of the right kind.";

@@ -71,6 +71,11 @@ const DANGEROUS_FEATURES: &[(&str, &[&str])] = &[
     ("os-entropy", &["node", "client", "server"]),
 ];
 
+/// Every layer, whether or not its crate is there yet.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    LAYERS.iter().map(|(name, _)| *name)
+}
+
 /// Every line of a manifest that breaks a rule.
 pub(super) fn broken(metadata: &Metadata) -> Vec<String> {
     metadata.members().flat_map(broken_by).collect()

@@ -19,16 +19,10 @@ pub(crate) struct Package<'a>(&'a Value);
 pub(crate) struct Dependency<'a>(&'a Value);
 
 impl Metadata {
-    /// Asks cargo about the workspace at `root`, for one target or for all that there are.
-    pub(crate) fn read(root: &Path, target: Option<&str>) -> anyhow::Result<Self> {
-        let mut command = Command::new(env!("CARGO"));
-        command.current_dir(root).args(["metadata", "--format-version=1", "--locked", "--all-features"]);
-        command.args(target.map(|target| format!("--filter-platform={target}")));
-        let output = command.output().context("running cargo metadata")?;
-        if !output.status.success() {
-            bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(Self(serde_json::from_slice(&output.stdout).context("reading cargo metadata")?))
+    /// Asks cargo about the workspace at `root`.
+    pub(crate) fn read(root: &Path) -> anyhow::Result<Self> {
+        let output = cargo(root, &["metadata", "--format-version=1", "--locked", "--all-features"])?;
+        Ok(Self(serde_json::from_slice(&output).context("reading cargo metadata")?))
     }
 
     /// Every package.
@@ -41,19 +35,28 @@ impl Metadata {
         let members: BTreeSet<_> = array(&self.0, "workspace_members").filter_map(Value::as_str).collect();
         self.packages().filter(move |package| members.contains(text(package.0, "id")))
     }
+}
 
-    /// The ids of the packages that are really built: with a target, those that target needs.
-    pub(crate) fn resolved(&self) -> BTreeSet<&str> {
-        let nodes = self.0.get("resolve").map(|resolve| array(resolve, "nodes"));
-        nodes.into_iter().flatten().map(|node| text(node, "id")).collect()
+/// The names of the packages that are really built for `target`. `cargo metadata` counts those too that are only named by
+/// features which nobody chose.
+pub(crate) fn built(root: &Path, target: &str) -> anyhow::Result<BTreeSet<String>> {
+    let arguments = ["tree", "--workspace", "--locked", "--all-features", "--prefix=none", "--format={p}"];
+    let output = cargo(root, &[&arguments[..], &["--target", target]].concat())?;
+    let lines = String::from_utf8(output).context("reading cargo tree")?;
+    let names = lines.lines().filter_map(|line| line.split_whitespace().next().map(str::to_owned));
+    Ok(names.collect())
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> anyhow::Result<Vec<u8>> {
+    let output = Command::new(env!("CARGO")).current_dir(root).args(arguments).output();
+    let output = output.with_context(|| format!("running cargo {arguments:?}"))?;
+    if !output.status.success() {
+        bail!("cargo {arguments:?} failed: {}", String::from_utf8_lossy(&output.stderr));
     }
+    Ok(output.stdout)
 }
 
 impl<'a> Package<'a> {
-    pub(crate) fn id(self) -> &'a str {
-        text(self.0, "id")
-    }
-
     pub(crate) fn name(self) -> &'a str {
         text(self.0, "name")
     }

@@ -26,6 +26,11 @@ const WORDS: &[&str] = &[
     "SystemRandom",
 ];
 
+/// Words that open a socket, and the one crate in which they may stand.
+const SOCKETS: &[&str] =
+    &["TcpListener", "TcpStream", "TcpSocket", "UdpSocket", "UnixStream", "UnixListener"];
+const SOCKETS_HOME: &str = "transport";
+
 /// Modules of the standard library, refused as `std::fs` and as part of `use std::{fs, …}`.
 const MODULES: &[&str] = &["net", "fs", "thread", "process", "env"];
 
@@ -70,6 +75,28 @@ pub(super) fn broken(root: &Path) -> anyhow::Result<Vec<String>> {
         }
     }
     Ok(broken)
+}
+
+/// Every line outside the one home of sockets, and outside tools, that names one.
+pub(super) fn opening_sockets(root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut broken = Vec::new();
+    for layer in super::layers::names().filter(|name| *name != SOCKETS_HOME) {
+        for file in rust_files(&root.join("crates").join(layer).join("src"))? {
+            let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+            let name = file.strip_prefix(root).unwrap_or(&file).to_string_lossy().replace('\\', "/");
+            broken.extend(sockets(&text).map(|(number, word)| {
+                format!("{name}:{number} names {word}; only {SOCKETS_HOME} opens sockets")
+            }));
+        }
+    }
+    Ok(broken)
+}
+
+fn sockets(text: &str) -> impl Iterator<Item = (usize, &'static str)> {
+    code(text).flat_map(|(number, code)| {
+        let found = SOCKETS.iter().filter(move |word| words(code).any(|found| found == **word));
+        found.map(move |word| (number, *word))
+    })
 }
 
 fn rust_files(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
@@ -154,6 +181,12 @@ mod tests {
         let found = reading_a_clock(&folder).unwrap();
         fs::remove_dir_all(&folder).unwrap();
         assert_eq!(found, ["vendor/openmls/src/lib.rs:2 reads the clock; see docs/adr/0007"]);
+    }
+
+    #[test]
+    fn a_socket_is_found_in_code_and_not_in_comments_or_tests() {
+        let text = "use tokio::net::UdpSocket;\n// TcpStream\n#[cfg(test)]\nmod tests {\n    use std::net::TcpListener;\n}";
+        assert_eq!(sockets(text).collect::<Vec<_>>(), [(1, "UdpSocket")]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::metadata::{Metadata, Package};
+use super::metadata::{self, Metadata, Package};
 
 /// Two of these in one process are two registries, two providers or two copies of a C library.
 const SINGLE: &[&str] = &["libsqlite3-sys", "rustls", "quinn-proto", "openmls", "tls_codec", "tokio"];
@@ -62,16 +62,11 @@ pub(super) fn broken(metadata: &Metadata) -> Vec<String> {
 pub(super) fn reaching_a_target(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut broken = Vec::new();
     for target in TARGETS {
-        let metadata = Metadata::read(root, Some(target))?;
-        let resolved = metadata.resolved();
-        for package in metadata.packages().filter(|package| resolved.contains(package.id())) {
-            let name = package.name();
-            if name == ABSENT || REFUSED.contains(&name) {
-                broken.push(format!(
-                    "{name} is built for {target}; see: cargo tree -i {name} --target {target}"
-                ));
-            }
-        }
+        let built = metadata::built(root, target)?;
+        let found = built.iter().filter(|name| *name == ABSENT || REFUSED.contains(&name.as_str()));
+        broken.extend(found.map(|name| {
+            format!("{name} is built for {target}; see: cargo tree -i {name} --target {target}")
+        }));
     }
     Ok(broken)
 }
