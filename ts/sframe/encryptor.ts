@@ -138,7 +138,7 @@ export class SFrameEncryptor implements Disposable {
    * @throws {@link CoterieError} As {@link SFrameEncryptor.encryptInto}.
    */
   encryptBatch(batch: EncryptBatch): number {
-    const [plaintexts, lengths, out, outLengths, metadata, metadataLengths] = read(batch, fieldsOf)
+    const { plaintexts, lengths, out, outLengths, metadata, metadataLengths } = read(batch, fieldsOf)
     return lengthOf(
       metadata === undefined && metadataLengths === undefined
         ? this.#sealAll(plaintexts, lengths, out, outLengths)
@@ -156,9 +156,8 @@ export class SFrameEncryptor implements Disposable {
   }
 }
 
-function fieldsOf(batch: EncryptBatch) {
-  const { plaintexts, lengths, out, outLengths, metadata, metadataLengths } = batch
-  return [plaintexts, lengths, out, outLengths, metadata, metadataLengths] as const
+function fieldsOf({ plaintexts, lengths, out, outLengths, metadata, metadataLengths }: EncryptBatch) {
+  return { plaintexts, lengths, out, outLengths, metadata, metadataLengths }
 }
 
 function lengthOf(answer: number | NativeFailure): number {

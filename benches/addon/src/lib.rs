@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use napi::bindgen_prelude::Uint8ArraySlice;
 use napi_derive::napi;
 
 const TAG: usize = 16;
@@ -20,7 +21,9 @@ fn nonce(counter: u64) -> Nonce {
 
 /// Seals `plaintext` into `out`.
 #[napi]
-pub fn seal(plaintext: &[u8], out: &mut [u8]) -> u32 {
+pub fn seal(plaintext: &[u8], mut out: Uint8ArraySlice<'_>) -> u32 {
+    // SAFETY: nobody else uses the memory meanwhile.
+    let out = unsafe { out.as_mut() };
     let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
     let (body, rest) = out.split_at_mut(plaintext.len());
     body.copy_from_slice(plaintext);
@@ -31,7 +34,9 @@ pub fn seal(plaintext: &[u8], out: &mut [u8]) -> u32 {
 
 /// Opens what was sealed under `counter` into `out`.
 #[napi]
-pub fn open(sealed: &[u8], out: &mut [u8], counter: f64) -> u32 {
+pub fn open(sealed: &[u8], mut out: Uint8ArraySlice<'_>, counter: f64) -> u32 {
+    // SAFETY: nobody else uses the memory meanwhile.
+    let out = unsafe { out.as_mut() };
     let (body, tag) = sealed.split_at(sealed.len() - TAG);
     let out = &mut out[..body.len()];
     KEY.open_separate_gather(nonce(counter as u64), Aad::from([9; 5]), body, tag, out).unwrap();
