@@ -67,6 +67,8 @@ export declare class NativeDevice {
   presentIn(groupInfo: Uint8Array, options: NativeExternalJoin, now: number, cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
   /** Asks to be added to a group. */
   proposeSelf(groupInfo: Uint8Array, lifetime: number | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
+  /** Begins a session under a base key of the caller's. */
+  sframeSession(baseKey: Uint8Array, epoch: bigint, options: NativeSframeOptions): NativeSframeSession | NativeFailure
 }
 
 /** Somebody outside all groups, whom some of them let propose changes. */
@@ -189,6 +191,44 @@ export declare class NativeGroup {
   wantsUpdate(now: number, cancellation?: NativeCancellation | undefined | null): 'joined' | 'ageing' | null | NativeFailure | Promise<'joined' | 'ageing' | null | NativeFailure>
   /** Forgets the keys of epochs that are over for too long. */
   forgetPastEpochs(now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Begins a session of this group's media. */
+  sframeSession(options: NativeSframeOptions, cancellation?: NativeCancellation | undefined | null): NativeSframeSession | NativeFailure | Promise<NativeSframeSession | NativeFailure>
+}
+
+/** The sending side of one leaf. */
+export declare class NativeSframeEncryptor {
+  /** Whose frames it seals. */
+  get leaf(): number
+  /** The key id in every frame's header. */
+  keyId(): bigint | NativeFailure
+  /** The next frame's counter. */
+  counter(): bigint | null | NativeFailure
+  /** How many frames can be sealed before the store is asked. */
+  remaining(): bigint | NativeFailure
+  /** What sealing adds at most. */
+  overhead(): number | NativeFailure
+  /** What seals one frame. */
+  sealer(): (plaintext: Uint8Array, out: Uint8Array, metadata?: Uint8Array) => number | NativeFailure
+  /** What seals several frames. */
+  batchSealer(): (plaintexts: Uint8Array, lengths: Uint32Array, out: Uint8Array, outLengths: Uint32Array, metadata?: Uint8Array, metadataLengths?: Uint32Array) => number | NativeFailure
+  /** Wipes the key. */
+  close(): void
+}
+
+/** A member's media. */
+export declare class NativeSframeSession {
+  /** The newest epoch whose keys are there. */
+  epoch(): bigint | NativeFailure
+  /** What seals frames of one leaf. */
+  encryptor(leaf: number, context: number, firstCounter?: bigint | undefined | null, cancellation?: NativeCancellation | undefined | null): NativeSframeEncryptor | NativeFailure | Promise<NativeSframeEncryptor | NativeFailure>
+  /** What opens one frame. */
+  opener(): (payload: Uint8Array, out: Uint8Array, now: number, report?: BigUint64Array, metadata?: Uint8Array) => number | NativeFailure
+  /** What opens several frames. */
+  batchOpener(): (payloads: Uint8Array, lengths: Uint32Array, out: Uint8Array, outLengths: Uint32Array, leaves: Int32Array, now: number, report?: BigUint64Array, metadata?: Uint8Array, metadataLengths?: Uint32Array) => number | NativeFailure
+  /** Wipes the keys of the previous epoch if their time is over. */
+  forgetPast(now: number): undefined | NativeFailure
+  /** Wipes every key. */
+  close(): void
 }
 
 /** Which group a proposal from outside is for, and as which of its senders. */
@@ -521,6 +561,22 @@ export type NativeSender =
   member: NativeMember }
   | { type: 'outsider' }
 
+/** What a session and its peers have agreed on, and how this member uses it. */
+export interface NativeSframeOptions {
+  /** The suite's number in the registry. */
+  suite: number
+  /** Whether frames are those of RFC 9605 to the letter. */
+  isRfc9605: boolean
+  /** Whether tags that can be guessed are accepted. */
+  shortTags: boolean
+  /** The exporter's label, where it is not the dialect's own. */
+  label?: string
+  /** For how long frames of the previous epoch are taken, in milliseconds. */
+  grace: number
+  /** Whether the session goes on with its group. */
+  follows: boolean
+}
+
 /** Where a device is stored, and what opens that. */
 export interface NativeStoreOptions {
   /** The database's path. */
@@ -559,6 +615,9 @@ export interface NativeTrust {
 
 /** Does nothing: what crossing the boundary costs by itself. */
 export declare function noop(): void
+
+/** What the refusals among a batch's leaves mean, in the order of their numbers. */
+export declare function sframeRefusals(): Array<NativeFailure>
 
 /** The version of the native code, which must equal the facade's. */
 export declare function version(): string

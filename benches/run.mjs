@@ -15,13 +15,14 @@ import { suite as durable } from './suites/durable.mjs'
 import { suite as eventLoop } from './suites/event-loop.mjs'
 import { suite as footprint } from './suites/footprint.mjs'
 import { suite as groups } from './suites/groups.mjs'
+import { suite as media } from './suites/media.mjs'
 import { suite as memory } from './suites/memory.mjs'
 import { suite as messages } from './suites/messages.mjs'
 import { suite as scale } from './suites/scale.mjs'
 import { suite as table } from './suites/table.mjs'
 import { manifest } from '../scripts/lib/workspace.mjs'
 
-const SUITES = [messages, durable, groups, scale, memory, eventLoop, footprint, boundary, table]
+const SUITES = [messages, durable, media, groups, scale, memory, eventLoop, footprint, boundary, table]
 const ROUNDS = 5
 const QUICK_ROUNDS = 2
 

@@ -31,6 +31,9 @@ export type {
   NativeProposal,
   NativePskId,
   NativeSender,
+  NativeSframeEncryptor,
+  NativeSframeOptions,
+  NativeSframeSession,
   NativeSuccession,
 } from '../index.js'
 

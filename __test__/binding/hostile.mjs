@@ -15,6 +15,7 @@ const require = createRequire(import.meta.url)
 const { ERROR_CODES, CoterieError } = require('../../dist/index.js')
 const native = require('../../index.js')
 const mls = require('../../dist/mls/index.js')
+const sframe = require('../../dist/sframe/index.js')
 
 const [layer, mode] = process.argv.slice(2)
 const [seed, calls] = process.argv.slice(4).map(Number)
@@ -90,6 +91,10 @@ function throwing() {
     'type',
     'groupInfo',
     'passphrase',
+    'metadata',
+    'lengths',
+    'leaf',
+    'baseKey',
   ]) {
     Object.defineProperty(object, name, {
       get() {
@@ -204,6 +209,8 @@ const HOSTILE = [
   () => large,
   () => new Float64Array(4),
   () => new BigUint64Array(4),
+  () => new Uint32Array(4).fill(2 ** 32 - 1),
+  () => new Int32Array(2),
   () => new DataView(new ArrayBuffer(8)),
   () => new ArrayBuffer(8),
   () => outOfBounds(),
@@ -213,6 +220,8 @@ const HOSTILE = [
   () => Object.create(native.NativeGroup.prototype),
   () => Object.create(native.NativeCancellation.prototype),
   () => Object.create(mls.Group.prototype),
+  () => Object.create(native.NativeSframeSession.prototype),
+  () => Object.create(sframe.SFrameSession.prototype),
   // oxlint-disable-next-line unicorn/no-thenable -- hostile
   () => ({ then: (resolve) => resolve(7) }),
   () => Promise.resolve(7),
@@ -272,11 +281,38 @@ const PLAUSIBLE = [
   () => ({ signal: AbortSignal.abort(OURS) }),
   () => ({ position: 0n, keep: 2 }),
   () => ({ associatedData: bytes() }),
+  () => ({ metadata: bytes() }),
+  () => one(world.frames),
+  () => one(world.frames),
+  () => world.group,
+  () => 7n,
+  () => ({ baseKey: new Uint8Array(16), epoch: 1n }),
+  () => ({ leaf: 0, firstCounter: 0n }),
+  () => ({ suite: 4, isRfc9605: false, shortTags: false, grace: 1, follows: true }),
+  () => ({ dialect: 'rfc9605', grace: 10 }),
+  () => batchOf(one(world.frames)),
+  () => Uint32Array.of(world.frames[0].length),
+  () => new Uint32Array(2),
   () => 0n,
   () => () => {},
   () => world.cancellation,
   () => undefined,
 ]
+
+/** Arguments of both kinds of batches, which may overlap. */
+function batchOf(frame) {
+  const lengths = Uint32Array.of(frame.length)
+  const memory = new Uint8Array(new ArrayBuffer(256))
+  memory.set(frame)
+  return {
+    plaintexts: frame,
+    payloads: memory.subarray(0, frame.length),
+    lengths,
+    out: random(2) ? memory : new Uint8Array(256),
+    outLengths: random(2) ? lengths : new Uint32Array(memory.buffer, 0, 2),
+    leaves: new Int32Array(memory.buffer, 4, 1),
+  }
+}
 
 /** Everything that is exported and can be called, by name, so that nothing added later is left out. */
 function targetsOf(module, classes) {
@@ -318,7 +354,32 @@ const FACADE = [
   'readGroupInfo',
   'readMessageHead',
 ]
-const TARGETS = layer === 'raw' ? targetsOf(native) : targetsOf(mls, FACADE)
+const MEDIA = ['SFrameEncryptor', 'SFrameSession', 'refusalOf']
+/** Functions that carry what they work on, by where they come from. */
+const CARRIED = {
+  NativeSframeSession: ['opener', 'batchOpener'],
+  NativeSframeEncryptor: ['sealer', 'batchSealer'],
+}
+
+function carried() {
+  return Object.entries(CARRIED).flatMap(([of, makers]) =>
+    makers.map((maker) => ({
+      name: `${of}.${maker}()`,
+      of,
+      call: (self, args) => callCarried(self, maker, args),
+    })),
+  )
+}
+
+function callCarried(self, maker, args) {
+  const call = native[self?.constructor?.name]?.prototype[maker] ? self[maker]() : undefined
+  return typeof call === 'function' ? call(...args) : undefined
+}
+
+const TARGETS =
+  layer === 'raw'
+    ? [...targetsOf(native), ...carried()]
+    : [...targetsOf(mls, FACADE), ...targetsOf(sframe, MEDIA)]
 const called = Object.fromEntries(TARGETS.map(({ name }) => [name, 0]))
 
 function callSomething() {
@@ -420,12 +481,22 @@ async function rawWorld() {
   closedFeed.close()
   const cancellation = new native.NativeCancellation()
   const signer = native.NativeExternalSigner.create(new TextEncoder().encode('admin'), SUITE)
+  const agreed = { suite: 4, isRfc9605: false, shortTags: false, grace: 1_000, follows: true }
+  const [session, closedSession] = [await group.sframeSession(agreed), await joined.sframeSession(agreed)]
+  const [encryptor, closedEncryptor] = [await session.encryptor(0, 0), await closedSession.encryptor(1, 0)]
+  const frames = [new Uint8Array(40), new Uint8Array(40)]
+  for (const frame of frames) encryptor.sealer()(new Uint8Array(8), frame)
+  closedSession.close()
   return {
+    group,
+    frames,
     groupInfo: await group.groupInfo(false),
     signerBytes: signer.export(),
     senders: [{ identity: signer.identity, signatureKey: signer.signatureKey }],
     of: {
       NativeExternalSigner: [signer],
+      NativeSframeSession: [session],
+      NativeSframeEncryptor: [encryptor],
       NativeDevice: [alice, bob],
       NativeGroup: [group, joined],
       NativeFeed: [feed],
@@ -433,13 +504,15 @@ async function rawWorld() {
     },
     closedOf: {
       NativeExternalSigner: [signer],
+      NativeSframeSession: [closedSession],
+      NativeSframeEncryptor: [closedEncryptor],
       NativeDevice: [alice],
       NativeGroup: [closedGroup],
       NativeFeed: [closedFeed],
       NativeCancellation: [cancellation],
     },
-    things: [alice, bob, group, joined, feed, cancellation, signer],
-    closed: [closedGroup, closedFeed],
+    things: [alice, bob, group, joined, feed, cancellation, signer, session, encryptor],
+    closed: [closedGroup, closedFeed, closedSession, closedEncryptor],
     messages,
     keyPackages,
     cancellation,
@@ -473,12 +546,22 @@ async function facadeWorld() {
   const signer = await mls.ExternalSigner.create({ identity: 'admin' })
   const closedSigner = mls.ExternalSigner.fromBytes(signer.toBytes())
   closedSigner.close()
+  const [media, closedMedia] = [
+    await sframe.SFrameSession.open(group),
+    await sframe.SFrameSession.open(group),
+  ]
+  const [encryptor, closedEncryptor] = [await media.encryptor(), await closedMedia.encryptor()]
+  closedMedia.close()
   return {
+    group,
+    frames: encryptor.encryptAll([new Uint8Array(8), new Uint8Array(9)]),
     groupInfo: await group.groupInfo(),
     signerBytes: signer.toBytes(),
     senders: [signer.sender],
     of: {
       ExternalSigner: [signer],
+      SFrameSession: [media],
+      SFrameEncryptor: [encryptor],
       Device: [alice, bob],
       Group: [group],
       GroupSession: [session, joined],
@@ -487,14 +570,16 @@ async function facadeWorld() {
     },
     closedOf: {
       ExternalSigner: [closedSigner],
+      SFrameSession: [closedMedia],
+      SFrameEncryptor: [closedEncryptor],
       Device: [gone],
       Group: [closedGroup],
       GroupSession: [closedSession],
       MemoryChannel: [closedChannel],
       MemoryDirectory: [directory],
     },
-    things: [alice, bob, channel, directory, session, joined, group, signer],
-    closed: [closedGroup, closedSession, closedChannel, closedSigner, gone],
+    things: [alice, bob, channel, directory, session, joined, group, signer, media, encryptor],
+    closed: [closedGroup, closedSession, closedChannel, closedSigner, gone, closedMedia, closedEncryptor],
     messages,
     keyPackages,
     cancellation: new native.NativeCancellation(),

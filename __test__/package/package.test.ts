@@ -123,6 +123,7 @@ describe("a consumer's program", () => {
     expect(output.split('\n')).toEqual([
       'bob reads: hello',
       'alice reads: hello yourself',
+      'bob hears: 3 bytes from leaf 0',
       'refused: INVALID_ARGUMENT',
       '',
     ])

@@ -1,4 +1,4 @@
-/** What the documentation shows runs as it stands: the page of `coterie/mls`, and every `@example` of the facade. */
+/** What the documentation shows runs as it stands: the pages of the entry points, and every `@example` of the facade. */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,13 +9,15 @@ import ts from 'typescript'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import * as mls from '../../dist/mls/index.js'
+import * as sframe from '../../dist/sframe/index.js'
 import { meet, turns } from './members.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const page = readFileSync(join(root, 'docs/mls.md'), 'utf8')
-
-/** The page's first block introduces those whom all others use. */
-const [introduction = '', ...sections] = page.split(/^## /m)
+/** An entry point, and the classes that its page must explain. */
+const PAGES = [
+  { page: 'mls', module: mls, classes: [mls.Device, mls.Group, mls.GroupSession, mls.ExternalSigner] },
+  { page: 'sframe', module: sframe, classes: [sframe.SFrameSession, sframe.SFrameEncryptor] },
+]
 
 function blocks(text: string): string {
   return [...text.matchAll(/```js\n(.*?)```/gs)].map(([, block]) => block).join('\n')
@@ -50,15 +52,22 @@ function certificates(here: string): void {
   }
 }
 
-describe('docs/mls.md', () => {
+describe.each(PAGES)('docs/$page.md', ({ page, module, classes }) => {
+  const text = readFileSync(join(root, `docs/${page}.md`), 'utf8')
+  // The page's first block introduces those whom all others use.
+  const [introduction = '', ...all] = text.split(/^## /m)
+  const sections = all.filter((section) => blocks(section) !== '')
+
   it.each(sections.map((section) => [section.split('\n')[0] ?? '', section]))('%s', (_title, section) => {
     const program = `${blocks(introduction)}\n${blocks(section)}`
     const said = promised(program)
     expect(said).not.toEqual([])
     const here = folder()
     certificates(here)
-    const entry = JSON.stringify(join(root, 'dist/mls/index.mjs'))
-    const runnable = program.replaceAll("'coterie/mls'", entry).replaceAll("'./", `'${here}/`)
+    const entry = (name: string) => JSON.stringify(join(root, `dist/${name}/index.mjs`))
+    const runnable = program
+      .replaceAll(/'coterie\/(\w+)'/g, (_, name: string) => entry(name))
+      .replaceAll("'./", `'${here}/`)
     const words = ['--input-type=module', '--eval', runnable]
     expect(execFileSync(process.execPath, words, { cwd: here, encoding: 'utf8' })).toBe(
       said.map((line) => `${line}\n`).join(''),
@@ -66,14 +75,13 @@ describe('docs/mls.md', () => {
   })
 
   it('names everything that can be called', () => {
-    const called = new Set(page.match(/[A-Za-z_]+/g))
-    const classes = [mls.Device, mls.Group, mls.GroupSession, mls.ExternalSigner]
-    const names = classes
+    const called = new Set(text.match(/[A-Za-z_]+/g))
+    const names = (classes as { prototype: object }[])
       .flatMap((made) => [made, made.prototype])
       .flatMap((holder) => Object.getOwnPropertyNames(holder))
-    const internal = new Set(['constructor', 'prototype', 'length', 'name', 'is'])
+    const internal = new Set(['constructor', 'prototype', 'length', 'name', 'is', 'CoterieError'])
     expect(names.filter((name) => !internal.has(name) && !called.has(name))).toEqual([])
-    expect(Object.keys(mls).filter((name) => !called.has(name))).toEqual([])
+    expect(Object.keys(module).filter((name) => !internal.has(name) && !called.has(name))).toEqual([])
   })
 })
 
@@ -90,7 +98,12 @@ function examplesOf(file: string): Example[] {
   }))
 }
 
-const FILES = ['ts/errors.ts', ...readdirSync(join(root, 'ts/mls')).map((name) => `ts/mls/${name}`)]
+const FILES = [
+  'ts/errors.ts',
+  ...['mls', 'sframe'].flatMap((part) =>
+    readdirSync(join(root, 'ts', part)).map((name) => `ts/${part}/${name}`),
+  ),
+]
 
 /** What examples take for granted. */
 async function scope() {
@@ -101,8 +114,17 @@ async function scope() {
   const { welcome } = await group.commit({ add: [await directory.take('carol')] })
   const sent = await group.mergePending()
   const sendToAll = async (message: Uint8Array) => expect(message.length).toBeGreaterThan(0)
+  const baseKey = new Uint8Array(16)
+  const session = await sframe.SFrameSession.open(group)
+  const sealing = await sframe.SFrameSession.fromKey(bob, { baseKey, epoch: 7n }, { dialect: 'rfc9605' })
+  const other = await sealing.encryptor({ leaf: 1, firstCounter: 0n })
   return {
     ...mls,
+    ...sframe,
+    frame: new Uint8Array(120),
+    baseKey,
+    payload: other.encrypt(new Uint8Array(120)),
+    encryptor: await session.encryptor(),
     alice,
     bob,
     directory,

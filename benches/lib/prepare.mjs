@@ -1,5 +1,5 @@
 /** What is measured, made ready: the packed package in a folder of its own, the Rust programs, the JavaScript peers. */
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { installed } from './installed.mjs'
@@ -20,6 +20,7 @@ export async function prepare({ reuse }) {
   const rust = buildRust('rust', 'coterie-benches')
   const openmls = buildRust('openmls', 'coterie-benches-openmls')
   const mlsRs = buildRust('mls-rs', 'coterie-benches-mls-rs')
+  const addon = buildAddon('addon', 'coterie_benches_addon')
   warnOfOtherVersions()
   const here = at('benches')
   return {
@@ -30,6 +31,10 @@ export async function prepare({ reuse }) {
     tsMls: script('ts-mls.mjs', here, { COTERIE_BENCHES: rust }),
     davey: script('davey.mjs', here, { COTERIE_BENCHES: rust }),
     libsignal: script('libsignal.mjs', here),
+    sframe: script('sframe.mjs', INSTALLED),
+    bareFrames: script('bare-frames.mjs', here, { COTERIE_BENCHES_ADDON: addon }),
+    daveyFrames: script('davey-frames.mjs', here, { COTERIE_BENCHES: rust }),
+    bareLoop: program(rust, 'bare'),
     oursFromRust: program(rust, 'ours'),
     openmls: program(openmls, 'openmls', { COTERIE_BENCHES: rust }),
     mlsRs: program(mlsRs, 'mls-rs'),
@@ -83,8 +88,22 @@ async function packAndInstall() {
   if (!existsSync(join(INSTALLED, 'node_modules', native))) throw new Error(`${native} was not installed`)
 }
 
-/** Cargo itself knows whether there is something to do. */
 function buildRust(folder, name) {
+  cargoBuild(folder, name)
+  return join(CARGO_TARGET, 'release', process.platform === 'win32' ? `${name}.exe` : name)
+}
+
+/** A library that Node loads, under the name that it loads by. */
+function buildAddon(folder, name) {
+  cargoBuild(folder, name)
+  const file = { win32: `${name}.dll`, darwin: `lib${name}.dylib` }[process.platform] ?? `lib${name}.so`
+  const addon = join(CARGO_TARGET, 'release', `${name}.node`)
+  copyFileSync(join(CARGO_TARGET, 'release', file), addon)
+  return addon
+}
+
+/** Cargo itself knows whether there is something to do. */
+function cargoBuild(folder, name) {
   console.log(`Building ${name}…`)
   const manifestPath = at('benches', folder, 'Cargo.toml')
   run('cargo', [
@@ -96,7 +115,6 @@ function buildRust(folder, name) {
     '--target-dir',
     CARGO_TARGET,
   ])
-  return join(CARGO_TARGET, 'release', process.platform === 'win32' ? `${name}.exe` : name)
 }
 
 /** "The same call from Rust" stands on the same versions, or the ratio says nothing. */

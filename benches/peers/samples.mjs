@@ -67,6 +67,7 @@ export function options() {
     messages: 0,
     batches: 0,
     length: 32,
+    seconds: 0,
     ...JSON.parse(process.argv[2] ?? '{}'),
   }
 }
@@ -89,6 +90,7 @@ export async function report(scenario) {
         singles: Math.min(wanted.singles, 50),
         messages: Math.min(wanted.messages, 1_000),
         batches: Math.min(wanted.batches, 1),
+        seconds: Math.min(wanted.seconds, 1),
       },
       new Samples(),
     )

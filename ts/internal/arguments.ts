@@ -30,7 +30,8 @@ function intrinsic<Value>(name: 'buffer' | 'byteLength') {
 }
 
 const bufferOf = intrinsic<ArrayBufferLike>('buffer')
-const lengthOf = intrinsic<number>('byteLength')
+/** How long it is, whatever its class says. */
+export const lengthOf = intrinsic<number>('byteLength')
 
 /** A view that nobody else can change or detach while native code reads it. */
 export function bytes(value: unknown, name: string): Uint8Array {

@@ -203,6 +203,15 @@ function suiteOrDefault(value: CipherSuite | undefined): CipherSuite | undefined
   return value === undefined ? undefined : check.oneOf(value, CIPHER_SUITES, 'suite')
 }
 
+/** @internal What other parts of the package need of a device. */
+export interface DeviceInside {
+  readonly native: NativeDevice
+  readonly clock: () => number
+}
+
+/** @internal */
+export let insideOfDevice: (device: Device) => DeviceInside
+
 /**
  * One installation of one user: an identity, signature keys, the key packages it has published and its groups.
  *
@@ -221,6 +230,10 @@ export class Device implements Disposable, AsyncDisposable {
   readonly #clock: () => number
 
   readonly #policy: Policy | undefined
+
+  static {
+    insideOfDevice = (device) => ({ native: device.#device, clock: device.#clock })
+  }
 
   private constructor(device: NativeDevice, clock: () => number, policy: Policy | undefined) {
     this.#native = device

@@ -123,6 +123,15 @@ export interface EncryptOptions extends AbortOptions {
   readonly associatedData?: Uint8Array
 }
 
+/** @internal What other parts of the package need of a group. */
+export interface GroupInside {
+  readonly native: NativeGroup
+  readonly clock: () => number
+}
+
+/** @internal */
+export let insideOfGroup: (group: Group) => GroupInside
+
 const NOTHING = new Uint8Array()
 const TREE_PLACEMENTS: readonly TreePlacement[] = ['inside', 'beside']
 const HANDSHAKES = ['encrypted', 'public'] as const
@@ -151,6 +160,10 @@ export class Group implements Disposable, AsyncDisposable {
   readonly #turns = new Turns()
   /** Ends the wait for a policy. */
   readonly #closing = new AbortController()
+
+  static {
+    insideOfGroup = (group) => ({ native: group.#native, clock: group.#clock })
+  }
 
   /** @internal */
   constructor(group: NativeGroup, clock: () => number, policy?: Policy) {

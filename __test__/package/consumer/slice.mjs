@@ -1,9 +1,10 @@
 import { CoterieError } from 'coterie'
 import * as mls from 'coterie/mls'
+import { SFrameSession } from 'coterie/sframe'
 
 import story from './story.js'
 
-await story(mls)
+await story(mls, SFrameSession)
 
 try {
   await mls.Device.create({ identity: '' })

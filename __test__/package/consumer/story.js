@@ -1,5 +1,5 @@
-/** What both programs do with the module they loaded: two devices, one group, one message each way. */
-module.exports = async function story({ Device }) {
+/** What both programs do with the module they loaded: two devices, one group, one message each way and a media frame. */
+module.exports = async function story({ Device }, SFrameSession) {
   const alice = await Device.create({ identity: 'alice' })
   const bob = await Device.create({ identity: 'bob' })
 
@@ -15,5 +15,9 @@ module.exports = async function story({ Device }) {
     const received = await receiver.receive(await sender.encrypt(text))
     console.log(`${name} reads: ${new TextDecoder().decode(received.plaintext)}`)
   }
-  for (const handle of [hers, his, alice, bob]) handle.close()
+  const speaks = await SFrameSession.open(hers)
+  const hears = await SFrameSession.open(his)
+  const { leaf, plaintext } = hears.decrypt((await speaks.encryptor()).encrypt(new Uint8Array(3)))
+  console.log(`bob hears: ${plaintext.length} bytes from leaf ${leaf}`)
+  for (const handle of [speaks, hears, hers, his, alice, bob]) handle.close()
 }

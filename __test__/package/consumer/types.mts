@@ -1,5 +1,6 @@
 import { CoterieError, type ErrorCode } from 'coterie'
 import { Device, type Group, type GroupEvent } from 'coterie/mls'
+import { SFrameSession, type OpenedFrame } from 'coterie/sframe'
 
 export async function read(group: Group, signal: AbortSignal): Promise<string[]> {
   const lines: string[] = []
@@ -31,3 +32,8 @@ export async function start(): Promise<ErrorCode | Group> {
 
 // @ts-expect-error a device has an identity
 export const incomplete = Device.create({})
+
+export async function hear(group: Group, payload: Uint8Array): Promise<OpenedFrame> {
+  const session = await SFrameSession.open(group, { suite: 'aes256gcm-sha512' })
+  return session.decrypt(payload)
+}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use coterie_crypto::Entropy;
 use coterie_crypto::certificate::{CertificateChain, CertificateError};
 use coterie_crypto::signature::{SignatureAlgorithm, SigningKey};
-use coterie_store::{Space, Store, StoreError};
+use coterie_store::{CounterKeeper, Space, Store, StoreError};
 use coterie_types::{GroupId, Timestamp};
 use openmls::prelude::{
     Credential, CredentialWithKey, KeyPackage, Lifetime, MIXED_CIPHERTEXT_WIRE_FORMAT_POLICY, MlsGroup,
@@ -76,6 +76,7 @@ pub(crate) struct Shared {
     ed25519: Arc<Signer>,
     p256: Arc<Signer>,
     crypto: Arc<EngineCrypto>,
+    counters: Arc<CounterKeeper>,
     store: Arc<dyn Store>,
     held: HeldGroups,
 }
@@ -219,6 +220,7 @@ impl Device {
             ed25519,
             p256,
             crypto: Arc::new(crypto),
+            counters: Arc::new(CounterKeeper::new(Arc::clone(&store))),
             store,
             held: HeldGroups::default(),
         };
@@ -369,6 +371,12 @@ impl Device {
         Group::load(Arc::clone(&self.shared), id)
     }
 
+    /// Who keeps the counters of keys that this device seals with beside its groups' own.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<CounterKeeper> {
+        &self.shared.counters
+    }
+
     /// Whom this device's credential names.
     #[must_use]
     pub fn identity(&self) -> &[u8] {
@@ -413,6 +421,10 @@ impl Shared {
 
     pub(crate) fn crypto(&self) -> &EngineCrypto {
         &self.crypto
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<CounterKeeper> {
+        &self.counters
     }
 
     pub(crate) fn restorations(&self) -> u64 {

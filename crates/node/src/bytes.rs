@@ -10,7 +10,7 @@ use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, TypeName, Uint8ArraySlic
 use napi::{Env, Error, Result, Status, ValueType, sys};
 
 /// Above the core's limit for any message, which refuses what is longer than its own limits with a better reason.
-const MAX_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// What comes from a `Uint8Array`, and becomes one with a buffer of its own.
 pub struct Uint8Array(Vec<u8>);

@@ -19,6 +19,7 @@ use crate::failure::{NativeFailure, Outcome, outcome};
 use crate::feed::{FeedAlarm, NativeFeed};
 use crate::identity::{NativeCandidate, candidates};
 use crate::serial::Serial;
+use crate::sframe::Followers;
 use crate::values::{NativeCommitSummary, NativeGroupEvent, NativeMember, NativeProposal, members};
 
 /// One member's view of one group.
@@ -26,11 +27,11 @@ use crate::values::{NativeCommitSummary, NativeGroupEvent, NativeMember, NativeP
 pub struct NativeGroup {
     group: Serial<Group>,
     events: Events,
-    view: Arc<View>,
+    pub(crate) view: Arc<View>,
 }
 
 /// What can be read without waiting for the work under way; as of the last work done.
-struct View {
+pub(crate) struct View {
     id: Vec<u8>,
     suite: &'static str,
     epoch: AtomicU64,
@@ -39,6 +40,8 @@ struct View {
     /// Whether commits are done on the caller's thread.
     small: AtomicBool,
     volatile: bool,
+    /// Media that go on with the group.
+    pub(crate) followers: Followers,
 }
 
 impl View {
@@ -46,8 +49,11 @@ impl View {
         let epoch = group.epoch().number();
         if self.epoch.swap(epoch, Ordering::AcqRel) != epoch {
             self.small.store(group.is_small(), Ordering::Release);
+            self.followers.follow(group);
         }
-        self.member.store(group.is_member(), Ordering::Release);
+        if self.member.swap(group.is_member(), Ordering::AcqRel) && !group.is_member() {
+            self.followers.remove();
+        }
         if let Ok(leaf) = group.own_leaf() {
             self.own_leaf.store(leaf.number(), Ordering::Release);
         }
@@ -64,6 +70,7 @@ impl NativeGroup {
             member: AtomicBool::new(true),
             small: AtomicBool::new(group.is_small()),
             volatile: group.is_volatile(),
+            followers: Followers::default(),
         };
         view.refresh(&mut group);
         Self { events: group.events().clone(), group: Serial::new(group), view: Arc::new(view) }

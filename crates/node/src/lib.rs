@@ -9,6 +9,7 @@
 
 mod answer;
 mod arguments;
+mod bound;
 mod bytes;
 mod changes;
 mod device;
@@ -27,12 +28,14 @@ mod life;
 mod outside;
 mod promise;
 mod serial;
+mod sframe;
 mod values;
 
 use napi_derive::napi;
 
 // Functions of their own: reachable, or a test build would take them for unused.
 pub use outside::{NativeGroupInfo, NativeMessageHead, native_group_info, native_message_head};
+pub use sframe::sframe_refusals;
 
 /// The version of the native code, which must equal the facade's.
 #[napi]

@@ -38,9 +38,17 @@ pub struct Outgoing<'frame> {
 }
 
 impl Encryptor {
-    pub(crate) fn new(key: FrameKey, id: CounterId) -> Self {
-        let counters = Arc::new(Counters::new(id, END, LOW_WATER));
+    pub(crate) fn new(key: FrameKey, counters: Arc<Counters>) -> Self {
         Self { key: Arc::new(key), counters }
+    }
+
+    /// The counters of a key, none of which are reserved.
+    pub(crate) fn unreserved(id: CounterId) -> Counters {
+        Counters::new(id, END, LOW_WATER)
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
     }
 
     /// Promises the next `count` counters behind `stored`, the record that the caller's store holds for

@@ -2,6 +2,7 @@
 
 use coterie_crypto::CryptoError;
 use coterie_crypto::counters::{ReserveError, WrongRecord};
+use coterie_store::{KeepError, StoreError};
 use coterie_types::{Code, ErrorCode, LeafIndex};
 
 use crate::header::KeyId;
@@ -93,6 +94,62 @@ pub enum OpenError {
     /// The library below failed.
     #[error(transparent)]
     Crypto(CryptoError),
+}
+
+/// Why a member's media could not be set up, or a frame of it not be sealed or opened.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MediaError {
+    /// Keys or counters could not be set up.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The frame was not sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The frame was not opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store did not keep the record of the counters; none of them is used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nobody knows what was sealed under the key before: its records are in memory, or were put back.
+    #[error(
+        "this store cannot know what a key from outside has sealed: say from which counter on it is unused"
+    )]
+    CountersUnknown,
+    /// The group's store was put back to an earlier state, so its keys may have been used.
+    #[error("the group's store was put back: its media keys may have been used")]
+    Restored,
+    /// This member was removed from the group.
+    #[error("this member was removed from the group")]
+    Removed,
+    /// It was closed.
+    #[error("it was closed")]
+    Closed,
+}
+
+impl MediaError {
+    pub(crate) fn of(error: KeepError, key_id: KeyId) -> Self {
+        match error {
+            KeepError::Reserve(error) => Self::Setup(SetupError::of(error, key_id)),
+            KeepError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl ErrorCode for MediaError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Setup(cause) => cause.code(),
+            Self::Seal(cause) => cause.code(),
+            Self::Open(cause) => cause.code(),
+            Self::Store(cause) => cause.code(),
+            Self::CountersUnknown => Code::INVALID_ARGUMENT,
+            Self::Restored => Code::MLS_RESTORED,
+            Self::Removed => Code::MLS_REMOVED,
+            Self::Closed => Code::HANDLE_CLOSED,
+        }
+    }
 }
 
 impl SetupError {

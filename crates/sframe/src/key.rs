@@ -1,9 +1,10 @@
 //! From a base key to the key of one sender, and one frame under it (RFC 9605, sections 4.4.2 to 4.4.4).
 
 use std::fmt;
+use std::sync::Arc;
 
 use coterie_crypto::aead::{AeadKey, NONCE_LENGTH};
-use coterie_crypto::counters::CounterId;
+use coterie_crypto::counters::{CounterId, Counters};
 use coterie_crypto::ctr_hmac::CtrHmacKey;
 use coterie_crypto::hash::{hkdf_expand, hkdf_extract};
 use coterie_crypto::{CryptoError, Secret};
@@ -57,9 +58,19 @@ impl EpochKey {
     /// # Errors
     /// [`SetupError::LeafTooLarge`] above 65,535.
     pub fn encryptor(&self, leaf: LeafIndex, context: u32) -> Result<Encryptor, SetupError> {
+        self.encryptor_with(leaf, context, |id| Arc::new(Encryptor::unreserved(id)))
+    }
+
+    /// The same with the counters that `counters` has under their name.
+    pub(crate) fn encryptor_with(
+        &self,
+        leaf: LeafIndex,
+        context: u32,
+        counters: impl FnOnce(CounterId) -> Arc<Counters>,
+    ) -> Result<Encryptor, SetupError> {
         let key_id = KeyId::of_member(self.epoch, leaf)?.in_context(context);
         let id = CounterId::derive(|length| self.expand(COUNTER_LABEL, key_id, length))?;
-        Ok(Encryptor::new(self.frame_key(key_id)?, id))
+        Ok(Encryptor::new(self.frame_key(key_id)?, counters(id)))
     }
 
     /// The epoch.

@@ -3,7 +3,10 @@
 //! An [`EpochKey`] grows from what a group's exporter gives for one epoch. Its [`Encryptor`]s seal under counters that
 //! are reserved and stored before they are used; a [`Session`] opens what all members send, each frame once.
 //!
-//! A pure core: no clock, no randomness, no I/O. It knows nothing of groups but epochs and leaves. Every member can
+//! [`Media`] is both for a member of a group: it goes on from epoch to epoch, and its [`Sender`]s have their counters from
+//! the keeper of the device's store.
+//!
+//! A core: no clock, no randomness, no I/O of its own. It knows nothing of groups but epochs and leaves. Every member can
 //! derive every sender's key, so the sender of a frame is a claim that members make about each other; who needs more
 //! signs above this layer.
 
@@ -13,6 +16,8 @@ mod error;
 mod header;
 mod key;
 pub mod limits;
+mod media;
+mod sender;
 mod session;
 mod suite;
 #[cfg(feature = "vectors")]
@@ -21,9 +26,11 @@ mod window;
 
 pub use coterie_crypto::counters;
 pub use encryptor::{Counted, Encryptor, Outgoing};
-pub use error::{OpenError, SealError, SetupError};
+pub use error::{MediaError, OpenError, SealError, SetupError};
 pub use header::{Header, KeyId, Written};
 pub use key::EpochKey;
+pub use media::{Media, MediaOptions};
+pub use sender::{Sender, SenderOptions};
 pub use session::{Incoming, Opened, Session};
 pub use suite::{Dialect, Exporter, Protection, Suite};
 

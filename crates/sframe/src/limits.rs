@@ -20,6 +20,10 @@ pub const RESERVATION: u64 = 4_096;
 
 pub use coterie_crypto::counters::MAX_RESERVATION;
 
+/// What reservations grow to for a sender that uses them up faster than the store writes: at a million frames a second,
+/// the disk is then written about once a second.
+pub const LARGE_RESERVATION: u64 = 1 << 20;
+
 /// Once fewer counters than this are left, it is time to reserve more: five seconds of speech.
 pub const LOW_WATER: u64 = 256;
 

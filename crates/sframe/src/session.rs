@@ -168,6 +168,10 @@ impl Session {
         self.current.key.epoch()
     }
 
+    pub(crate) fn key(&self) -> &EpochKey {
+        &self.current.key
+    }
+
     /// How many senders are remembered, over both epochs.
     #[must_use]
     pub fn remembered(&self) -> usize {

@@ -372,6 +372,22 @@ fn what_was_missed_is_had_from_another_member() {
 }
 
 #[test]
+fn what_was_said_in_the_epoch_before_is_taken_also_after_a_restart() {
+    let mut world = World::of(Profile::Sealed, Seed::new(21), 3);
+    let now = world.now();
+    world.node(2).send_text(MemberId::EVERYBODY, Draft::text("late"), now).unwrap();
+    world.collect();
+    let late = std::mem::take(&mut world.wire);
+    world.node(1).update(now).unwrap();
+    world.settle();
+    world.restart(3);
+    for (from, parcel) in late.iter().chain(&late) {
+        world.deliver(*from, parcel);
+    }
+    assert_eq!(texts(&world.events(3)), [(2, "late".to_owned(), Codec::Cbor)]);
+}
+
+#[test]
 fn frames_in_any_order_and_number_are_taken_once() {
     for profile in PROFILES {
         let mut world = World::of(profile, Seed::new(16), 2);

@@ -8,6 +8,7 @@
 //! group do not overlap is left to the layers above; so is wiping the copies that reads hand out.
 
 mod error;
+mod keeper;
 pub mod limits;
 mod memory;
 mod space;
@@ -16,6 +17,7 @@ pub mod sql;
 mod step;
 
 pub use error::StoreError;
+pub use keeper::{CounterKeeper, KeepError};
 pub use memory::MemoryStore;
 pub use space::Space;
 #[cfg(feature = "sqlcipher")]

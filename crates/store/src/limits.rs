@@ -14,3 +14,7 @@ pub const MAX_STEP_WRITES: usize = 200_000;
 /// Key and value bytes of one step: some of the largest values together. It is held in memory, twice while
 /// being committed, and written to the log before the database.
 pub const MAX_STEP_BYTES: usize = 256 * 1024 * 1024;
+
+/// Keys whose counters are held in memory although nobody seals under them just now, so that whoever comes next goes on
+/// without a gap: more groups than anybody is in calls of at once. What is beyond begins behind its stored record.
+pub const MAX_IDLE_COUNTERS: usize = 256;

@@ -19,14 +19,23 @@ pub enum Space {
     Psk = 4,
     /// The state of each group.
     Group = 5,
+    /// How far the counters of keys are used that seal more than one message.
+    Counter = 8,
     /// Rows of the application: history, cursors, outbox, settings.
     Application = 100,
 }
 
 impl Space {
     /// Every space, in the order of their numbers.
-    pub const ALL: &'static [Self] =
-        &[Self::Device, Self::KeyPackage, Self::EncryptionKey, Self::Psk, Self::Group, Self::Application];
+    pub const ALL: &'static [Self] = &[
+        Self::Device,
+        Self::KeyPackage,
+        Self::EncryptionKey,
+        Self::Psk,
+        Self::Group,
+        Self::Counter,
+        Self::Application,
+    ];
 
     /// The number that stands in stored rows.
     #[must_use]
@@ -48,7 +57,7 @@ mod tests {
     #[test]
     fn numbers_are_as_they_were_first_stored() {
         let numbers: Vec<u8> = Space::ALL.iter().map(|space| space.number()).collect();
-        assert_eq!(numbers, [1, 2, 3, 4, 5, 100]);
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 8, 100]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("crypto", &["types"]),
     ("store", &["crypto"]),
     ("mls", &["store", "crypto"]),
-    ("sframe", &["crypto"]),
+    ("sframe", &["store", "crypto"]),
     // Not mls: whoever drives both hands it what the group's key schedule gives.
     ("gbp", &["sframe", "wire", "crypto"]),
     // What is said and signalled, above frames and without keys: whoever holds a group drives them beside `gbp`.

@@ -24,7 +24,7 @@ mod together;
 use std::sync::Arc;
 
 use coterie_crypto::hash::{self, HashAlgorithm};
-use coterie_store::{Space, StoreError};
+use coterie_store::{CounterKeeper, Space, StoreError};
 use coterie_types::{Epoch, GroupId, LeafIndex};
 use openmls::prelude::MlsGroup;
 use openmls_traits::OpenMlsProvider;
@@ -207,6 +207,12 @@ impl Group {
     #[must_use]
     pub fn is_volatile(&self) -> bool {
         self.shared.is_volatile()
+    }
+
+    /// Who keeps the counters of keys that grow from this group's exporter.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<CounterKeeper> {
+        self.shared.counters()
     }
 
     /// Whether commits here take so little time, in a volatile group, that another thread is not worth it.
