@@ -82,7 +82,7 @@ impl Protection {
                 Sides::Sealed(Box::new((sealed_sealer(group, &keys, stand, leaf)?, opener)))
             }
             Profile::Interop => {
-                let keys = class_keys(together)?;
+                let keys = class_keys(together, stand.roster)?;
                 let (epoch, transition) = (stand.epoch, stand.transition);
                 let opener = interop::Opener::new(group.clone(), epoch, transition, Arc::clone(&keys))?;
                 // A joiner that waits for EXECUTE already writes what its engine's epoch is.
@@ -104,7 +104,9 @@ impl Protection {
     ) -> Result<(), StackError> {
         self.keyed = together.epoch();
         if let Sides::Interop(sides) = &mut self.sides {
-            sides.0.rekey(class_keys(together)?, place(together)?)?;
+            // Only for sealing: what they open, and from whom, is said when the node follows.
+            let keys = ClassKeys::derive(exporter(together))?;
+            sides.0.rekey(Arc::new(keys), place(together)?)?;
         }
         self.renew(together, space)
     }
@@ -128,8 +130,8 @@ impl Protection {
                 sides.1.advance(&keys, members(stand.roster)?, transition, now, MAX_PAST_EPOCH_AGE)?;
             }
             Sides::Interop(sides) => {
-                let keys = class_keys(together)?;
-                sides.1.advance(epoch, transition, Arc::clone(&keys), now, MAX_PREVIOUS_EPOCH);
+                let keys = class_keys(together, stand.roster)?;
+                sides.1.advance(epoch, transition, Arc::clone(&keys), now, MAX_PREVIOUS_EPOCH)?;
                 sides.0.transition(epoch, transition);
                 if !fresh {
                     return Ok(());
@@ -285,8 +287,10 @@ fn epoch_keys(together: &Together<'_, '_>) -> Result<EpochKeys, StackError> {
     EpochKeys::derive(together.epoch(), exporter(together))
 }
 
-fn class_keys(together: &Together<'_, '_>) -> Result<Arc<ClassKeys>, StackError> {
-    ClassKeys::derive(exporter(together)).map(Arc::new)
+/// The keys of the engine's epoch, with who owns the numbers that are sealed under them.
+fn class_keys(together: &Together<'_, '_>, roster: &Roster) -> Result<Arc<ClassKeys>, StackError> {
+    let keys = ClassKeys::derive(exporter(together))?;
+    Ok(Arc::new(keys.among(place(together)?, members(roster)?)))
 }
 
 fn exporter<'x>(
