@@ -5,6 +5,7 @@
 //! `cargo test -p coterie-sframe --features nonce-ledger --test media_restarts -- --ignored --nocapture`
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     reason = "a test may panic"
