@@ -290,7 +290,8 @@ mod tests {
     use super::*;
 
     fn part(bytes: &mut [u8], from: usize, to: usize) -> Lent<u8> {
-        Lent { start: bytes[from..to].as_mut_ptr(), length: to - from }
+        let part = &mut bytes[from..to];
+        Lent { start: part.as_mut_ptr(), length: part.len() }
     }
 
     #[test]
