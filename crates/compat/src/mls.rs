@@ -287,7 +287,9 @@ impl MlsContext {
         self.row.group = self.group.id().as_bytes().to_vec();
         (self.row.pending, self.row.key_package) = (None, None);
         self.vault.put_context(&self.row)?;
-        self.device.forget_group(&old)?;
+        if old != *self.group.id() {
+            self.device.forget_group(&old)?;
+        }
         self.sealers.clear();
         self.enter_epoch()
     }

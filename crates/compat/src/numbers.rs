@@ -85,7 +85,11 @@ impl Numbers {
     pub(crate) fn clear(&self) -> Result<(), CompatError> {
         let mut step = Step::new();
         step.delete_prefix(Space::Application, PREFIX)?;
-        Ok(self.vault.commit(step)?)
+        self.vault.commit(step)?;
+        if let Some(skipped) = &self.skipped {
+            locked(skipped).clear();
+        }
+        Ok(())
     }
 
     fn must_skip(&self, id: CounterId) -> bool {

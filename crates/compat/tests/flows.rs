@@ -282,3 +282,40 @@ fn media_counters_belong_to_the_context() {
     }
     assert!(MediaSuite::from_number(2).is_err());
 }
+
+#[test]
+fn a_removed_member_comes_back_into_its_group() {
+    let (mut alice, mut bob) = pair(80);
+    let commit = alice.mls.remove(LeafIndex::new(1), T0).unwrap();
+    bob.mls.process(&commit, T0).unwrap();
+    bob.mls.finalize().unwrap();
+    alice.mls.finalize().unwrap();
+    let (_, welcome) = alice.mls.invite(&bob.mls.key_package(T0).unwrap(), T0).unwrap();
+    alice.mls.finalize().unwrap();
+    bob.mls.accept_welcome(&welcome, T0).unwrap();
+    assert_eq!((bob.mls.epoch(), bob.mls.group_id()), (alice.mls.epoch(), alice.mls.group_id()));
+    let state = bob.mls.export().unwrap();
+    bob.mls = MlsContext::restore(&state, Arc::new(Seed::quiet(89).entropy(0))).unwrap();
+    (alice.node, bob.node) = (node(1, &alice.mls, 0), node(2, &bob.mls, 0));
+    let frame = say(&mut bob, 1, "back");
+    assert_eq!(heard(&mut alice, &frame), "back");
+}
+
+#[test]
+fn several_join_by_one_welcome_and_an_update_is_followed() {
+    let (mut alice, mut bob, mut carol) = (context(90, "alice"), context(91, "bob"), context(92, "carol"));
+    let packages = [bob.key_package(T0).unwrap(), carol.key_package(T0).unwrap()];
+    let packages: Vec<&[u8]> = packages.iter().map(Vec::as_slice).collect();
+    let (_, welcome) = alice.invite_all(&packages, T0).unwrap();
+    alice.finalize().unwrap();
+    bob.accept_welcome(&welcome, T0).unwrap();
+    carol.accept_welcome(&welcome, T0).unwrap();
+    let commit = bob.update(T0).unwrap();
+    for member in [&mut alice, &mut carol] {
+        assert_eq!(member.process(&commit, T0).unwrap(), MessageKind::Commit);
+    }
+    for member in [&mut alice, &mut bob, &mut carol] {
+        member.finalize().unwrap();
+        assert_eq!(member.epoch().number(), 2);
+    }
+}
