@@ -7,6 +7,7 @@
 export const entryPoints = [
   { path: '.', source: 'index' },
   { path: './mls', source: 'mls/index' },
+  { path: './compat', source: 'compat/index' },
 ]
 
 /** The `exports` of package.json. */

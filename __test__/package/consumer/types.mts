@@ -1,4 +1,5 @@
 import { CoterieError, type ErrorCode } from 'coterie'
+import { GroupNode, type MlsContext, type NodeEvent, PayloadCodec } from 'coterie/compat'
 import { Device, type Group, type GroupEvent } from 'coterie/mls'
 
 export async function read(group: Group, signal: AbortSignal): Promise<string[]> {
@@ -31,3 +32,11 @@ export async function start(): Promise<ErrorCode | Group> {
 
 // @ts-expect-error a device has an identity
 export const incomplete = Device.create({})
+
+export const codec: PayloadCodec = PayloadCodec.FlatBuffers
+
+export function take(mls: MlsContext, wire: Buffer): NodeEvent[] {
+  const node = GroupNode.create(1, mls.groupId)
+  node.bootstrapAsCreator(mls.epoch)
+  return node.onWire(mls, wire)
+}

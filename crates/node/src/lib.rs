@@ -11,6 +11,7 @@ mod answer;
 mod arguments;
 mod bytes;
 mod changes;
+mod compat;
 mod device;
 mod extension;
 mod failure;
@@ -32,6 +33,7 @@ mod values;
 use napi_derive::napi;
 
 // Functions of their own: reachable, or a test build would take them for unused.
+pub use compat::{NativeRawFrame, compat_encode_frame, compat_lookup_error};
 pub use outside::{NativeGroupInfo, NativeMessageHead, native_group_info, native_message_head};
 
 /// The version of the native code, which must equal the facade's.
