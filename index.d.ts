@@ -17,6 +17,112 @@ export declare class NativeCancellation {
   cancel(): void
 }
 
+/** Audio. */
+export declare class NativeCompatAudio {
+  /** A client that has seen nothing. */
+  static create(): NativeCompatAudio | NativeFailure
+  /** Seals audio. */
+  send(node: NativeCompatNode, mls: NativeCompatMls, order: NativeCompatAudioOrder): NativeCompatFrame | NativeFailure
+  /** Takes a payload. */
+  accept(payload: NativeCompatPayload): NativeCompatHeardAudio | NativeFailure
+  /** Forgets what was sent and seen. */
+  reset(): void
+}
+
+/** Seals media frames of one leaf. */
+export declare class NativeCompatMediaEncryptor {
+  /** Seals a frame. */
+  encrypt(plaintext: Uint8Array, metadata: Uint8Array): Uint8Array | NativeFailure
+}
+
+/** Opens the media frames of one epoch. */
+export declare class NativeCompatMediaSession {
+  /** A session for the present epoch. */
+  static create(mls: NativeCompatMls, label: string, suite: number): NativeCompatMediaSession | NativeFailure
+  /** An encryptor for the session's epoch. */
+  encryptor(mls: NativeCompatMls, leaf: number, label?: string | undefined | null, suite?: number | undefined | null): NativeCompatMediaEncryptor | NativeFailure
+  /** Opens a frame. */
+  decrypt(payload: Uint8Array, metadata: Uint8Array, now: number): NativeCompatOpenedMedia | NativeFailure
+}
+
+/** One identity with its group. */
+export declare class NativeCompatMls {
+  /** A new identity alone in a group. */
+  static create(identity: string, now: number): NativeCompatMls | NativeFailure
+  /** A context as it was exported. */
+  static restore(state: Uint8Array): NativeCompatMls | NativeFailure
+  /** Where the group is. */
+  epoch(): bigint
+  /** The group's name. */
+  groupId(): Uint8Array
+  /** The key package by which others add this context. */
+  keyPackage(now: number): Uint8Array | NativeFailure
+  /** Adds somebody at once. */
+  invite(keyPackage: Uint8Array, now: number): Uint8Array | NativeFailure
+  /** A commit that adds somebody. */
+  inviteFull(keyPackage: Uint8Array, now: number): NativeCompatInvitation | NativeFailure
+  /** A commit that removes the member at a leaf. */
+  remove(leaf: number, now: number): Uint8Array | NativeFailure
+  /** Takes in a message of the group. */
+  process(message: Uint8Array, now: number): 'commit' | 'application' | 'proposal' | NativeFailure
+  /** Moves on by the commit that waits. */
+  finalize(): undefined | NativeFailure
+  /** Drops the commits that wait. */
+  clearPending(): undefined | NativeFailure
+  /** Joins a group. */
+  acceptWelcome(welcome: Uint8Array, now: number): undefined | NativeFailure
+  /** The whole context, private keys and all. */
+  exportState(): Uint8Array | NativeFailure
+}
+
+/** One member of a group, above its keys. */
+export declare class NativeCompatNode {
+  /** A node that is not started. */
+  static create(member: number, group: Uint8Array): NativeCompatNode | NativeFailure
+  /** Its state. */
+  state(): number
+  /** Its epoch. */
+  epoch(): bigint
+  /** The last transition that was applied. */
+  lastTransition(): number
+  /** Starts it. */
+  start(epoch: bigint, expected: number, now: number): undefined | NativeFailure
+  /** Puts it into an epoch. */
+  setEpoch(epoch: bigint, now: number): undefined | NativeFailure
+  /** Goes on to the next epoch. */
+  apply(transition: number, now: number): undefined | NativeFailure
+  /** Seals a control message. */
+  sendControl(mls: NativeCompatMls, order: NativeCompatControl): NativeCompatFrame | NativeFailure
+  /** Takes a frame in. */
+  receive(mls: NativeCompatMls, wire: Uint8Array, now: number): NativeCompatEvent[] | NativeFailure
+  /** What has happened and was not told yet. */
+  drain(): NativeCompatEvent[] | NativeFailure
+}
+
+/** Signals. */
+export declare class NativeCompatSignal {
+  /** A client that has seen nothing. */
+  static create(): NativeCompatSignal | NativeFailure
+  /** Seals a signal. */
+  send(node: NativeCompatNode, mls: NativeCompatMls, order: NativeCompatSignalOrder): NativeCompatFrame | NativeFailure
+  /** Takes a payload. */
+  accept(payload: NativeCompatPayload): NativeCompatHeardSignal | NativeFailure
+  /** Forgets what was seen. */
+  reset(): void
+}
+
+/** Text. */
+export declare class NativeCompatText {
+  /** A client that has seen nothing. */
+  static create(): NativeCompatText | NativeFailure
+  /** Seals a text. */
+  send(node: NativeCompatNode, mls: NativeCompatMls, order: NativeCompatTextOrder): NativeCompatFrame | NativeFailure
+  /** Takes a payload. */
+  accept(payload: NativeCompatPayload): NativeCompatHeardText | NativeFailure
+  /** Forgets what was seen. */
+  reset(): void
+}
+
 /** One installation of one user. */
 export declare class NativeDevice {
   /** Makes a new device in memory. */
@@ -231,6 +337,12 @@ export declare class NativeSframeSession {
   close(): void
 }
 
+/** Writes a frame without protecting its payload. */
+export declare function compatEncodeFrame(frame: NativeRawFrame): Uint8Array | NativeFailure
+
+/** The encoded error object of a registered number; null for any other. */
+export declare function compatLookupError(number: number): Uint8Array | null
+
 /** Which group a proposal from outside is for, and as which of its senders. */
 export interface NativeAddress {
   /** The group's name. */
@@ -337,6 +449,200 @@ export interface NativeCommitted {
   summary: NativeCommitSummary
   /** Those it adds whose leaves expire soon. */
   expiring: Array<NativeMember>
+}
+
+/** Audio that is to be sent. */
+export interface NativeCompatAudioOrder {
+  /** Whom it is for. */
+  target: number
+  /** Its source. */
+  source: number
+  /** When it was recorded. */
+  timestamp: bigint
+  /** The frame. */
+  frame: Uint8Array
+  /** Its codec. */
+  codec: number
+}
+
+/** A control message that is to be sent. */
+export interface NativeCompatControl {
+  /** Whom it is for. */
+  target: number
+  /** What it asks for. */
+  opcode: number
+  /** The transition that it is about. */
+  transition: number
+  /** Connects a request with its answer. */
+  request: number
+  /** Its arguments. */
+  args: Uint8Array
+}
+
+/** Something that happened at a node: which fields are there depends on the kind. */
+export interface NativeCompatEvent {
+  /** What it is. */
+  kind: string
+  /** The state before. */
+  fromState?: string
+  /** The state now. */
+  toState?: string
+  /** The stream's class. */
+  streamType?: number
+  /** The stream. */
+  streamId?: number
+  /** The place in the stream. */
+  sequenceNo?: number
+  /** Hints. */
+  flags?: number
+  /** The payload's codec. */
+  codec?: number
+  /** The payload. */
+  plaintext?: Uint8Array
+  /** Who says to have sent a control message. */
+  sender?: number
+  /** Its opcode by name. */
+  opcode?: string
+  /** Its opcode by number. */
+  opcodeCode?: number
+  /** The transition. */
+  transitionId?: number
+  /** Connects a request with its answer. */
+  requestId?: number
+  /** The arguments. */
+  args?: Uint8Array
+  /** A registered error. */
+  code?: number
+  /** Its class. */
+  classCode?: number
+  /** Whether the registry calls it retryable. */
+  retryable?: boolean
+  /** Whether the registry calls it fatal. */
+  fatal?: boolean
+  /** What happened, for people. */
+  reason?: string
+  /** The epoch. */
+  epoch?: bigint
+  /** Who says to coordinate. */
+  claimant?: number
+}
+
+/** A frame and whom it is for. */
+export interface NativeCompatFrame {
+  /** Whom it is for; zero is everybody. */
+  target: number
+  /** The frame. */
+  wire: Uint8Array
+}
+
+/** Audio that was taken. */
+export interface NativeCompatHeardAudio {
+  /** Whether it is ahead of all others of its source. */
+  isNew: boolean
+  /** Its source. */
+  source: number
+  /** Its number. */
+  seq: number
+  /** When it was recorded. */
+  rtpTimestamp: bigint
+  /** The low half of its epoch. */
+  keyPhase: number
+  /** The frame. */
+  opus: Uint8Array
+}
+
+/** A signal that was taken. */
+export interface NativeCompatHeardSignal {
+  /** Whether it was not seen before. */
+  isNew: boolean
+  /** Its name. */
+  signal: string
+  /** Its number. */
+  signalCode: number
+  /** Who says to have given it. */
+  sender: number
+  /** The role that the sender says to act in. */
+  roleClaim: number
+  /** Names it among those of its sender. */
+  requestId: number
+  /** Its arguments. */
+  args: Uint8Array
+}
+
+/** A text that was taken. */
+export interface NativeCompatHeardText {
+  /** Whether it was not seen before. */
+  isNew: boolean
+  /** Who says to have sent it. */
+  sender: number
+  /** Its number. */
+  messageId: bigint
+  /** When it was sent, as its sender says. */
+  timestampMs: bigint
+  /** Connects a request with its answer. */
+  requestId: number
+  /** Its flags. */
+  flags: number
+  /** What its content is. */
+  contentType: number
+  /** Its content. */
+  content: Uint8Array
+}
+
+/** A commit that adds somebody, and what that one joins by. */
+export interface NativeCompatInvitation {
+  /** For everybody in the group. */
+  commit: Uint8Array
+  /** For the one who is added. */
+  welcome: Uint8Array
+}
+
+/** A media frame that was opened. */
+export interface NativeCompatOpenedMedia {
+  /** The frame. */
+  plaintext: Uint8Array
+  /** Whose key it was sealed under. */
+  senderLeaf: number
+}
+
+/** A payload to be taken. */
+export interface NativeCompatPayload {
+  /** The payload. */
+  plaintext: Uint8Array
+  /** The epoch. */
+  epoch: bigint
+  /** Its codec. */
+  codec: number
+  /** Now. */
+  now: number
+}
+
+/** A signal that is to be sent. */
+export interface NativeCompatSignalOrder {
+  /** Whom it is for. */
+  target: number
+  /** Its number. */
+  signal: number
+  /** The role that the sender says to act in. */
+  roleClaim: number
+  /** Names it among those of its sender. */
+  request: number
+  /** Its arguments. */
+  args: Uint8Array
+  /** Its codec. */
+  codec: number
+}
+
+/** A text that is to be sent. */
+export interface NativeCompatTextOrder {
+  /** Whom it is for. */
+  target: number
+  /** Its number. */
+  messageId: bigint
+  /** What it says. */
+  text: string
+  /** Its codec. */
+  codec: number
 }
 
 /** Which group another one succeeds. */
@@ -544,6 +850,28 @@ export type NativePskId =
   id: Uint8Array }
   | { type: 'resumption'; /** Which epoch. */
   epoch: bigint }
+
+/** A frame as it is to be written. */
+export interface NativeRawFrame {
+  /** The protocol's version. */
+  version: number
+  /** The group id. */
+  group: Uint8Array
+  /** The epoch. */
+  epoch: bigint
+  /** The last transition. */
+  transition: number
+  /** The stream's class. */
+  streamType: number
+  /** The stream. */
+  stream: number
+  /** Flags. */
+  flags: number
+  /** The number. */
+  sequence: number
+  /** The payload. */
+  payload: Uint8Array
+}
 
 /** A new key for a store. */
 export interface NativeRekey {

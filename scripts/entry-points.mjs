@@ -8,6 +8,7 @@ export const entryPoints = [
   { path: '.', source: 'index' },
   { path: './mls', source: 'mls/index' },
   { path: './sframe', source: 'sframe/index' },
+  { path: './compat', source: 'compat/index' },
 ]
 
 /** The `exports` of package.json. */

@@ -3,6 +3,7 @@
 mod check_deps;
 mod durability;
 mod generate;
+mod interop;
 mod mls_interop;
 mod sim;
 mod vectors;
@@ -38,6 +39,12 @@ enum Chore {
         /// Writes nothing; a difference is an error
         #[arg(long)]
         check: bool,
+    },
+    /// The checklist of a protocol against a published peer
+    Interop {
+        /// Which one
+        #[command(subcommand)]
+        peer: interop::Peer,
     },
     #[command(flatten)]
     Durability(durability::Chore),
@@ -80,6 +87,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Differential { start, count } => mls_interop::differential(root, start, count),
         Chore::Generate { check } => generate::run(root, check),
         Chore::Durability(chore) => durability::run(root, &chore),
+        Chore::Interop { peer } => interop::run(root, &peer),
         Chore::MlsInterop { port } => mls_interop::serve(root, port),
         Chore::Sim { start, count, away } => sim::run(root, start, count, away),
         Chore::Vectors { folder } => vectors::run(root, &folder),

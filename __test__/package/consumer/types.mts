@@ -1,4 +1,5 @@
 import { CoterieError, type ErrorCode } from 'coterie'
+import { GroupNode, type MlsContext, type NodeEvent, PayloadCodec } from 'coterie/compat'
 import { Device, type Group, type GroupEvent } from 'coterie/mls'
 import { SFrameSession, type OpenedFrame } from 'coterie/sframe'
 
@@ -36,4 +37,12 @@ export const incomplete = Device.create({})
 export async function hear(group: Group, payload: Uint8Array): Promise<OpenedFrame> {
   const session = await SFrameSession.open(group, { suite: 'aes256gcm-sha512' })
   return session.decrypt(payload)
+}
+
+export const codec: PayloadCodec = PayloadCodec.FlatBuffers
+
+export function take(mls: MlsContext, wire: Buffer): NodeEvent[] {
+  const node = GroupNode.create(1, mls.groupId)
+  node.bootstrapAsCreator(mls.epoch)
+  return node.onWire(mls, wire)
 }

@@ -12,6 +12,7 @@ mod arguments;
 mod bound;
 mod bytes;
 mod changes;
+mod compat;
 mod device;
 mod extension;
 mod failure;
@@ -34,6 +35,7 @@ mod values;
 use napi_derive::napi;
 
 // Functions of their own: reachable, or a test build would take them for unused.
+pub use compat::{NativeRawFrame, compat_encode_frame, compat_lookup_error};
 pub use outside::{NativeGroupInfo, NativeMessageHead, native_group_info, native_message_head};
 pub use sframe::sframe_refusals;
 

@@ -24,19 +24,21 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("gap", &["wire"]),
     // All of them over one group. It moves no bytes and waits for nobody: whoever delivers stands above it.
     ("stack", &["gbp", "gtp", "gap", "gsp", "mls"]),
+    // The published package's objects, for those who come from there.
+    ("compat", &["gbp", "gtp", "gap", "gsp", "mls", "sframe", "store"]),
     ("transport", &["crypto"]),
     ("rpc", &["wire", "transport"]),
     ("client", &["stack", "sframe", "transport", "rpc", "store"]),
     ("server", &["wire", "store", "transport", "rpc"]),
-    ("node", &["client", "server"]),
+    ("node", &["client", "server", "compat"]),
 ];
 
 /// Tools: they may name any layer, and no layer may name them except for its tests.
-const TOOLS: &[&str] = &["testkit", "conformance", "mls-interop", "xtask"];
+const TOOLS: &[&str] = &["testkit", "conformance", "mls-interop", "gbp-interop", "xtask"];
 
 /// Who could not decrypt if it wanted to.
 const BLIND: &[&str] = &["server", "rpc", "transport"];
-const OPENS_CONTENT: &[&str] = &["mls", "gbp", "gtp", "gap", "gsp", "stack"];
+const OPENS_CONTENT: &[&str] = &["mls", "gbp", "gtp", "gap", "gsp", "stack", "compat"];
 
 /// Large dependencies, by the beginning of their names, and the only crate that names each.
 const HOMES: &[(&str, &str)] = &[
@@ -55,7 +57,7 @@ const HOMES: &[(&str, &str)] = &[
 
 /// The protocol cores and what none of them may name in its manifest: sockets, clocks, runtimes.
 pub(super) const CORES: &[&str] =
-    &["types", "wire", "crypto", "mls", "gbp", "seen", "gtp", "gap", "gsp", "sframe", "stack"];
+    &["types", "wire", "crypto", "mls", "gbp", "seen", "gtp", "gap", "gsp", "sframe", "stack", "compat"];
 const NOT_IN_CORES: &[&str] = &["tokio", "async-std", "smol", "mio", "socket2", "chrono", "time", "web-time"];
 
 /// Features that weaken a guarantee outside tests, and who may choose them all the same.

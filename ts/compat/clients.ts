@@ -1,0 +1,312 @@
+/** The clients of text, audio and signals. */
+import { CoterieError, unwrap } from '../errors.js'
+import { bytes, text as checkedText, u32, upTo } from '../internal/arguments.js'
+import {
+  native,
+  type NativeCompatAudio,
+  type NativeCompatSignal,
+  type NativeCompatText,
+  type NativeFailure,
+} from '../native.js'
+import type { PayloadCodec, SignalType } from './enums.js'
+import { contextOf, type GroupNode, nodeOf, type OutboundFrame, toFrame } from './group-node.js'
+import { buffer, CBOR, Handle, wide } from './handle.js'
+import type { MlsContext } from './mls-context.js'
+
+const MAX_CODEC = 2
+const MAX_BYTE = 255
+
+/** What came of a text payload. */
+export interface GtpAcceptResult {
+  /** `new`, `duplicate` or `error`. */
+  status: string
+  /** Who says to have sent it. */
+  sender?: number
+  /** Its number among its sender's. */
+  messageId?: bigint
+  /** What it says; `<binary>` where that is no UTF-8. */
+  text?: string
+  /** Its content as it came. */
+  content?: Buffer
+  /** What its content is: 0 text, 1 Markdown, 2 binary, 3 an attachment's manifest. */
+  contentType?: number
+  /** Its flags. */
+  flags?: number
+  /** When it was sent, as its sender says; 0 from published peers. */
+  timestampMs?: bigint
+  /** Connects a request with its answer. */
+  requestId?: number
+  /** Why it was refused. */
+  reason?: string
+}
+
+/** What came of an audio payload. */
+export interface GapAcceptResult {
+  /** `new`, `late` or `error`. */
+  status: string
+  /** Its source. */
+  source?: number
+  /** Its number in its source. */
+  seq?: number
+  /** How long the frame is. */
+  bytes?: number
+  /** The frame. */
+  opus?: Buffer
+  /** When it was recorded, in samples. */
+  rtpTimestamp?: bigint
+  /** The low half of its epoch. */
+  keyPhase?: number
+  /** Why it was refused. */
+  reason?: string
+}
+
+/** What came of a signal payload. */
+export interface GspAcceptResult {
+  /** `new`, `duplicate` or `error`. */
+  status: string
+  /** The signal by name, like `MUTE`. */
+  signal?: string
+  /** The signal by number. */
+  signalCode?: SignalType
+  /** Who says to have given it. */
+  sender?: number
+  /** The role that the sender says to act in. */
+  roleClaim?: number
+  /** Names it among its sender's. */
+  requestId?: number
+  /** Its arguments as they came; empty where there are none. */
+  args?: Buffer
+  /** Why it was refused. */
+  reason?: string
+}
+
+function isRefused(answer: object): answer is NativeFailure {
+  return (answer as Partial<NativeFailure>).failed === true
+}
+
+/** A refused payload is a result; a defect of ours is an error. */
+function refusal(failure: NativeFailure): { status: string; reason: string } {
+  if (failure.code === 'INTERNAL') unwrap(failure)
+  return { status: 'error', reason: failure.message }
+}
+
+function payload(plaintext: Buffer, currentEpoch: bigint | number, codec: PayloadCodec) {
+  return {
+    plaintext: bytes(plaintext, 'plaintext'),
+    epoch: wide(currentEpoch, 'currentEpoch'),
+    codec: upTo(MAX_BYTE, codec, 'codec'),
+    now: Date.now(),
+  }
+}
+
+function sending(target: number, codec: PayloadCodec) {
+  return { target: u32(target, 'target'), codec: upTo(MAX_CODEC, codec, 'codec') }
+}
+
+function shown(content: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content)
+  } catch {
+    return '<binary>'
+  }
+}
+
+/** Text. */
+export class GtpClient implements Disposable {
+  readonly #handle: Handle<NativeCompatText>
+
+  private constructor(client: NativeCompatText) {
+    this.#handle = new Handle(client, 'text client')
+  }
+
+  /** A client that has seen nothing. */
+  static create(): GtpClient {
+    return new GtpClient(unwrap(native.NativeCompatText.create()))
+  }
+
+  /** Seals a text under a number that the caller chooses, unique among the sender's in an epoch. */
+  send(
+    node: GroupNode,
+    mls: MlsContext,
+    target: number,
+    messageId: bigint,
+    text: string,
+    codec: PayloadCodec = CBOR,
+  ): OutboundFrame {
+    const order = {
+      ...sending(target, codec),
+      messageId: wide(messageId, 'messageId'),
+      text: wellFormed(checkedText(text, 'text')),
+    }
+    return toFrame(unwrap(this.#handle.get().send(nodeOf(node), contextOf(mls), order)))
+  }
+
+  /** Takes a payload of the text stream. */
+  accept(plaintext: Buffer, currentEpoch: bigint | number, codec: PayloadCodec = CBOR): GtpAcceptResult {
+    const heard = this.#handle.get().accept(payload(plaintext, currentEpoch, codec))
+    if (isRefused(heard)) return refusal(heard)
+    const { isNew, content, ...rest } = heard
+    const status = isNew ? 'new' : 'duplicate'
+    return { status, ...rest, text: shown(content), content: buffer(content) }
+  }
+
+  /** Forgets what was seen. */
+  reset(): void {
+    this.#handle.get().reset()
+  }
+
+  /** Tells objects apart; 0 once it is closed. Nothing can be done with it. */
+  get handle(): number {
+    return this.#handle.number
+  }
+
+  /** Lets go of the client. */
+  close(): void {
+    this.#handle.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+/** What UTF-8 cannot hold must not be sent as something else. */
+function wellFormed(text: string): string {
+  if (!/\p{Surrogate}/u.test(text)) return text
+  throw new CoterieError('INVALID_ARGUMENT', 'text must be well-formed Unicode')
+}
+
+/** Audio. */
+export class GapClient implements Disposable {
+  readonly #handle: Handle<NativeCompatAudio>
+
+  private constructor(client: NativeCompatAudio) {
+    this.#handle = new Handle(client, 'audio client')
+  }
+
+  /** A client that has sent and seen nothing. */
+  static create(): GapClient {
+    return new GapClient(unwrap(native.NativeCompatAudio.create()))
+  }
+
+  /** Seals an audio frame. */
+  send(
+    node: GroupNode,
+    mls: MlsContext,
+    target: number,
+    mediaSourceId: number,
+    rtpTimestamp: bigint,
+    opus: Buffer,
+    codec: PayloadCodec = CBOR,
+  ): OutboundFrame {
+    const order = {
+      ...sending(target, codec),
+      source: u32(mediaSourceId, 'mediaSourceId'),
+      timestamp: wide(rtpTimestamp, 'rtpTimestamp'),
+      frame: bytes(opus, 'opus'),
+    }
+    return toFrame(unwrap(this.#handle.get().send(nodeOf(node), contextOf(mls), order)))
+  }
+
+  /** Takes a payload of the audio stream. */
+  accept(plaintext: Buffer, currentEpoch: bigint | number, codec: PayloadCodec = CBOR): GapAcceptResult {
+    const heard = this.#handle.get().accept(payload(plaintext, currentEpoch, codec))
+    if (isRefused(heard)) return refusal(heard)
+    const { isNew, opus, ...rest } = heard
+    return { status: isNew ? 'new' : 'late', ...rest, bytes: opus.byteLength, opus: buffer(opus) }
+  }
+
+  /** Forgets what was sent and seen. */
+  reset(): void {
+    this.#handle.get().reset()
+  }
+
+  /** Tells objects apart; 0 once it is closed. Nothing can be done with it. */
+  get handle(): number {
+    return this.#handle.number
+  }
+
+  /** Lets go of the client. */
+  close(): void {
+    this.#handle.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+/** Signals. Whether their senders may give them is not asked. */
+export class GspClient implements Disposable {
+  readonly #handle: Handle<NativeCompatSignal>
+
+  private constructor(client: NativeCompatSignal) {
+    this.#handle = new Handle(client, 'signal client')
+  }
+
+  /** A client that has seen nothing. */
+  static create(): GspClient {
+    return new GspClient(unwrap(native.NativeCompatSignal.create()))
+  }
+
+  /** Seals a signal that has no arguments. */
+  send(
+    node: GroupNode,
+    mls: MlsContext,
+    target: number,
+    signal: SignalType,
+    roleClaim: number,
+    requestId: number,
+    codec: PayloadCodec = CBOR,
+  ): OutboundFrame {
+    return this.sendWithArgs(node, mls, target, signal, roleClaim, requestId, Buffer.alloc(0), codec)
+  }
+
+  /** Seals a signal with its arguments, a CBOR map. */
+  sendWithArgs(
+    node: GroupNode,
+    mls: MlsContext,
+    target: number,
+    signal: SignalType,
+    roleClaim: number,
+    requestId: number,
+    args: Buffer,
+    codec: PayloadCodec = CBOR,
+  ): OutboundFrame {
+    const order = {
+      ...sending(target, codec),
+      signal: u32(signal, 'signal'),
+      roleClaim: u32(roleClaim, 'roleClaim'),
+      request: u32(requestId, 'requestId'),
+      args: bytes(args, 'args'),
+    }
+    return toFrame(unwrap(this.#handle.get().send(nodeOf(node), contextOf(mls), order)))
+  }
+
+  /** Takes a payload of the signal stream. */
+  accept(plaintext: Buffer, currentEpoch: bigint | number, codec: PayloadCodec = CBOR): GspAcceptResult {
+    const heard = this.#handle.get().accept(payload(plaintext, currentEpoch, codec))
+    if (isRefused(heard)) return refusal(heard)
+    const { isNew, args, ...rest } = heard
+    return { status: isNew ? 'new' : 'duplicate', ...rest, args: buffer(args) }
+  }
+
+  /** Forgets what was seen. */
+  reset(): void {
+    this.#handle.get().reset()
+  }
+
+  /** Tells objects apart; 0 once it is closed. Nothing can be done with it. */
+  get handle(): number {
+    return this.#handle.number
+  }
+
+  /** Lets go of the client. */
+  close(): void {
+    this.#handle.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}

@@ -1,0 +1,216 @@
+import { CoterieError, unwrap } from '../errors.js'
+import { bytes, u32 } from '../internal/arguments.js'
+import { native, type NativeCompatEvent, type NativeCompatFrame, type NativeCompatNode } from '../native.js'
+import { type ControlOpcode, type NodeState, type PayloadCodec, StreamType } from './enums.js'
+import { buffer, Handle, wide } from './handle.js'
+import type { MlsContext } from './mls-context.js'
+
+/** A frame and whom it is for; target 0 is everybody. */
+export interface OutboundFrame {
+  /** Whom it is for. Not in the frame. */
+  target: number
+  /** The frame. */
+  wire: Buffer
+}
+
+/** Something that happened at a node. Which fields are there depends on `kind`. */
+export interface NodeEvent {
+  /** `state_changed`, `payload_received`, `control`, `error`, `epoch_advanced` or `coordinator_claim`. */
+  kind: string
+  /** The state before, in upper case. */
+  fromState?: string
+  /** The state now, in upper case. */
+  toState?: string
+  /** `audio`, `text` or `signal`. */
+  streamTypeName?: string
+  /** The stream's class. */
+  streamType?: StreamType
+  /** The stream. */
+  streamId?: number
+  /** The place in the stream. */
+  sequenceNo?: number
+  /** Hints. */
+  flags?: number
+  /** The payload's codec, for the client's `accept`. */
+  codec?: PayloadCodec
+  /** The payload; empty where it is empty. */
+  plaintext?: Buffer
+  /** Who says to have sent a control message. */
+  sender?: number
+  /** Its opcode by name. */
+  opcode?: string
+  /** Its opcode by number. */
+  opcodeCode?: ControlOpcode
+  /** The transition. */
+  transitionId?: number
+  /** Connects a request with its answer. */
+  requestId?: number
+  /** The arguments; empty where there are none. */
+  args?: Buffer
+  /** A registered error. */
+  code?: number
+  /** The same as text, like `0x0005`. */
+  codeHex?: string
+  /** Its class. */
+  classCode?: number
+  /** Whether the registry calls it retryable. */
+  retryable?: boolean
+  /** Whether the registry calls it fatal. The node stays active all the same. */
+  fatal?: boolean
+  /** What happened, for people. */
+  reason?: string
+  /** The epoch. */
+  epoch?: bigint
+  /** Who says to coordinate. */
+  claimant?: number
+}
+
+const CODE_DIGITS = 4
+
+/** @internal A native frame as callers get it. */
+export function toFrame({ target, wire }: NativeCompatFrame): OutboundFrame {
+  return { target, wire: buffer(wire) }
+}
+
+function toEvent(event: NativeCompatEvent): NodeEvent {
+  const { plaintext, args, ...rest } = event
+  const told: NodeEvent = rest
+  if (plaintext !== undefined) told.plaintext = buffer(plaintext)
+  if (args !== undefined) told.args = buffer(args)
+  if (event.code !== undefined) {
+    told.codeHex = `0x${event.code.toString(16).toUpperCase().padStart(CODE_DIGITS, '0')}`
+  }
+  if (event.streamType !== undefined) {
+    const name = StreamType[event.streamType]
+    if (name !== undefined) told.streamTypeName = name.toLowerCase()
+  }
+  return told
+}
+
+/** One member of a group, above its keys: it seals, opens and reports, and decides nothing. */
+export class GroupNode implements Disposable {
+  /** The member's number. */
+  readonly memberId: number
+  readonly #groupId: Uint8Array
+  readonly #handle: Handle<NativeCompatNode>
+
+  private constructor(node: NativeCompatNode, memberId: number, groupId: Uint8Array) {
+    this.#handle = new Handle(node, 'group node')
+    this.memberId = memberId
+    this.#groupId = groupId
+  }
+
+  /** A node that is not started. The group id has 16 bytes. */
+  static create(memberId: number, groupId: Buffer): GroupNode {
+    const id = new Uint8Array(bytes(groupId, 'groupId'))
+    const node = unwrap(native.NativeCompatNode.create(u32(memberId, 'memberId'), id))
+    return new GroupNode(node, memberId, id)
+  }
+
+  /** @internal */
+  get native(): NativeCompatNode {
+    return this.#handle.get()
+  }
+
+  /** The group's id. */
+  get groupId(): Buffer {
+    return Buffer.from(this.#groupId)
+  }
+
+  /** Whether it was started. */
+  get state(): NodeState {
+    return this.native.state()
+  }
+
+  /** The node's epoch. */
+  get epoch(): bigint {
+    return this.native.epoch()
+  }
+
+  /** The last transition that was applied; 0 before the first. */
+  get lastTransitionId(): number {
+    return this.native.lastTransition()
+  }
+
+  /** Starts in `epoch`. */
+  bootstrapAsCreator(epoch: bigint | number): void {
+    this.#start(epoch, 0)
+  }
+
+  /** Starts in `epoch`, waiting for a transition where one is given. */
+  bootstrapAsJoiner(epoch: bigint | number, expectedFirstTid = 0): void {
+    this.#start(epoch, u32(expectedFirstTid, 'expectedFirstTid'))
+  }
+
+  #start(epoch: bigint | number, expected: number): void {
+    unwrap(this.native.start(wide(epoch, 'epoch'), expected, Date.now()))
+  }
+
+  /** Puts the node into an epoch, whatever it was in. */
+  setEpochForTesting(epoch: bigint | number): void {
+    unwrap(this.native.setEpoch(wide(epoch, 'epoch'), Date.now()))
+  }
+
+  /** Goes on to the next epoch by a transition. */
+  applyTransition(transitionId: number): void {
+    unwrap(this.native.apply(u32(transitionId, 'transitionId'), Date.now()))
+  }
+
+  /** Seals a control message. Its arguments are passed on unread. */
+  sendControl(
+    mls: MlsContext,
+    target: number,
+    opcode: ControlOpcode,
+    transitionId: number,
+    requestId: number,
+    args: Buffer = Buffer.alloc(0),
+  ): OutboundFrame {
+    const order = {
+      target: u32(target, 'target'),
+      opcode: u32(opcode, 'opcode'),
+      transition: u32(transitionId, 'transitionId'),
+      request: u32(requestId, 'requestId'),
+      args: bytes(args, 'args'),
+    }
+    return toFrame(unwrap(this.native.sendControl(contextOf(mls), order)))
+  }
+
+  /** Takes a frame in and answers what has happened. A frame that is refused is one `error` event. */
+  onWire(mls: MlsContext, wire: Buffer): NodeEvent[] {
+    const events = this.native.receive(contextOf(mls), bytes(wire, 'wire'), Date.now())
+    return unwrap(events).map(toEvent)
+  }
+
+  /** What has happened and was not told yet. */
+  drainEvents(): NodeEvent[] {
+    return unwrap(this.native.drain()).map(toEvent)
+  }
+
+  /** Tells objects apart; 0 once it is closed. Nothing can be done with it. */
+  get handle(): number {
+    return this.#handle.number
+  }
+
+  /** Lets go of the node. */
+  close(): void {
+    this.#handle.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+/** @internal The native side of a context that a caller handed in. */
+export function contextOf(mls: MlsContext) {
+  const context: unknown = typeof mls === 'object' && mls !== null ? mls.native : undefined
+  if (context instanceof native.NativeCompatMls) return context
+  throw new CoterieError('INVALID_ARGUMENT', 'mls must be an MlsContext')
+}
+
+/** @internal The native side of a node that a caller handed in. */
+export function nodeOf(node: GroupNode) {
+  const inner: unknown = typeof node === 'object' && node !== null ? node.native : undefined
+  if (inner instanceof native.NativeCompatNode) return inner
+  throw new CoterieError('INVALID_ARGUMENT', 'node must be a GroupNode')
+}
