@@ -7,6 +7,10 @@
 export const entryPoints = [
   { path: '.', source: 'index' },
   { path: './mls', source: 'mls/index' },
+  { path: './gbp', source: 'gbp/index' },
+  { path: './gtp', source: 'gtp/index' },
+  { path: './gap', source: 'gap/index' },
+  { path: './gsp', source: 'gsp/index' },
 ]
 
 /** The `exports` of package.json. */
