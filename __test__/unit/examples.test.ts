@@ -1,4 +1,4 @@
-/** What the documentation shows runs as it stands: the page of `coterie/mls`, and every `@example` of the facade. */
+/** What the documentation shows runs as it stands: the page of each entry point, and every `@example` of the facade. */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,14 +8,30 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
+import * as gap from '../../dist/gap/index.js'
+import * as gbp from '../../dist/gbp/index.js'
+import * as gsp from '../../dist/gsp/index.js'
+import * as gtp from '../../dist/gtp/index.js'
 import * as mls from '../../dist/mls/index.js'
 import { meet, turns } from './members.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const page = readFileSync(join(root, 'docs/mls.md'), 'utf8')
+const modules: Readonly<Record<string, Record<string, unknown>>> = { mls, gbp, gtp, gap, gsp }
 
-/** The page's first block introduces those whom all others use. */
-const [introduction = '', ...sections] = page.split(/^## /m)
+interface Page {
+  readonly entry: string
+  readonly text: string
+  /** The page's first block introduces those whom all others use. */
+  readonly introduction: string
+  /** Those that show something. */
+  readonly sections: readonly string[]
+}
+
+const pages: readonly Page[] = Object.keys(modules).map((entry) => {
+  const text = readFileSync(join(root, `docs/${entry}.md`), 'utf8')
+  const [introduction = '', ...sections] = text.split(/^## /m)
+  return { entry, text, introduction, sections: sections.filter((section) => section.includes('```js')) }
+})
 
 function blocks(text: string): string {
   return [...text.matchAll(/```js\n(.*?)```/gs)].map(([, block]) => block).join('\n')
@@ -50,15 +66,23 @@ function certificates(here: string): void {
   }
 }
 
-describe('docs/mls.md', () => {
+type Class = new () => object
+
+function classes(exported: Record<string, unknown>): Class[] {
+  const made = Object.values(exported).filter((one): one is Class => typeof one === 'function')
+  return made.filter(({ prototype }) => (prototype as unknown) !== undefined)
+}
+
+describe.each(pages.map((page) => [`docs/${page.entry}.md`, page] as const))('%s', (_name, page) => {
+  const { entry, text, introduction, sections } = page
   it.each(sections.map((section) => [section.split('\n')[0] ?? '', section]))('%s', (_title, section) => {
     const program = `${blocks(introduction)}\n${blocks(section)}`
     const said = promised(program)
     expect(said).not.toEqual([])
     const here = folder()
     certificates(here)
-    const entry = JSON.stringify(join(root, 'dist/mls/index.mjs'))
-    const runnable = program.replaceAll("'coterie/mls'", entry).replaceAll("'./", `'${here}/`)
+    const imported = (_: string, name: string) => JSON.stringify(join(root, `dist/${name}/index.mjs`))
+    const runnable = program.replaceAll(/'coterie\/(\w+)'/g, imported).replaceAll("'./", `'${here}/`)
     const words = ['--input-type=module', '--eval', runnable]
     expect(execFileSync(process.execPath, words, { cwd: here, encoding: 'utf8' })).toBe(
       said.map((line) => `${line}\n`).join(''),
@@ -66,14 +90,16 @@ describe('docs/mls.md', () => {
   })
 
   it('names everything that can be called', () => {
-    const called = new Set(page.match(/[A-Za-z_]+/g))
-    const classes = [mls.Device, mls.Group, mls.GroupSession, mls.ExternalSigner]
-    const names = classes
+    const called = new Set(text.match(/[A-Za-z_]+/g))
+    const exported = modules[entry] ?? {}
+    const names = (
+      entry === 'mls' ? [mls.Device, mls.Group, mls.GroupSession, mls.ExternalSigner] : classes(exported)
+    )
       .flatMap((made) => [made, made.prototype])
       .flatMap((holder) => Object.getOwnPropertyNames(holder))
-    const internal = new Set(['constructor', 'prototype', 'length', 'name', 'is'])
+    const internal = new Set(['constructor', 'prototype', 'length', 'name', 'is', 'nativeOf'])
     expect(names.filter((name) => !internal.has(name) && !called.has(name))).toEqual([])
-    expect(Object.keys(mls).filter((name) => !called.has(name))).toEqual([])
+    expect(Object.keys(exported).filter((name) => !called.has(name))).toEqual([])
   })
 })
 
@@ -90,10 +116,30 @@ function examplesOf(file: string): Example[] {
   }))
 }
 
-const FILES = ['ts/errors.ts', ...readdirSync(join(root, 'ts/mls')).map((name) => `ts/mls/${name}`)]
+const FILES = [
+  'ts/errors.ts',
+  ...Object.keys(modules).flatMap((entry) =>
+    readdirSync(join(root, 'ts', entry)).map((name) => `ts/${entry}/${name}`),
+  ),
+]
 
-/** What examples take for granted. */
-async function scope() {
+/** What the examples of a toolkit take for granted. */
+function toolkitScope(entry: string) {
+  const opus = Uint8Array.of(0xfc, 1, 2, 3)
+  const packet = { source: 700, sequence: 1, timestamp: 960n, keyPhase: 1, frame: opus }
+  return {
+    ...modules[entry],
+    client: gtp.TextClient.create({ member: 7 }),
+    data: new Uint8Array(100_000).fill(7),
+    opus,
+    payload: gap.encodeAudio(packet),
+    sendToAll: (payload: Uint8Array) => expect(payload.length).toBeGreaterThan(0),
+    console: { log: () => undefined },
+  }
+}
+
+/** What the other examples take for granted. */
+async function mlsScope() {
   const { directory, channel, devices } = await meet(['alice', 'bob', 'carol'])
   const [alice, bob] = devices
   if (alice === undefined || bob === undefined) throw new Error('two are needed')
@@ -130,8 +176,9 @@ describe('the example at', () => {
     expect(examples.length).toBe(count.reduce((sum, one) => sum + one, 0))
   })
 
-  it.each(examples.map(({ where, code }) => [where, code]))('%s', async (_where, code) => {
-    const given = await scope()
+  it.each(examples.map(({ where, code }) => [where, code]))('%s', async (where, code) => {
+    const [, entry = ''] = where.split('/')
+    const given = entry in modules && entry !== 'mls' ? toolkitScope(entry) : await mlsScope()
     const before = process.cwd()
     process.chdir(folder())
     onTestFinished(() => {
@@ -146,7 +193,7 @@ describe('the example at', () => {
     const running = make(...Object.values(given))()
     if (code.includes('for await')) {
       await turns()
-      given.group.close()
+      if ('group' in given) given.group.close()
     }
     await expect(running).resolves.toBeUndefined()
   })
