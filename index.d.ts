@@ -123,6 +123,18 @@ export declare class NativeCompatText {
   reset(): void
 }
 
+/** An attachment cut into pieces. It holds none of the data. */
+export declare class NativeCut {
+  /** An attachment of this size and digest. */
+  static create(options: NativeCutOptions, size: bigint, sum: Uint8Array): NativeCut | NativeFailure
+  /** The same of data that is at hand. */
+  static of(options: NativeCutOptions, data: Uint8Array, cancellation?: NativeCancellation | undefined | null): NativeCut | NativeFailure | Promise<NativeCut | NativeFailure>
+  /** What is sent first. */
+  manifest(): NativeManifest
+  /** Where a piece lies in the data. */
+  range(index: number): NativeRange | null
+}
+
 /** One installation of one user. */
 export declare class NativeDevice {
   /** Makes a new device in memory. */
@@ -301,6 +313,182 @@ export declare class NativeGroup {
   sframeSession(options: NativeSframeOptions, cancellation?: NativeCancellation | undefined | null): NativeSframeSession | NativeFailure | Promise<NativeSframeSession | NativeFailure>
 }
 
+/** A bounded log of messages. */
+export declare class NativeHistory {
+  /** An empty history. */
+  static create(limits: NativeHistoryLimits): NativeHistory | NativeFailure
+  /** Appends a message, unless its sender's number is there. */
+  push(given: NativeTextMessage): NativePushed | null | NativeFailure
+  /** Takes out the message at a position. */
+  remove(position: bigint): boolean | NativeFailure
+  /** Forgets everything. */
+  clear(): undefined | NativeFailure
+  /** How many messages are kept, and how many bytes they take. */
+  size(): Array<number> | NativeFailure
+  /** Messages behind a position, oldest first. */
+  after(position: bigint | undefined | null, limit: number): Array<NativeKept> | NativeFailure
+  /** The same, of what a watermark does not reach. */
+  since(seen: NativeWatermark, position: bigint | undefined | null, limit: number): Array<NativeKept> | NativeFailure
+  /** The same, of one sender's above a number. */
+  sinceForSender(sender: number, id: bigint, position: bigint | undefined | null, limit: number): Array<NativeKept> | NativeFailure
+  /** A sender's message. */
+  find(sender: number, id: bigint): NativeKept | null | NativeFailure
+  /** Lets go of everything. */
+  close(): void
+}
+
+/** The receiving side of one member. */
+export declare class NativeInbound {
+  /** A member that is in an epoch. */
+  static create(epoch: bigint, overlap?: number | undefined | null): NativeInbound | NativeFailure
+  /** Goes on to an epoch. */
+  advance(epoch: bigint, now: number): undefined | NativeFailure
+  /** Takes a packet that a member has sent, to be played as well where `playout` is given. */
+  accept(member: number, packet: NativeAudioPayload, now: number, playout?: NativePlayout | undefined | null): NativeAccepted | NativeFailure
+  /** The same of a payload. */
+  receive(member: number, bytes: Uint8Array, given: NativeFormat, now: number, playout?: NativePlayout | undefined | null): NativeAccepted | NativeFailure
+  /** Forgets a member who has left. */
+  forget(member: number): undefined | NativeFailure
+  /** Forgets every source's numbers. */
+  reset(): undefined | NativeFailure
+  /** Forgets ended epochs whose time is over. */
+  handleTimeout(now: number): undefined | NativeFailure
+  /** When `handle_timeout` wants to be called. */
+  pollTimeout(): number | null | NativeFailure
+  /** The present epoch. */
+  epoch(): bigint | NativeFailure
+  /** How many sources are remembered. */
+  sources(): number | NativeFailure
+  /** What has come so far. */
+  statistics(): NativeInboundStatistics | NativeFailure
+  /** Lets go of everything. */
+  close(): void
+}
+
+/** Packets in order, without a clock. */
+export declare class NativeJitterBuffer {
+  /** A buffer for so many packets of each source. */
+  static create(capacity: number): NativeJitterBuffer | NativeFailure
+  /** Takes a packet. */
+  push(source: number, sequence: number, frame: Uint8Array, now: number): NativeJitterPushed | NativeFailure
+  /** The next packet of a source, if it is the one whose turn it is. */
+  popInOrder(source: number): NativeBuffered | null | NativeFailure
+  /** The next packet of a source, whatever is missing before it. */
+  popForce(source: number): NativeBuffered | null | NativeFailure
+  /** How many packets of a source wait. */
+  lengthFor(source: number): number | NativeFailure
+  /** Forgets every source. */
+  clear(): undefined | NativeFailure
+  /** Lets go of everything. */
+  close(): void
+}
+
+/** What each member advertised. */
+export declare class NativeNegotiator {
+  /** Nobody advertised anything. */
+  constructor()
+  /** Takes a member's tokens in place of those it had. */
+  advertise(member: number, tokens: Array<string>): undefined | NativeFailure
+  /** Adds a class's tokens to those that a member has. */
+  declareClass(member: number, conformanceClass: 'A' | 'B' | 'C'): undefined | NativeFailure
+  /** Forgets a member. */
+  forget(member: number): boolean | NativeFailure
+  /** Forgets everybody. */
+  resetForEpoch(): undefined | NativeFailure
+  /** What a member advertised, if it did. */
+  capabilitiesOf(member: number): Array<string> | null | NativeFailure
+  /** Who advertised, and what. */
+  all(): Array<NativeAdvertisement> | NativeFailure
+  /** Whether somebody advertised, and everybody who did has the token. */
+  groupSupports(token: string): boolean | NativeFailure
+  /** Whether each of these members advertised the token. */
+  allSupport(all: Array<number>, token: string): boolean | NativeFailure
+  /** Tokens that everybody has. */
+  intersection(): Array<string> | NativeFailure
+  /** Tokens that anybody has. */
+  union(): Array<string> | NativeFailure
+  /** Who lacks a token. */
+  missing(token: string): Array<number> | NativeFailure
+  /** The highest class that everybody is of. */
+  groupClass(): 'A' | 'B' | 'C' | null | NativeFailure
+  /** How many members advertised. */
+  size(): number | NativeFailure
+}
+
+/** The sending side of one member. */
+export declare class NativeOutbound {
+  /** A member that sends in an epoch. */
+  static create(epoch: bigint): NativeOutbound | NativeFailure
+  /** Goes on to an epoch. */
+  advance(epoch: bigint): undefined | NativeFailure
+  /** The next packet of a source. */
+  packet(source: number, recorded: bigint, frame: Uint8Array): NativeAudioPayload | null | NativeFailure
+  /** Begins or ends the member's own muting. */
+  setMuted(muted: boolean): undefined | NativeFailure
+  /** Whether the member has muted itself. */
+  isMuted(): boolean | NativeFailure
+  /** The epoch that packets are made in. */
+  epoch(): bigint | NativeFailure
+  /** The number that each source used last. */
+  counts(): Array<NativeAudioCount> | NativeFailure
+  /** Goes on behind a number of a source. */
+  resume(source: number, last: number): undefined | NativeFailure
+  /** Lets go of everything. */
+  close(): void
+}
+
+/** Plays every source that is heard. */
+export declare class NativePlayout {
+  /** Nobody speaks yet. */
+  constructor()
+  /** What is due, for each source in its order. */
+  play(now: number): Array<NativePlayed> | NativeFailure
+  /** When `play` wants to be called. */
+  pollTimeout(): number | null | NativeFailure
+  /** The audio that a source plays next, if it has come. */
+  nextPacket(given: NativeTrack): Uint8Array | null | NativeFailure
+  /** Mutes a member here, or ends that. */
+  setMuted(member: number, muted: boolean): undefined | NativeFailure
+  /** Whether a member is muted here. */
+  isMuted(member: number): boolean | NativeFailure
+  /** Forgets a member who has left. */
+  forget(member: number): undefined | NativeFailure
+  /** Forgets sources that were silent for long. */
+  forgetIdle(now: number): undefined | NativeFailure
+  /** What was played of each source. */
+  statistics(): Array<NativePlayoutStatistics> | NativeFailure
+  /** How many bytes of audio wait. */
+  waitingBytes(): number | NativeFailure
+  /** Lets go of everything. */
+  close(): void
+}
+
+/** Roles, and who has which. */
+export declare class NativeRoles {
+  /** Nobody may anything. */
+  constructor()
+  /** Defines a role, or changes it. */
+  define(role: NativeRole): undefined | NativeFailure
+  /** Gives a member a role. */
+  assign(member: number, role: number): undefined | NativeFailure
+  /** Takes a member's role away. */
+  forget(member: number): boolean | NativeFailure
+  /** A role. */
+  role(id: number): NativeRole | null | NativeFailure
+  /** Every role. */
+  all(): Array<NativeRole> | NativeFailure
+  /** Who has which role. */
+  assignments(): Array<NativeAssignment> | NativeFailure
+  /** The role of a member. */
+  roleOf(member: number): NativeRole | null | NativeFailure
+  /** What a member may do, as bits. */
+  permissionsOf(member: number): number | NativeFailure
+  /** Whether a member has all of these. */
+  has(member: number, needed: number): boolean | NativeFailure
+  /** Refuses a member who has not all of these. */
+  require(member: number, needed: number): undefined | NativeFailure
+}
+
 /** The sending side of one leaf. */
 export declare class NativeSframeEncryptor {
   /** Whose frames it seals. */
@@ -337,11 +525,161 @@ export declare class NativeSframeSession {
   close(): void
 }
 
+/** The signals of one group, as one member knows it. */
+export declare class NativeSignalClient {
+  /** Nothing known yet. */
+  static create(member: number, given: NativeAuthority): NativeSignalClient
+  /** What `export` wrote. */
+  static import(member: number, given: NativeAuthority, state: Uint8Array): NativeSignalClient | NativeFailure
+  /** Gives a signal. */
+  give(given: NativeOrder, now: number): NativeOutgoingSignal | NativeFailure
+  /** Takes a payload in. */
+  receive(given: NativeIncoming): NativeSignalOutcome | NativeFailure
+  /** Takes a member's answer to a signal. */
+  handleAnswer(from: number, requestId: number, refused?: NativeErrorObject | undefined | null): NativeFinished | null | NativeFailure
+  /** When to call `handle_timeout`, in milliseconds since 1970. */
+  pollTimeout(): number | null | NativeFailure
+  /** Ends signals that were not answered in time. */
+  handleTimeout(now: number): Array<NativeFinished> | NativeFailure
+  /** Takes the group's members as they are now. */
+  setRoster(roster: Array<number>): Array<NativeFinished> | NativeFailure
+  /** Forgets what was received, and in which epoch. */
+  reset(): undefined | NativeFailure
+  /** A request id that no signal of ours has in this epoch. */
+  freshRequest(random: number): number | NativeFailure
+  /** Whether a member may send on a class of streams. */
+  maySend(member: number, streamClass: string): boolean | NativeFailure
+  /** Who announced to have joined. */
+  members(): Array<number> | NativeFailure
+  /** Who is muted. */
+  muted(): Array<number> | NativeFailure
+  /** Whether a member is muted. */
+  isMuted(member: number): boolean | NativeFailure
+  /** The classes of streams that a member announced to publish on. */
+  publishing(member: number): Array<'control' | 'audio' | 'text' | 'signal'> | NativeFailure
+  /** The codec that a member announced last. */
+  codecOf(member: number): number | null | NativeFailure
+  /** Who may do what: a part of this client. */
+  roles(): NativeRoles
+  /** What members advertised: a part of this client. */
+  capabilities(): NativeNegotiator
+  /** Everything that is known. */
+  export(): Uint8Array | NativeFailure
+  /** Lets go of everything. */
+  close(): void
+}
+
+/** The text of one group, as one member knows it. */
+export declare class NativeTextClient {
+  /** Nothing known yet. */
+  static create(given: NativeTextOptions): NativeTextClient | NativeFailure
+  /** What `export` wrote. */
+  static import(given: NativeTextOptions, state: Uint8Array): NativeTextClient | NativeFailure
+  /** What rows hold. */
+  static restore(given: NativeTextOptions, rows: Array<NativeRow>): NativeRestoredText | NativeFailure
+  /** Makes a message of a draft. */
+  send(given: NativeDraft): NativeOutgoingText | NativeFailure
+  /** The message that announces an attachment. */
+  sendManifest(cut: NativeCut, now: number): NativeOutgoingText | NativeFailure
+  /** The message that carries a piece of an attachment. */
+  sendPiece(cut: NativeCut, index: number, data: Uint8Array, now: number): NativeOutgoingText | NativeFailure
+  /** Takes a payload in. */
+  receive(given: NativeIncoming, now: number): NativeReceivedText | NativeFailure
+  /** Asks a member for what is missing here. */
+  ask(member: number, requestId: number, now: number): NativeOutgoingText | NativeFailure
+  /** Asks for the next page. */
+  askOn(now: number): NativeOutgoingText | null | NativeFailure
+  /** Places of messages that answering takes and whose contents are not in memory. */
+  wantedFor(request: NativeAsked): Array<bigint> | NativeFailure
+  /** One page of what a member is missing. */
+  answer(request: NativeAsked, fetched: Array<NativeFetched>, now: number): NativeOutgoingText | NativeFailure
+  /** Forgets what was received, and in which epoch. */
+  reset(): Array<NativeRowChange> | NativeFailure
+  /** Empties the history. */
+  clearHistory(): Array<NativeRowChange> | NativeFailure
+  /** Expects an attachment whose manifest did not come from its sender here. */
+  expectAttachment(sender: number, given: NativeManifest, now: number): NativeExpecting | NativeFailure
+  /** Hands out a piece that is held. */
+  takeOut(sender: number, attachment: bigint, index: number): NativeTakenOut | null | NativeFailure
+  /** Hands out any piece that is held. */
+  takeAnyOut(sender?: number | undefined | null): NativeTakenOut | null | NativeFailure
+  /** Ends an attachment. */
+  forgetAttachment(sender: number, attachment: bigint): Array<NativeRowChange> | NativeFailure
+  /** The whole of an attachment, once it is what was announced; `taken_out` are the pieces that are not held here. */
+  assemble(sender: number, attachment: bigint, takenOut: Array<NativeChunk>, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
+  /** How far an attachment is. */
+  progress(sender: number, attachment: bigint): NativeProgress | null | NativeFailure
+  /** The manifest of an attachment under way. */
+  manifest(sender: number, attachment: bigint): NativeManifest | null | NativeFailure
+  /** How far each attachment under way is. */
+  attachments(): Array<NativeProgress> | NativeFailure
+  /** Bytes of all pieces that are held. */
+  heldBytes(): number | NativeFailure
+  /** When to call `handle_timeout`, in milliseconds since 1970. */
+  pollTimeout(): number | null | NativeFailure
+  /** Ends what has waited too long. */
+  handleTimeout(now: number): NativeTextTimeout | NativeFailure
+  /** The highest message of each sender. */
+  watermark(): Array<NativeMark> | NativeFailure
+  /** Who is being asked for what is missing. */
+  asking(): number | null | NativeFailure
+  /** Whether members catch up. */
+  setResync(agreed: boolean): undefined | NativeFailure
+  /** Everything that is known. */
+  export(): Uint8Array | NativeFailure
+  /** The same as rows. */
+  rows(): Array<NativeRow> | NativeFailure
+  /** How many messages are kept, and how many bytes they take. */
+  historySize(): Array<number> | NativeFailure
+  /** Messages that are kept behind a position, oldest first. */
+  historyAfter(position: bigint | undefined | null, limit: number): Array<NativeKept> | NativeFailure
+  /** The same, of what a watermark does not reach. */
+  historySince(seen: NativeWatermark, position: bigint | undefined | null, limit: number): Array<NativeKept> | NativeFailure
+  /** The same, of one sender's above a number. */
+  historySinceForSender(sender: number, id: bigint, position: bigint | undefined | null, limit: number): Array<NativeKept> | NativeFailure
+  /** A sender's message, if it is kept. */
+  historyFind(sender: number, id: bigint): NativeKept | null | NativeFailure
+  /** Lets go of everything. */
+  close(): void
+}
+
+/** How far each sender's messages have been seen. */
+export declare class NativeWatermark {
+  /** Nothing seen yet. */
+  constructor()
+  /** Takes note of a message; whether it is the highest of its sender. */
+  observe(sender: number, id: bigint): boolean | NativeFailure
+  /** The highest message of a sender. */
+  lastSeen(sender: number): bigint | null | NativeFailure
+  /** The highest message of each sender. */
+  entries(): Array<NativeMark> | NativeFailure
+  /** How many senders are known. */
+  size(): number | NativeFailure
+  /** Forgets everything. */
+  clear(): undefined | NativeFailure
+  /** Lets go of everything. */
+  close(): void
+}
+
 /** Writes a frame without protecting its payload. */
 export declare function compatEncodeFrame(frame: NativeRawFrame): Uint8Array | NativeFailure
 
 /** The encoded error object of a registered number; null for any other. */
 export declare function compatLookupError(number: number): Uint8Array | null
+
+/** A packet that was taken. */
+export interface NativeAccepted {
+  /** Whose it is. */
+  track: NativeTrack
+  /** The epoch it was sent in. */
+  epoch: bigint
+  /** What it is among the others. */
+  arrival: 'new' | 'reordered' | 'duplicate' | 'stray'
+  /** The packet. */
+  packet: NativeAudioPayload
+  /** Whether there was no room for it among those that wait to be played. */
+  dropped: boolean
+}
 
 /** Which group a proposal from outside is for, and as which of its senders. */
 export interface NativeAddress {
@@ -353,12 +691,88 @@ export interface NativeAddress {
   index: number
 }
 
+/** What a member advertised. */
+export interface NativeAdvertisement {
+  /** Who. */
+  member: number
+  /** What. */
+  tokens: Array<string>
+}
+
+/** A member's answer to a signal. */
+export interface NativeAnswer {
+  /** Who gave the signal. */
+  to: number
+  /** The request that is answered. */
+  requestId: number
+  /** Why it was refused, if it was. */
+  refused?: NativeErrorObject
+}
+
+/** A member's request for what it is missing. */
+export interface NativeAsked {
+  /** Who asks. */
+  from: number
+  /** What connects the answer with it. */
+  requestId: number
+  /** How far the member is. */
+  seen: Array<NativeMark>
+}
+
+/** Who has a role. */
+export interface NativeAssignment {
+  /** Who. */
+  member: number
+  /** Which. */
+  role: number
+}
+
+/** The number that a source used last. */
+export interface NativeAudioCount {
+  /** Which source. */
+  source: number
+  /** The number. */
+  last: number
+}
+
+/** A packet of audio. */
+export interface NativeAudioPayload {
+  /** Its source. */
+  source: number
+  /** Its number among the source's, modulo 2^16. */
+  sequence: number
+  /** When it was recorded, in samples. */
+  timestamp: bigint
+  /** The low bits of the epoch it was sent in. */
+  keyPhase: number
+  /** The audio. */
+  frame: Uint8Array
+}
+
+/** Whose signals count. */
+export interface NativeAuthority {
+  /** Whether roles are enforced. */
+  enforced: boolean
+  /** What members without a role may do, as bits. */
+  unassigned: number
+  /** The role that may change codecs without moderating. */
+  automaticControl?: number
+}
+
 /** A batch of events. Empty and not ended: nothing waits now; the wake-up function is called when something does. */
 export interface NativeBatch {
   /** What happened. */
   events: Array<Exclude<NativeGroupEvent, { type: 'own-echo' }>>
   /** Whether no more will come. */
   ended: boolean
+}
+
+/** A packet that waits in a jitter buffer, or waited there. */
+export interface NativeBuffered {
+  /** Its number. */
+  sequence: number
+  /** Its audio. */
+  frame: Uint8Array
 }
 
 /** Somebody whom a policy is asked about. */
@@ -416,6 +830,21 @@ export interface NativeChanges {
   /** Whether the tree travels beside the Welcome. */
   treeBeside?: boolean
 }
+
+/** A piece of an attachment. */
+export interface NativeChunk {
+  /** Which attachment of its sender. */
+  id: bigint
+  /** Its place. */
+  index: number
+  /** Pieces of the whole. */
+  chunks: number
+  /** The piece. */
+  data: Uint8Array
+}
+
+/** The tokens that a member of a class advertises. */
+export declare function nativeClassTokens(conformanceClass: 'A' | 'B' | 'C'): Array<string> | NativeFailure
 
 /** What a commit does, and to whom. */
 export interface NativeCommitSummary {
@@ -645,6 +1074,50 @@ export interface NativeCompatTextOrder {
   codec: number
 }
 
+/** What a message is to us. */
+export type NativeContent =
+  | { type: 'message' }
+  | { type: 'attachment'; /** How far it is. */
+  progress: NativeProgress }
+  | { type: 'asked'; /** What it asks. */
+  asked: NativeAsked }
+  | { type: 'caught-up'; /** The messages. */
+    messages: Array<NativeReplayed>; /** Whether to ask for the next page. */
+  more: boolean }
+
+/** What an attachment is to be cut into. */
+export interface NativeCutOptions {
+  /** Which attachment of its sender. */
+  id: bigint
+  /** Its name. */
+  filename: string
+  /** Its type. */
+  mimeType: string
+  /** Bytes in a piece. */
+  length: number
+}
+
+/** The packet in a payload. */
+export declare function nativeDecodeAudio(bytes: Uint8Array, given: NativeFormat): NativeAudioPayload | NativeFailure
+
+/** The piece in bytes. */
+export declare function nativeDecodeChunk(bytes: Uint8Array, given: NativeFormat): NativeChunk | NativeFailure
+
+/** The error object in bytes. */
+export declare function nativeDecodeError(bytes: Uint8Array): NativeErrorObject | NativeFailure
+
+/** The frame in bytes. */
+export declare function nativeDecodeFrame(bytes: Uint8Array): NativeFrame | NativeFailure
+
+/** The manifest in bytes. */
+export declare function nativeDecodeManifest(bytes: Uint8Array, given: NativeFormat): NativeManifest | NativeFailure
+
+/** The signal in a payload. */
+export declare function nativeDecodeSignal(payload: Uint8Array, given: NativeFormat): NativeSignalMessage | NativeFailure
+
+/** The message in a payload. */
+export declare function nativeDecodeText(payload: Uint8Array, given: NativeFormat): NativeTextMessage | NativeFailure
+
 /** Which group another one succeeds. */
 export interface NativeDescent {
   /** The name of the old group. */
@@ -652,6 +1125,80 @@ export interface NativeDescent {
   /** Its last epoch. */
   epoch: bigint
 }
+
+/** A message that is to be sent. */
+export interface NativeDraft {
+  /** Its number; the next one where none is given. */
+  id?: bigint
+  /** When it was written. */
+  sentAt: bigint
+  /** The request that it answers, or begins. */
+  requestId: number
+  /** Hints. */
+  flags: number
+  /** What the content is, by its number. */
+  contentType: number
+  /** The content. */
+  content: Uint8Array
+  /** How it is encoded. */
+  codec: string
+}
+
+/** The payload of a packet. */
+export declare function nativeEncodeAudio(packet: NativeAudioPayload, codecName: string): Uint8Array | NativeFailure
+
+/** The bytes of a piece. */
+export declare function nativeEncodeChunk(given: NativeChunk, codecName: string): Uint8Array | NativeFailure
+
+/** The bytes of an error object. */
+export declare function nativeEncodeError(error: NativeErrorObject): Uint8Array | NativeFailure
+
+/** The frame's bytes. */
+export declare function nativeEncodeFrame(given: NativeFrameHeader, payload: Uint8Array): Uint8Array | NativeFailure
+
+/** The bytes of a manifest. */
+export declare function nativeEncodeManifest(given: NativeManifest, codecName: string): Uint8Array | NativeFailure
+
+/** The payload of a signal. */
+export declare function nativeEncodeSignal(given: NativeSignalMessage, codecName: string): Uint8Array | NativeFailure
+
+/** The payload of a message. */
+export declare function nativeEncodeText(given: NativeTextMessage, codecName: string): Uint8Array | NativeFailure
+
+/** An error as one member tells it to another. */
+export interface NativeErrorObject {
+  /** Its number. */
+  number: number
+  /** What kind it is. */
+  class: 'transport' | 'crypto' | 'state' | 'policy' | 'schema' | 'authorization'
+  /** Whether the same may succeed later. */
+  retryable: boolean
+  /** Whether the node that raised it is finished. */
+  fatal: boolean
+  /** The sender's words. */
+  reason: string
+  /** The sender's opaque details. */
+  details: Uint8Array
+}
+
+/** Every error of the registry, in the order of their numbers. */
+export declare function nativeErrorRegistry(): Array<NativeRegisteredError>
+
+/** A step that changed rows, and how far an attachment is after it. */
+export interface NativeExpecting {
+  /** How far it is. */
+  progress: NativeProgress
+  /** Rows to be written in the step. */
+  changes: Array<NativeRowChange>
+}
+
+/** What ended because nothing came in time. */
+export type NativeExpired =
+  | { type: 'asking'; /** Who. */
+  member: number }
+  | { type: 'attachment'; /** Whose. */
+    sender: number; /** Which. */
+  attachment: bigint }
 
 /** One extension of a group. */
 export type NativeExtension =
@@ -693,6 +1240,59 @@ export interface NativeFailure {
   message: string
   /** Whether the same call may succeed later. */
   retryable: boolean
+}
+
+/** A message whose content the caller keeps. */
+export interface NativeFetched {
+  /** Its place in the history. */
+  position: bigint
+  /** The message. */
+  message: NativeTextMessage
+}
+
+/** How a signal of ours ended. */
+export interface NativeFinished {
+  /** The signal's request id. */
+  requestId: number
+  /** The signal. */
+  signal: NativeSignal
+  /** Who refused it, and why. */
+  refused: Array<NativeRefusal>
+  /** Who did not answer in time. */
+  silent: Array<number>
+}
+
+/** A well-formed frame. */
+export interface NativeFrame {
+  /** Everything but the payload. */
+  header: NativeFrameHeader
+  /** The payload, protected or not. */
+  payload: Uint8Array
+}
+
+/** What a payload of the sealed profile is bound to. */
+export declare function nativeFrameAuthenticatedData(given: NativeFrameHeader): Uint8Array | NativeFailure
+
+/** Everything of a frame but its payload. */
+export interface NativeFrameHeader {
+  /** How the payload is protected. */
+  profile: 'interop' | 'sealed'
+  /** Whose it is. */
+  groupId: Uint8Array
+  /** The sender's epoch. */
+  epoch: bigint
+  /** The last transition that the sender has applied. */
+  transitionId: number
+  /** What the stream carries. */
+  streamClass: 'control' | 'audio' | 'text' | 'signal'
+  /** The stream. */
+  streamId: number
+  /** Hints. */
+  flags: number
+  /** The place in the stream. */
+  sequence: number
+  /** The payload's codec. */
+  codec: string | number
 }
 
 /** How a member frames what it sends. */
@@ -738,6 +1338,16 @@ export interface NativeGroupInfo {
   extensions: Array<NativeExtension>
 }
 
+/** How much a history keeps. */
+export interface NativeHistoryLimits {
+  /** Messages. */
+  messages: number
+  /** Bytes of all messages. */
+  bytes: number
+  /** Whether contents stay in memory. */
+  inMemory: boolean
+}
+
 /** Who a device is to be, and whom it believes. */
 export interface NativeIdentity {
   /** Whom its credential names. */
@@ -750,6 +1360,42 @@ export interface NativeIdentity {
   trust?: NativeTrust
 }
 
+/** How many packets came, and what they were. */
+export interface NativeInboundStatistics {
+  /** Ahead of all others. */
+  new: bigint
+  /** Overtaken on the way. */
+  reordered: bigint
+  /** Seen before. */
+  duplicate: bigint
+  /** From elsewhere. */
+  stray: bigint
+  /** Counts that began in the middle of an epoch. */
+  restarts: bigint
+  /** Of all these, packets of an epoch that had ended. */
+  ofEndedEpochs: bigint
+}
+
+/** A payload from the text stream, with what the frame layer knows of it. */
+export interface NativeIncoming {
+  /** The opened payload. */
+  payload: Uint8Array
+  /** Its codec. */
+  codec: string | number
+  /** Who sent it, where that is known. */
+  sender?: number
+  /** The group's epoch. */
+  epoch: bigint
+}
+
+/** What became of a packet that was pushed. */
+export type NativeJitterPushed =
+  | { type: 'accepted' }
+  | { type: 'late' }
+  | { type: 'evicted'; /** The number of the packet that gave way. */
+    sequence: number; /** Its audio. */
+  frame: Uint8Array }
+
 /** A group that was joined by a commit. */
 export interface NativeJoined {
   /** The group. */
@@ -757,6 +1403,26 @@ export interface NativeJoined {
   /** For everybody in it. */
   commit: Uint8Array
 }
+
+/** One message of a history. */
+export interface NativeKept {
+  /** Its place. */
+  position: bigint
+  /** Who sent it. */
+  sender: number
+  /** Its number among the sender's. */
+  id: bigint
+  /** Whether another member passed it on. */
+  relayed: boolean
+  /** The message, where contents stay in memory. */
+  message?: NativeTextMessage
+}
+
+/** The key of the stored row at a position of the history. */
+export declare function nativeKeptKey(position: bigint): Uint8Array | NativeFailure
+
+/** The message in a stored row of the history. */
+export declare function nativeKeptMessage(value: Uint8Array): NativeTextMessage | NativeFailure
 
 /** What a key package says about its owner. */
 export interface NativeKeyPackageInfo {
@@ -804,6 +1470,30 @@ export interface NativeKeyPackageStock {
   wantsLastResort: boolean
 }
 
+/** What an attachment is. */
+export interface NativeManifest {
+  /** Which attachment of its sender. */
+  id: bigint
+  /** The sender's name for it. */
+  filename: string
+  /** The sender's word for its type. */
+  mimeType: string
+  /** Bytes of the whole. */
+  size: bigint
+  /** Pieces of the whole. */
+  chunks: number
+  /** SHA-256 of the whole. */
+  digest: Uint8Array
+}
+
+/** How far a sender's messages were seen. */
+export interface NativeMark {
+  /** Whose. */
+  sender: number
+  /** The highest of them. */
+  id: bigint
+}
+
 /** One member of a group. */
 export interface NativeMember {
   /** Its place in the tree. */
@@ -831,6 +1521,113 @@ export interface NativeMessageHead {
   content: 'application' | 'proposal' | 'commit'
 }
 
+/** A signal that is to be given. */
+export interface NativeOrder {
+  /** The signal. */
+  signal: NativeSignal
+  /** Names it among those of its sender. */
+  requestId: number
+  /** The role that it is given in. */
+  roleClaim: number
+  /** Whose answers are waited for. */
+  awaited: Array<number>
+  /** How long they may take, in milliseconds. */
+  timeout?: number
+  /** Its arguments, where they are to hold more than the signal knows. */
+  arguments?: Uint8Array
+  /** How it is encoded. */
+  codec: string
+  /** The group's epoch. */
+  epoch: bigint
+}
+
+/** A signal that is ready to be sealed. */
+export interface NativeOutgoingSignal {
+  /** The signal. */
+  message: NativeSignalMessage
+  /** Its payload. */
+  payload: Uint8Array
+  /** The payload's codec. */
+  codec: string
+}
+
+/** A message that is ready to be sealed. */
+export interface NativeOutgoingText {
+  /** The message. */
+  message: NativeTextMessage
+  /** Its payload. */
+  payload: Uint8Array
+  /** The payload's codec. */
+  codec: string
+  /** Rows to be written in the step that seals it. */
+  changes: Array<NativeRowChange>
+}
+
+/** The source that a member sends as its `index`th. */
+export declare function nativeOwnSource(member: number, index: number): number | null
+
+/** One step of one source. */
+export type NativePlayed =
+  | { type: 'packet'; /** Whose turn it is. */
+    track: NativeTrack; /** The epoch it was sent in. */
+    epoch: bigint; /** Its number. */
+    sequence: number; /** Its timestamp. */
+    timestamp: bigint; /** The audio. */
+    frame: Uint8Array; /** For how long it has waited, in milliseconds. */
+  waited: number }
+  | { type: 'missing'; /** Whose turn it is. */
+    track: NativeTrack; /** How many. */
+    samples: number; /** Why there is nothing. */
+  why: 'lost' | 'delay' }
+  | { type: 'silent'; /** Whose turn it is. */
+  track: NativeTrack }
+
+/** What was played of a source, and how. */
+export interface NativePlayoutStatistics {
+  /** Which. */
+  track: NativeTrack
+  /** Packets that were played. */
+  played: bigint
+  /** Steps that were concealed because nothing was there. */
+  lost: bigint
+  /** Packets that came after their time. */
+  late: bigint
+  /** Steps that were stretched. */
+  stretched: bigint
+  /** Packets that were left out. */
+  leftOut: bigint
+  /** Packets that gave way. */
+  displaced: bigint
+  /** Times that the source's place in time was found anew. */
+  realigned: bigint
+  /** Packets that wait. */
+  waiting: number
+  /** The delay that is aimed at, in milliseconds. */
+  target: number
+  /** The delay that there is, in milliseconds. */
+  delay: number
+}
+
+/** How far an attachment is. */
+export interface NativeProgress {
+  /** Whose. */
+  sender: number
+  /** Which. */
+  attachment: bigint
+  /** The piece that came last. */
+  piece?: number
+  /** Whether it came for the first time. */
+  fresh: boolean
+  /** Pieces that are there. */
+  received: number
+  /** Pieces of the whole. */
+  total: number
+  /** Bytes that are there. */
+  bytes: bigint
+  /** Whether every piece is there. */
+  complete: boolean
+}
+
 /** One proposal, in words. */
 export type NativeProposal =
   | { type: 'add'; /** Whom its credential names. */
@@ -850,6 +1647,22 @@ export type NativePskId =
   id: Uint8Array }
   | { type: 'resumption'; /** Which epoch. */
   epoch: bigint }
+
+/** What came of a message that was pushed. */
+export interface NativePushed {
+  /** Its place. */
+  position: bigint
+  /** Places of those that gave way. */
+  dropped: Array<bigint>
+}
+
+/** Where a piece lies in the data. */
+export interface NativeRange {
+  /** Where it begins. */
+  start: bigint
+  /** Where it ends. */
+  end: bigint
+}
 
 /** A frame as it is to be written. */
 export interface NativeRawFrame {
@@ -873,6 +1686,54 @@ export interface NativeRawFrame {
   payload: Uint8Array
 }
 
+/** A signal that was received. */
+export interface NativeReceivedSignal {
+  /** The signal. */
+  message: NativeSignalMessage
+  /** How it relates to what was received before. */
+  verdict: 'new' | 'duplicate' | 'conflicting'
+  /** Whether it changed anything. */
+  changed: boolean
+}
+
+/** A message that was received. */
+export interface NativeReceivedText {
+  /** The message. */
+  message: NativeTextMessage
+  /** How it relates to what was received before. */
+  verdict: 'new' | 'duplicate' | 'conflicting' | 'corrected'
+  /** What it is to us. */
+  content: NativeContent
+  /** Rows to be written in the step that received it. */
+  changes: Array<NativeRowChange>
+}
+
+/** That a member refused a signal. */
+export interface NativeRefusal {
+  /** Who. */
+  member: number
+  /** Why. */
+  error: NativeErrorObject
+}
+
+/** What the registry says about a number. */
+export interface NativeRegisteredError {
+  /** As it stands on the wire. */
+  number: number
+  /** Its name in the published registry. */
+  name: string
+  /** What kind it is. */
+  class: 'transport' | 'crypto' | 'state' | 'policy' | 'schema' | 'authorization'
+  /** Whether the same may succeed later. */
+  retryable: boolean
+  /** Whether the node that raised it is finished. */
+  fatal: boolean
+  /** The stable code under which it surfaces. */
+  code: string
+  /** What it means, in words. */
+  meaning: string
+}
+
 /** A new key for a store. */
 export interface NativeRekey {
   /** What opens it from now on; either this or `key`. */
@@ -882,6 +1743,50 @@ export interface NativeRekey {
   /** Whether everything stored is encrypted again, which shuts out who has the old key and an old copy. */
   reencrypt: boolean
 }
+
+/** A message that another member passed on. */
+export interface NativeReplayed {
+  /** The message. */
+  message: NativeTextMessage
+  /** How it relates to what was received before. */
+  verdict: 'new' | 'duplicate' | 'conflicting' | 'corrected'
+}
+
+/** A client, and what its options ask to remove. */
+export interface NativeRestoredText {
+  /** The client. */
+  client: NativeTextClient
+  /** Rows that smaller limits drop. */
+  changes: Array<NativeRowChange>
+}
+
+/** A role. */
+export interface NativeRole {
+  /** Its number. */
+  id: number
+  /** Its name. */
+  name: string
+  /** What its holders may do, as bits. */
+  permissions: number
+}
+
+/** A stored row. */
+export interface NativeRow {
+  /** Its key. */
+  key: Uint8Array
+  /** What it holds. */
+  value: Uint8Array
+}
+
+/** A change to the stored rows. */
+export type NativeRowChange =
+  | { type: 'put'; /** Its key. */
+    key: Uint8Array; /** What it holds. */
+  value: Uint8Array }
+  | { type: 'remove'; /** Its key. */
+  key: Uint8Array }
+  | { type: 'remove-all'; /** What their keys begin with. */
+  prefix: Uint8Array }
 
 /** Who sent a proposal or commit. */
 export type NativeSender =
@@ -904,6 +1809,51 @@ export interface NativeSframeOptions {
   /** Whether the session goes on with its group. */
   follows: boolean
 }
+
+/** What a signal says, and about what. */
+export type NativeSignal =
+  | { type: 'join' }
+  | { type: 'leave' }
+  | { type: 'role-change'; /** The member. */
+    target: number; /** The role. */
+  role: number }
+  | { type: 'mute'; /** The member. */
+  target: number }
+  | { type: 'unmute'; /** The member. */
+  target: number }
+  | { type: 'stream-start'; /** What it publishes. */
+  streamClass: 'control' | 'audio' | 'text' | 'signal' }
+  | { type: 'stream-stop'; /** What it published. */
+  streamClass: 'control' | 'audio' | 'text' | 'signal' }
+  | { type: 'codec-update'; /** The codec. */
+  codec: number }
+
+/** A signal and who gives it. */
+export interface NativeSignalMessage {
+  /** What it is about. */
+  signal: NativeSignal
+  /** Its number. */
+  requestId: number
+  /** Who says to have sent it. */
+  sender: number
+  /** The role that the sender says to act in. */
+  roleClaim: number
+  /** The arguments as they stand in the payload. */
+  arguments?: Uint8Array
+}
+
+/** What came of a payload: a signal, or why it was refused and what may be answered. */
+export interface NativeSignalOutcome {
+  /** The signal. */
+  received?: NativeReceivedSignal
+  /** Why it was refused. */
+  refused?: NativeFailure
+  /** What may be answered to that. */
+  answer?: NativeAnswer
+}
+
+/** The stream on which a member sends a class, if it has one. */
+export declare function nativeStandardStream(streamClass: string, member: number): number | null | NativeFailure
 
 /** Where a device is stored, and what opens that. */
 export interface NativeStoreOptions {
@@ -931,6 +1881,79 @@ export interface NativeSuiteChoice {
   suite: string
   /** A key package of that suite for each invitee. */
   keyPackages: Array<Uint8Array>
+}
+
+/** A piece that was taken out. */
+export interface NativeTakenOut {
+  /** Whose attachment. */
+  sender: number
+  /** Which. */
+  attachment: bigint
+  /** The piece's place. */
+  index: number
+  /** The piece. */
+  data: Uint8Array
+}
+
+/** A text message. */
+export interface NativeTextMessage {
+  /** Its number among all that its sender has sent. */
+  id: bigint
+  /** Who says to have sent it. */
+  sender: number
+  /** When, by the sender's clock. */
+  sentAt: bigint
+  /** The request that it answers. */
+  requestId: number
+  /** Hints. */
+  flags: number
+  /** What the content is, by its number. */
+  contentType: number
+  /** The content. */
+  content: Uint8Array
+}
+
+/** What a group agreed on, and what is kept. */
+export interface NativeTextOptions {
+  /** Whose text it is. */
+  member: number
+  /** Whether numbers count for an epoch only. */
+  byEpoch: boolean
+  /** What is kept of messages. */
+  history?: NativeHistoryLimits
+  /** The largest attachment that is taken in. */
+  attachments?: bigint
+  /** Whether members catch up. */
+  resync: boolean
+  /** Types of content that are taken, by number. */
+  contentTypes?: Array<number>
+}
+
+/** What ended because nothing came in time. */
+export interface NativeTextTimeout {
+  /** What ended. */
+  expired: Array<NativeExpired>
+  /** Rows to be written in the step. */
+  changes: Array<NativeRowChange>
+}
+
+/** Tokens by which members say what else they can do. */
+export declare function nativeTokens(): NativeTokens
+
+/** Tokens by which members say what else they can do. */
+export interface NativeTokens {
+  /** That it answers who asks for messages that it is missing. */
+  resync: string
+  /** That it answers signals. */
+  answers: string
+}
+
+/** One member's source of audio. */
+export interface NativeTrack {
+  /** Who sends it. */
+  member: number
+  /** Its source. */
+  source: number
 }
 
 /** Which credentials a device believes. */

@@ -9,6 +9,10 @@ export const entryPoints = [
   { path: './mls', source: 'mls/index' },
   { path: './sframe', source: 'sframe/index' },
   { path: './compat', source: 'compat/index' },
+  { path: './gbp', source: 'gbp/index' },
+  { path: './gtp', source: 'gtp/index' },
+  { path: './gap', source: 'gap/index' },
+  { path: './gsp', source: 'gsp/index' },
 ]
 
 /** The `exports` of package.json. */

@@ -16,6 +16,8 @@ const { ERROR_CODES, CoterieError } = require('../../dist/index.js')
 const native = require('../../index.js')
 const mls = require('../../dist/mls/index.js')
 const sframe = require('../../dist/sframe/index.js')
+const TOOLKITS = ['gbp', 'gtp', 'gap', 'gsp'].map((name) => require(`../../dist/${name}/index.js`))
+const [, gtp, gap, gsp] = TOOLKITS
 
 const [layer, mode] = process.argv.slice(2)
 const [seed, calls] = process.argv.slice(4).map(Number)
@@ -294,6 +296,38 @@ const PLAUSIBLE = [
   () => Uint32Array.of(world.frames[0].length),
   () => new Uint32Array(2),
   () => 0n,
+  () => 7,
+  () => ({ member: 7, resync: true, clock: () => Date.UTC(2026, 0, 1) }),
+  () => ({ enforced: random(2) === 0, unassigned: 7 }),
+  () => ({ byEpoch: false, resync: true, member: 7, history: { messages: 9, bytes: 9_999, inMemory: true } }),
+  () => ({ text: 'said', codec: 'protobuf' }),
+  () => ({ sentAt: 0n, requestId: 1, flags: 0, contentType: 0, content: bytes(), codec: 'cbor' }),
+  () => ({ payload: one(world.payloads), codec: one(['cbor', 'protobuf', 1]), sender: 7, epoch: 1n }),
+  () => ({ payload: one(world.payloads), member: 7 }),
+  () => ({ id: 1n, sender: 7, text: 'said', contentType: 'plain' }),
+  () => ({ id: 1n, sender: 7, sentAt: 0n, requestId: 0, flags: 0, contentType: 0, content: bytes() }),
+  () => ({
+    id: 7n,
+    filename: 'f',
+    mimeType: 'm',
+    length: 64,
+    size: 64n,
+    chunks: 1,
+    digest: new Uint8Array(32),
+  }),
+  () => ({ id: 7n, index: 0, chunks: 1, data: bytes() }),
+  () => ({ sender: 7, attachment: 7n, takenOut: [] }),
+  () => ({ from: 7, requestId: 1, seen: random(2) === 0 ? new Map([[7, 1n]]) : [{ sender: 7, id: 1n }] }),
+  () => ({ source: 700, sequence: random(9), timestamp: 960n, keyPhase: 1, frame: bytes(), last: 9 }),
+  () => ({ member: 7, source: 700, epoch: 1n, capacity: 4 }),
+  () => ({ signal: { type: 'mute', target: 8 }, epoch: 1n, requestId: random(9), sender: 7, roleClaim: 0 }),
+  () => ({ signal: { type: 'join' }, requestId: 5, roleClaim: 0, awaited: [8], codec: 'cbor', epoch: 1n }),
+  () => ({ id: random(9), name: 'role', permissions: 255 }),
+  () => ({ number: 0x3002, class: 'policy', retryable: false, fatal: false, reason: '', details: bytes() }),
+  () => ({ groupId: new Uint8Array(16), epoch: 1n, streamClass: 'text', streamId: 1, payload: bytes() }),
+  () => one(['cbor', 'protobuf', 'flatbuffers', 'text', 'A']),
+  () => one(world.payloads),
+  () => one(world.payloads),
   () => () => {},
   () => world.cancellation,
   () => undefined,
@@ -325,7 +359,7 @@ function targetsOf(module, classes) {
     )
     const isClass = Object.getOwnPropertyNames(value.prototype ?? {}).length > 1 || statics.length > 0
     if (!isClass) targets.push({ name, call: (_self, args) => value(...args) })
-    if (isClass && (layer === 'raw' || name.startsWith('Memory'))) {
+    if (isClass && (layer === 'raw' || /^(Memory|Watermark|Playout|Roles|Negotiator)/.test(name))) {
       targets.push({ name: `new ${name}`, call: (_self, args) => new value(...args) })
     }
     for (const key of statics) {
@@ -376,10 +410,14 @@ function callCarried(self, maker, args) {
   return typeof call === 'function' ? call(...args) : undefined
 }
 
+const named = (module) => Object.keys(module).filter((name) => name !== 'CoterieError')
 const TARGETS =
   layer === 'raw'
     ? [...targetsOf(native), ...carried()]
-    : [...targetsOf(mls, FACADE), ...targetsOf(sframe, MEDIA)]
+    : [
+        ...[mls, ...TOOLKITS].flatMap((module) => targetsOf(module, module === mls ? FACADE : named(module))),
+        ...targetsOf(sframe, MEDIA),
+      ]
 const called = Object.fromEntries(TARGETS.map(({ name }) => [name, 0]))
 
 function callSomething() {
@@ -458,6 +496,86 @@ function violation(name, what, error) {
   if (!seen) report.violations.push(`${name} ${what}: ${error?.stack ?? String(error)}`)
 }
 
+/** One of each class of the toolkits, and one that was closed. */
+function toolkitsOf(make) {
+  const [open, closed] = [make(), make()]
+  for (const thing of Object.values(closed)) thing.close?.()
+  const lists = (things) => Object.fromEntries(Object.entries(things).map(([name, thing]) => [name, [thing]]))
+  return { of: lists(open), closedOf: lists(closed), things: Object.values(open) }
+}
+
+function rawToolkits() {
+  return toolkitsOf(() => {
+    const client = native.NativeSignalClient.create(7, { enforced: false, unassigned: 0 })
+    const cut = { id: 7n, filename: 'f', mimeType: 'm', length: 64 }
+    return {
+      NativeTextClient: native.NativeTextClient.create({
+        member: 7,
+        byEpoch: false,
+        resync: true,
+        history: { messages: 9, bytes: 9_999, inMemory: false },
+        attachments: 999n,
+      }),
+      NativeHistory: native.NativeHistory.create({ messages: 9, bytes: 9_999, inMemory: true }),
+      NativeWatermark: new native.NativeWatermark(),
+      NativeCut: native.NativeCut.create(cut, 64n, new Uint8Array(32)),
+      NativeOutbound: native.NativeOutbound.create(1n),
+      NativeInbound: native.NativeInbound.create(1n),
+      NativePlayout: new native.NativePlayout(),
+      NativeJitterBuffer: native.NativeJitterBuffer.create(4),
+      NativeSignalClient: client,
+      NativeRoles: client.roles(),
+      NativeNegotiator: new native.NativeNegotiator(),
+    }
+  })
+}
+
+/** The published package's objects. Closing is the facade's business there. */
+function rawCompat() {
+  const mls = native.NativeCompatMls.create('alice', Date.now())
+  const node = native.NativeCompatNode.create(1, new Uint8Array(16))
+  node.start(0n, 0, Date.now())
+  const media = native.NativeCompatMediaSession.create(mls, 'label', 0)
+  return {
+    NativeCompatMls: [mls],
+    NativeCompatNode: [node],
+    NativeCompatText: [native.NativeCompatText.create()],
+    NativeCompatSignal: [native.NativeCompatSignal.create()],
+    NativeCompatAudio: [native.NativeCompatAudio.create()],
+    NativeCompatMediaSession: [media],
+    NativeCompatMediaEncryptor: [media.encryptor(mls, 0)],
+  }
+}
+
+function facadeToolkits() {
+  return toolkitsOf(() => {
+    const client = gsp.SignalClient.create({ member: 7, authority: 'open' })
+    const playout = new gap.Playout()
+    return {
+      TextClient: gtp.TextClient.create({ member: 7, resync: true, attachments: 999n }),
+      History: gtp.History.create({ messages: 9 }),
+      Watermark: new gtp.Watermark(),
+      Cut: gtp.Cut.create({ id: 7n, filename: 'f', size: 64n, digest: new Uint8Array(32) }),
+      Outbound: gap.Outbound.create({ epoch: 1n }),
+      Inbound: gap.Inbound.create({ epoch: 1n, playout }),
+      Playout: playout,
+      JitterBuffer: gap.JitterBuffer.create({ capacity: 4 }),
+      SignalClient: client,
+      Roles: client.roles,
+      Negotiator: new gsp.Negotiator(),
+    }
+  })
+}
+
+/** What toolkits take in. */
+const payloads = () => [
+  gtp.encodeText({ id: BigInt(random(9)), sender: 7, text: 'said' }),
+  gtp.encodeText({ id: BigInt(random(9)), sender: 7, text: 'said' }, 'protobuf'),
+  gap.encodeAudio({ source: 700, sequence: random(9), timestamp: 960n, keyPhase: 1, frame: bytes() }),
+  gsp.encodeSignal({ signal: { type: 'mute', target: 8 }, requestId: random(9), sender: 7 }),
+  bytes(),
+]
+
 async function rawWorld() {
   const create = (name) =>
     native.NativeDevice.create({ identity: new TextEncoder().encode(name), suite: SUITE }, Date.now())
@@ -487,9 +605,12 @@ async function rawWorld() {
   const frames = [new Uint8Array(40), new Uint8Array(40)]
   for (const frame of frames) encryptor.sealer()(new Uint8Array(8), frame)
   closedSession.close()
+  const toolkits = rawToolkits()
+  const compat = rawCompat()
   return {
     group,
     frames,
+    payloads: payloads(),
     groupInfo: await group.groupInfo(false),
     signerBytes: signer.export(),
     senders: [{ identity: signer.identity, signatureKey: signer.signatureKey }],
@@ -501,6 +622,8 @@ async function rawWorld() {
       NativeGroup: [group, joined],
       NativeFeed: [feed],
       NativeCancellation: [cancellation],
+      ...toolkits.of,
+      ...compat,
     },
     closedOf: {
       NativeExternalSigner: [signer],
@@ -510,8 +633,22 @@ async function rawWorld() {
       NativeGroup: [closedGroup],
       NativeFeed: [closedFeed],
       NativeCancellation: [cancellation],
+      ...toolkits.closedOf,
+      ...compat,
     },
-    things: [alice, bob, group, joined, feed, cancellation, signer, session, encryptor],
+    things: [
+      alice,
+      bob,
+      group,
+      joined,
+      feed,
+      cancellation,
+      signer,
+      session,
+      encryptor,
+      ...toolkits.things,
+      ...Object.values(compat).flat(),
+    ],
     closed: [closedGroup, closedFeed, closedSession, closedEncryptor],
     messages,
     keyPackages,
@@ -552,9 +689,11 @@ async function facadeWorld() {
   ]
   const [encryptor, closedEncryptor] = [await media.encryptor(), await closedMedia.encryptor()]
   closedMedia.close()
+  const toolkits = facadeToolkits()
   return {
     group,
     frames: encryptor.encryptAll([new Uint8Array(8), new Uint8Array(9)]),
+    payloads: payloads(),
     groupInfo: await group.groupInfo(),
     signerBytes: signer.toBytes(),
     senders: [signer.sender],
@@ -567,6 +706,7 @@ async function facadeWorld() {
       GroupSession: [session, joined],
       MemoryChannel: [channel],
       MemoryDirectory: [directory],
+      ...toolkits.of,
     },
     closedOf: {
       ExternalSigner: [closedSigner],
@@ -577,8 +717,12 @@ async function facadeWorld() {
       GroupSession: [closedSession],
       MemoryChannel: [closedChannel],
       MemoryDirectory: [directory],
+      ...toolkits.closedOf,
     },
-    things: [alice, bob, channel, directory, session, joined, group, signer, media, encryptor],
+    things: [
+      ...[alice, bob, channel, directory, session, joined, group, signer, media, encryptor],
+      ...toolkits.things,
+    ],
     closed: [closedGroup, closedSession, closedChannel, closedSigner, gone, closedMedia, closedEncryptor],
     messages,
     keyPackages,

@@ -1,4 +1,4 @@
-/** What the documentation shows runs as it stands: the pages of the entry points, and every `@example` of the facade. */
+/** What the documentation shows runs as it stands: the page of each entry point, and every `@example` of the facade. */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,16 +8,31 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
+import * as gap from '../../dist/gap/index.js'
+import * as gbp from '../../dist/gbp/index.js'
+import * as gsp from '../../dist/gsp/index.js'
+import * as gtp from '../../dist/gtp/index.js'
 import * as mls from '../../dist/mls/index.js'
 import * as sframe from '../../dist/sframe/index.js'
 import { meet, turns } from './members.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-/** An entry point, and the classes that its page must explain. */
-const PAGES = [
-  { page: 'mls', module: mls, classes: [mls.Device, mls.Group, mls.GroupSession, mls.ExternalSigner] },
-  { page: 'sframe', module: sframe, classes: [sframe.SFrameSession, sframe.SFrameEncryptor] },
-]
+const modules: Readonly<Record<string, Record<string, unknown>>> = { mls, sframe, gbp, gtp, gap, gsp }
+
+interface Page {
+  readonly entry: string
+  readonly text: string
+  /** The page's first block introduces those whom all others use. */
+  readonly introduction: string
+  /** Those that show something. */
+  readonly sections: readonly string[]
+}
+
+const pages: readonly Page[] = Object.keys(modules).map((entry) => {
+  const text = readFileSync(join(root, `docs/${entry}.md`), 'utf8')
+  const [introduction = '', ...sections] = text.split(/^## /m)
+  return { entry, text, introduction, sections: sections.filter((section) => section.includes('```js')) }
+})
 
 function blocks(text: string): string {
   return [...text.matchAll(/```js\n(.*?)```/gs)].map(([, block]) => block).join('\n')
@@ -52,22 +67,23 @@ function certificates(here: string): void {
   }
 }
 
-describe.each(PAGES)('docs/$page.md', ({ page, module, classes }) => {
-  const text = readFileSync(join(root, `docs/${page}.md`), 'utf8')
-  // The page's first block introduces those whom all others use.
-  const [introduction = '', ...all] = text.split(/^## /m)
-  const sections = all.filter((section) => blocks(section) !== '')
+type Class = new () => object
 
+function classes(exported: Record<string, unknown>): Class[] {
+  const made = Object.values(exported).filter((one): one is Class => typeof one === 'function')
+  return made.filter(({ prototype }) => (prototype as unknown) !== undefined)
+}
+
+describe.each(pages.map((page) => [`docs/${page.entry}.md`, page] as const))('%s', (_name, page) => {
+  const { entry, text, introduction, sections } = page
   it.each(sections.map((section) => [section.split('\n')[0] ?? '', section]))('%s', (_title, section) => {
     const program = `${blocks(introduction)}\n${blocks(section)}`
     const said = promised(program)
     expect(said).not.toEqual([])
     const here = folder()
     certificates(here)
-    const entry = (name: string) => JSON.stringify(join(root, `dist/${name}/index.mjs`))
-    const runnable = program
-      .replaceAll(/'coterie\/(\w+)'/g, (_, name: string) => entry(name))
-      .replaceAll("'./", `'${here}/`)
+    const imported = (_: string, name: string) => JSON.stringify(join(root, `dist/${name}/index.mjs`))
+    const runnable = program.replaceAll(/'coterie\/(\w+)'/g, imported).replaceAll("'./", `'${here}/`)
     const words = ['--input-type=module', '--eval', runnable]
     expect(execFileSync(process.execPath, words, { cwd: here, encoding: 'utf8' })).toBe(
       said.map((line) => `${line}\n`).join(''),
@@ -76,12 +92,15 @@ describe.each(PAGES)('docs/$page.md', ({ page, module, classes }) => {
 
   it('names everything that can be called', () => {
     const called = new Set(text.match(/[A-Za-z_]+/g))
-    const names = (classes as { prototype: object }[])
+    const exported = modules[entry] ?? {}
+    const names = (
+      entry === 'mls' ? [mls.Device, mls.Group, mls.GroupSession, mls.ExternalSigner] : classes(exported)
+    )
       .flatMap((made) => [made, made.prototype])
       .flatMap((holder) => Object.getOwnPropertyNames(holder))
-    const internal = new Set(['constructor', 'prototype', 'length', 'name', 'is', 'CoterieError'])
+    const internal = new Set(['constructor', 'prototype', 'length', 'name', 'is', 'nativeOf', 'CoterieError'])
     expect(names.filter((name) => !internal.has(name) && !called.has(name))).toEqual([])
-    expect(Object.keys(module).filter((name) => !internal.has(name) && !called.has(name))).toEqual([])
+    expect(Object.keys(exported).filter((name) => !internal.has(name) && !called.has(name))).toEqual([])
   })
 })
 
@@ -100,13 +119,28 @@ function examplesOf(file: string): Example[] {
 
 const FILES = [
   'ts/errors.ts',
-  ...['mls', 'sframe'].flatMap((part) =>
-    readdirSync(join(root, 'ts', part)).map((name) => `ts/${part}/${name}`),
+  ...Object.keys(modules).flatMap((entry) =>
+    readdirSync(join(root, 'ts', entry)).map((name) => `ts/${entry}/${name}`),
   ),
 ]
 
-/** What examples take for granted. */
-async function scope() {
+/** What the examples of a toolkit take for granted. */
+function toolkitScope(entry: string) {
+  const opus = Uint8Array.of(0xfc, 1, 2, 3)
+  const packet = { source: 700, sequence: 1, timestamp: 960n, keyPhase: 1, frame: opus }
+  return {
+    ...modules[entry],
+    client: gtp.TextClient.create({ member: 7 }),
+    data: new Uint8Array(100_000).fill(7),
+    opus,
+    payload: gap.encodeAudio(packet),
+    sendToAll: (payload: Uint8Array) => expect(payload.length).toBeGreaterThan(0),
+    console: { log: () => undefined },
+  }
+}
+
+/** What the other examples take for granted. */
+async function mlsScope() {
   const { directory, channel, devices } = await meet(['alice', 'bob', 'carol'])
   const [alice, bob] = devices
   if (alice === undefined || bob === undefined) throw new Error('two are needed')
@@ -152,8 +186,9 @@ describe('the example at', () => {
     expect(examples.length).toBe(count.reduce((sum, one) => sum + one, 0))
   })
 
-  it.each(examples.map(({ where, code }) => [where, code]))('%s', async (_where, code) => {
-    const given = await scope()
+  it.each(examples.map(({ where, code }) => [where, code]))('%s', async (where, code) => {
+    const [, entry = ''] = where.split('/')
+    const given = entry in modules && entry !== 'mls' ? toolkitScope(entry) : await mlsScope()
     const before = process.cwd()
     process.chdir(folder())
     onTestFinished(() => {
@@ -168,7 +203,7 @@ describe('the example at', () => {
     const running = make(...Object.values(given))()
     if (code.includes('for await')) {
       await turns()
-      given.group.close()
+      if ('group' in given) given.group.close()
     }
     await expect(running).resolves.toBeUndefined()
   })

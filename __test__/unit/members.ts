@@ -16,6 +16,10 @@ export const ANY_SUITE: CipherSuite = 'x25519-aes128gcm-sha256-ed25519'
 /** A code, the only thing of an error that tests should look at. */
 export const code = (wanted: string) => expect.objectContaining({ name: 'CoterieError', code: wanted })
 
+export const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+
+export const unhex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'))
+
 export const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
 export const names = async (group: { members(): Promise<{ name: string | undefined }[]> }) =>

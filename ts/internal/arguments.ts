@@ -81,6 +81,19 @@ export function list<Item>(
   return items
 }
 
+/** What an iterable gives, which may be a set. */
+export function iterable(value: unknown, name: string): unknown[] {
+  if (typeof value !== 'object' || value === null) return refuse(name, 'iterable')
+  return attempt(name, () => {
+    const items: unknown[] = []
+    for (const item of value as Iterable<unknown>) {
+      if (items.length >= MAX_ITEMS) return refuse(name, `of at most ${MAX_ITEMS} elements`)
+      items.push(item)
+    }
+    return items
+  })
+}
+
 /** A list of byte arrays. */
 export function bytesList(value: unknown, name: string): Uint8Array[] {
   return checkTotal(list(value, name, bytes), name)
@@ -116,6 +129,11 @@ export function bytesOrText(value: unknown, name: string): Uint8Array {
 /** Text. */
 export function text(value: unknown, name: string): string {
   return typeof value === 'string' ? value : refuse(name, 'a string')
+}
+
+/** True or false. */
+export function flag(value: unknown, name: string): boolean {
+  return typeof value === 'boolean' ? value : refuse(name, 'true or false')
 }
 
 /** One of several strings. */

@@ -316,3 +316,17 @@ fn fresh_request_ids_are_never_zero_and_never_in_use() {
     assert_eq!(alice.fresh_request(u32::MAX), RequestId::new(1));
     assert_eq!(alice.fresh_request(77), RequestId::new(77));
 }
+
+#[test]
+fn what_counts_is_answered_again_and_another_signal_under_its_number_is_not() {
+    let (mut alice, mut bob) = (enforced(ALICE), enforced(BOB));
+    let sent = give(&mut alice, Signal::Mute { target: CAROL }, 9).unwrap();
+    assert_eq!(sent.arguments, Signal::Mute { target: CAROL }.arguments());
+    let answer = Some(Answer::carried_out(ALICE, RequestId::new(9)));
+    for verdict in [Verdict::New, Verdict::Duplicate] {
+        let received = receive(&mut bob, &sent).unwrap();
+        assert_eq!((received.verdict, received.answer()), (verdict, answer.clone()));
+    }
+    let other = receive(&mut bob, &raw(ALICE, Signal::Join, 9)).unwrap();
+    assert_eq!((other.verdict, other.answer()), (Verdict::Conflicting, None));
+}

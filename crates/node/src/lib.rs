@@ -20,7 +20,12 @@ mod failure;
 #[cfg(all(feature = "fault-injection", not(test)))]
 mod fault;
 mod feed;
+mod gap;
+mod gbp;
 mod group;
+mod gsp;
+mod gtp;
+mod held;
 mod identity;
 #[cfg(all(feature = "interop", not(test)))]
 mod interop;
@@ -36,6 +41,17 @@ use napi_derive::napi;
 
 // Functions of their own: reachable, or a test build would take them for unused.
 pub use compat::{NativeRawFrame, compat_encode_frame, compat_lookup_error};
+pub use gap::{native_decode_audio, native_encode_audio, native_own_source};
+pub use gbp::{
+    NativeErrorObject, NativeFrame, NativeFrameHeader, NativeRegisteredError, native_decode_error,
+    native_decode_frame, native_encode_error, native_encode_frame, native_error_registry,
+    native_frame_authenticated_data, native_standard_stream,
+};
+pub use gsp::{native_class_tokens, native_decode_signal, native_encode_signal, native_tokens};
+pub use gtp::{
+    native_decode_chunk, native_decode_manifest, native_decode_text, native_encode_chunk,
+    native_encode_manifest, native_encode_text, native_kept_key, native_kept_message,
+};
 pub use outside::{NativeGroupInfo, NativeMessageHead, native_group_info, native_message_head};
 pub use sframe::sframe_refusals;
 
