@@ -355,7 +355,7 @@ function targetsOf(module, classes) {
     if (typeof value !== 'function') continue
     if (classes !== undefined && !classes.includes(name)) continue
     const statics = Object.getOwnPropertyNames(value).filter(
-      (key) => !['prototype', 'length', 'name', 'is'].includes(key),
+      (key) => !['prototype', 'length', 'name', 'is', 'nativeOf'].includes(key),
     )
     const isClass = Object.getOwnPropertyNames(value.prototype ?? {}).length > 1 || statics.length > 0
     if (!isClass) targets.push({ name, call: (_self, args) => value(...args) })

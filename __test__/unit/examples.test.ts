@@ -124,6 +124,8 @@ const FILES = [
   ),
 ]
 
+const TOOLKITS: ReadonlySet<string> = new Set(['gbp', 'gtp', 'gap', 'gsp'])
+
 /** What the examples of a toolkit take for granted. */
 function toolkitScope(entry: string) {
   const opus = Uint8Array.of(0xfc, 1, 2, 3)
@@ -188,7 +190,7 @@ describe('the example at', () => {
 
   it.each(examples.map(({ where, code }) => [where, code]))('%s', async (where, code) => {
     const [, entry = ''] = where.split('/')
-    const given = entry in modules && entry !== 'mls' ? toolkitScope(entry) : await mlsScope()
+    const given = TOOLKITS.has(entry) ? toolkitScope(entry) : await mlsScope()
     const before = process.cwd()
     process.chdir(folder())
     onTestFinished(() => {
