@@ -22,7 +22,7 @@ use crate::authentication::{Authentication, Candidate, Entry};
 use crate::credential;
 use crate::error::{CredentialError, MlsError};
 use crate::external;
-use crate::group::{Arrival, Group};
+use crate::group::{Arrival, Group, Together};
 use crate::held::HeldGroups;
 use crate::key_package::{self, KeyPackageInfo, KeyPackageOptions};
 use crate::limits::{
@@ -401,12 +401,32 @@ impl Device {
         now: Timestamp,
         beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Group, MlsError> {
+        self.create_group_together(options, now, |together| {
+            let id = together.id()?;
+            Ok(beside(&id, &mut together.rows())?)
+        })
+        .map(|(group, ())| group)
+    }
+
+    /// Begins a group, with all that `work` does to it in the same step.
+    ///
+    /// # Errors
+    /// As [`Self::create_group`], and what `work` answers.
+    pub fn create_group_together<T, E: From<MlsError>>(
+        &self,
+        options: GroupOptions,
+        now: Timestamp,
+        work: impl FnOnce(&mut Together<'_, '_>) -> Result<T, E>,
+    ) -> Result<(Group, T), E> {
         let suite = options.suite.unwrap_or(self.shared.suite);
         let id = match options.id {
             Some(id) => id.as_bytes().to_vec(),
-            None => self.shared.crypto.random_array::<GROUP_ID_LENGTH>()?.to_vec(),
+            None => {
+                let random = self.shared.crypto.random_array::<GROUP_ID_LENGTH>();
+                random.map_err(MlsError::from)?.to_vec()
+            }
         };
-        found(&self.shared, &id, suite, None, now, beside)
+        found_together(&self.shared, &id, suite, None, now, work)
     }
 
     /// Joins a group by the Welcome that somebody sent. The key package it was made for is used up, unless it is
@@ -437,6 +457,25 @@ impl Device {
         now: Timestamp,
         beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Group, MlsError> {
+        self.join_together(welcome, ratchet_tree, now, |together| {
+            let id = together.id()?;
+            Ok(beside(&id, &mut together.rows())?)
+        })
+        .map(|(group, ())| group)
+    }
+
+    /// Joins, with all that `work` does to the group in the same step. When it refuses the group, nothing has changed and
+    /// the key package is not used up.
+    ///
+    /// # Errors
+    /// As [`Self::join`], and what `work` answers.
+    pub fn join_together<T, E: From<MlsError>>(
+        &self,
+        welcome: &[u8],
+        ratchet_tree: Option<&[u8]>,
+        now: Timestamp,
+        work: impl FnOnce(&mut Together<'_, '_>) -> Result<T, E>,
+    ) -> Result<(Group, T), E> {
         check_welcome(welcome, ratchet_tree)?;
         let crypto = self.shared.crypto.noting_signatures();
         let provider = Provider::new(&crypto, &*self.shared.store);
@@ -445,18 +484,18 @@ impl Device {
             // Once more, one by one: openmls says what is wrong first.
             let provider = self.shared.provider();
             let joined = join(welcome, ratchet_tree, &provider);
-            return self.begin_joined(joined, provider, now, beside);
+            return self.begin_joined(joined, provider, now, work);
         }
-        self.begin_joined(joined, provider, now, beside)
+        self.begin_joined(joined, provider, now, work)
     }
 
-    fn begin_joined(
+    fn begin_joined<T, E: From<MlsError>>(
         &self,
         joined: Result<(MlsGroup, Option<Proof>), MlsError>,
         provider: Provider<'_>,
         now: Timestamp,
-        beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
-    ) -> Result<Group, MlsError> {
+        work: impl FnOnce(&mut Together<'_, '_>) -> Result<T, E>,
+    ) -> Result<(Group, T), E> {
         let judged = joined.and_then(|(group, proof)| {
             self.shared.judge_present(group.members(), group.own_leaf_index(), group.group_id(), now)?;
             Ok((group, proof))
@@ -464,9 +503,9 @@ impl Device {
         match judged {
             Ok((group, proof)) => {
                 let arrival = Arrival::Welcomed(proof);
-                Group::begin_with(Arc::clone(&self.shared), group, arrival, provider, beside)
+                Group::begin_together(Arc::clone(&self.shared), group, arrival, provider, work)
             }
-            Err(error) => Err(succession::explain(provider.explain(error), provider.storage())),
+            Err(error) => Err(succession::explain(provider.explain(error), provider.storage()).into()),
         }
     }
 
@@ -486,6 +525,27 @@ impl Device {
         let (group, _) = join(welcome, ratchet_tree, &provider)
             .map_err(|error| succession::explain(provider.explain(error), provider.storage()))?;
         self.shared.judge_present(group.members(), group.own_leaf_index(), group.group_id(), now)
+    }
+
+    /// Reads and writes rows of the layers above in a step of their own: those about a group that this device was removed
+    /// from, say.
+    ///
+    /// # Errors
+    /// What `work` answers, or why the store failed.
+    pub fn rows<T, E: From<MlsError>>(
+        &self,
+        work: impl FnOnce(&mut Rows<'_, '_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let provider = self.shared.provider();
+        let value = work(&mut Rows::of(provider.storage()))?;
+        provider.commit().map_err(MlsError::from)?;
+        Ok(value)
+    }
+
+    /// Whether everything ends with this object, because its store keeps nothing.
+    #[must_use]
+    pub fn is_volatile(&self) -> bool {
+        self.shared.is_volatile()
     }
 
     /// Loads a group that this device is in; none where it is not.
@@ -675,6 +735,21 @@ pub(crate) fn found(
     now: Timestamp,
     beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
 ) -> Result<Group, MlsError> {
+    found_together(shared, id, suite, proof, now, |together| {
+        let id = together.id()?;
+        Ok(beside(&id, &mut together.rows())?)
+    })
+    .map(|(group, ())| group)
+}
+
+fn found_together<T, E: From<MlsError>>(
+    shared: &Arc<Shared>,
+    id: &[u8],
+    suite: Suite,
+    proof: Option<Proof>,
+    now: Timestamp,
+    work: impl FnOnce(&mut Together<'_, '_>) -> Result<T, E>,
+) -> Result<(Group, T), E> {
     let credential = shared.credential_at(suite, now)?;
     let provider = shared.provider();
     let config = join_config();
@@ -688,8 +763,9 @@ pub(crate) fn found(
         .number_of_resumption_psks(RESUMPTION_SECRETS)
         .use_ratchet_tree_extension(true)
         .sender_ratchet_configuration(*config.sender_ratchet_configuration())
-        .build(&provider, &**shared.signer(suite), credential)?;
-    Group::begin_with(Arc::clone(shared), group, Arrival::Founded(proof), provider, beside)
+        .build(&provider, &**shared.signer(suite), credential)
+        .map_err(MlsError::from)?;
+    Group::begin_together(Arc::clone(shared), group, Arrival::Founded(proof), provider, work)
 }
 
 fn join(

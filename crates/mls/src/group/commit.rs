@@ -179,24 +179,8 @@ impl Group {
         now: Timestamp,
         beside: impl FnOnce(&Committed, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Committed, MlsError> {
-        if changes.add.len() > MAX_CHANGES_PER_COMMIT || changes.remove.len() > MAX_CHANGES_PER_COMMIT {
-            return Err(MlsError::TooLarge { what: "the commit", limit: MAX_CHANGES_PER_COMMIT });
-        }
-        if changes.psks.len() > MAX_PSKS_PER_COMMIT {
-            return Err(MlsError::TooLarge {
-                what: "the list of pre-shared keys",
-                limit: MAX_PSKS_PER_COMMIT,
-            });
-        }
-        changes.identity.map_or(Ok(()), device::check_identity)?;
-        let packages = self.decode_key_packages(changes.add, now)?;
-        self.live()?.check_changes(&changes, now)?;
-        let plan = Plan { changes: &changes, now };
         let commit = |live: &mut Live, provider: &Provider<'_>, shared: &Shared| {
-            live.judge_invited(&packages, shared.authentication(), now)?;
-            let mut committed = live.commit(packages, plan, provider, shared)?;
-            committed.expiring = expiring(&committed.summary.added, now);
-            Ok(committed)
+            live.commit_checked(&changes, now, provider, shared)
         };
         self.step_with(commit, beside)
     }
@@ -248,14 +232,32 @@ impl Group {
         packages: &[Vec<u8>],
         now: Timestamp,
     ) -> Result<Vec<KeyPackage>, MlsError> {
-        let crypto = self.shared.crypto();
-        let decoded: Vec<_> = packages
-            .par_iter()
-            .with_min_len(KEY_PACKAGES_PER_THREAD)
-            .map(|bytes| key_package::decode(crypto, bytes, now))
-            .collect();
-        decoded.into_iter().collect()
+        decode_key_packages(&self.shared, packages, now)
     }
+}
+
+fn decode_key_packages(
+    shared: &Shared,
+    packages: &[Vec<u8>],
+    now: Timestamp,
+) -> Result<Vec<KeyPackage>, MlsError> {
+    let crypto = shared.crypto();
+    let decoded: Vec<_> = packages
+        .par_iter()
+        .with_min_len(KEY_PACKAGES_PER_THREAD)
+        .map(|bytes| key_package::decode(crypto, bytes, now))
+        .collect();
+    decoded.into_iter().collect()
+}
+
+fn check_sizes(changes: &Changes<'_>) -> Result<(), MlsError> {
+    if changes.add.len() > MAX_CHANGES_PER_COMMIT || changes.remove.len() > MAX_CHANGES_PER_COMMIT {
+        return Err(MlsError::TooLarge { what: "the commit", limit: MAX_CHANGES_PER_COMMIT });
+    }
+    if changes.psks.len() > MAX_PSKS_PER_COMMIT {
+        return Err(MlsError::TooLarge { what: "the list of pre-shared keys", limit: MAX_PSKS_PER_COMMIT });
+    }
+    changes.identity.map_or(Ok(()), device::check_identity)
 }
 
 impl Live {
@@ -271,6 +273,23 @@ impl Live {
         }
         let leaf = self.mls.own_leaf().ok_or_else(|| MlsError::internal("a member has a leaf"))?;
         shared.signer_of(self.suite()?, leaf.signature_key().as_slice())
+    }
+
+    /// Checks `changes` and makes the commit. What is refused changes nothing.
+    pub(super) fn commit_checked(
+        &mut self,
+        changes: &Changes<'_>,
+        now: Timestamp,
+        provider: &Provider<'_>,
+        shared: &Shared,
+    ) -> Result<Committed, MlsError> {
+        check_sizes(changes)?;
+        let packages = decode_key_packages(shared, changes.add, now)?;
+        self.check_changes(changes, now)?;
+        self.judge_invited(&packages, shared.authentication(), now)?;
+        let mut committed = self.commit(packages, Plan { changes, now }, provider, shared)?;
+        committed.expiring = expiring(&committed.summary.added, now);
+        Ok(committed)
     }
 
     fn check_changes(&self, changes: &Changes<'_>, now: Timestamp) -> Result<(), MlsError> {
@@ -490,7 +509,7 @@ impl Live {
         Ok(summary)
     }
 
-    fn discard_pending(&mut self, provider: &Provider<'_>) -> Result<(), MlsError> {
+    pub(super) fn discard_pending(&mut self, provider: &Provider<'_>) -> Result<(), MlsError> {
         if self.mls.pending_commit().is_none() {
             return Err(MlsError::NoPendingCommit);
         }

@@ -81,7 +81,7 @@ impl Group {
     }
 }
 
-fn check(plaintext: &[u8], associated_data: &[u8]) -> Result<(), MlsError> {
+pub(super) fn check(plaintext: &[u8], associated_data: &[u8]) -> Result<(), MlsError> {
     if plaintext.len() > MAX_PLAINTEXT_LENGTH {
         return Err(MlsError::TooLarge { what: "the plaintext", limit: MAX_PLAINTEXT_LENGTH });
     }
@@ -92,7 +92,7 @@ fn check(plaintext: &[u8], associated_data: &[u8]) -> Result<(), MlsError> {
 }
 
 impl Live {
-    fn encrypt(
+    pub(super) fn encrypt(
         &mut self,
         plaintext: &[u8],
         associated_data: &[u8],

@@ -19,6 +19,7 @@ mod propose;
 mod receive;
 mod stay;
 mod succession;
+mod together;
 
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ pub use propose::Wish;
 pub use receive::Received;
 pub(crate) use stay::Stay;
 pub use stay::UpdateReason;
+pub use together::Together;
 
 use crate::device::Shared;
 use crate::error::MlsError;
@@ -121,6 +123,21 @@ impl Group {
         provider: Provider<'_>,
         beside: impl FnOnce(&GroupId, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Self, MlsError> {
+        Self::begin_together(shared, mls, arrival, provider, |together| {
+            let id = together.id()?;
+            Ok(beside(&id, &mut together.rows())?)
+        })
+        .map(|(group, ())| group)
+    }
+
+    /// The same, with all that `work` does to the group in that step.
+    pub(crate) fn begin_together<T, E: From<MlsError>>(
+        shared: Arc<Shared>,
+        mls: MlsGroup,
+        arrival: Arrival,
+        provider: Provider<'_>,
+        work: impl FnOnce(&mut Together<'_, '_>) -> Result<T, E>,
+    ) -> Result<(Self, T), E> {
         let id = group_id(&mls)?;
         let hold =
             shared.is_volatile().then(|| shared.held().take(&id, arrival == Arrival::Again)).transpose()?;
@@ -137,12 +154,11 @@ impl Group {
         };
         live.store_stay(&provider)?;
         keep_proof(&live.mls, &provider)?;
-        live.write_message_secrets(&provider)?;
         restored::mark_group(&live.mls, &shared, &provider)?;
+        let value = together::begin(&mut live, &provider, &shared, work)?;
         let group = Self::with(shared, live)?;
-        beside(&group.id, &mut Rows::of(provider.storage()))?;
-        provider.commit()?;
-        Ok(group)
+        provider.commit().map_err(MlsError::from)?;
+        Ok((group, value))
     }
 
     pub(crate) fn load(shared: Arc<Shared>, id: &GroupId) -> Result<Option<Self>, MlsError> {
@@ -267,11 +283,8 @@ impl Group {
     /// # Errors
     /// When the length is zero or above [`MAX_EXPORT_LENGTH`], or when this device was removed.
     pub fn export_secret(&mut self, label: &str, context: &[u8], length: usize) -> Result<Vec<u8>, MlsError> {
-        if length == 0 || length > MAX_EXPORT_LENGTH {
-            return Err(MlsError::TooLarge { what: "the exported secret", limit: MAX_EXPORT_LENGTH });
-        }
         let shared = Arc::clone(&self.shared);
-        self.live()?.mls.export_secret(shared.crypto(), label, context, length).map_err(MlsError::internal)
+        exported(&self.live()?.mls, &shared, label, context, length)
     }
 
     /// Runs one step and writes the application's rows in it.
@@ -403,6 +416,19 @@ impl Live {
         }
         Ok(())
     }
+}
+
+fn exported(
+    mls: &MlsGroup,
+    shared: &Shared,
+    label: &str,
+    context: &[u8],
+    length: usize,
+) -> Result<Vec<u8>, MlsError> {
+    if length == 0 || length > MAX_EXPORT_LENGTH {
+        return Err(MlsError::TooLarge { what: "the exported secret", limit: MAX_EXPORT_LENGTH });
+    }
+    mls.export_secret(shared.crypto(), label, context, length).map_err(MlsError::internal)
 }
 
 fn group_id(mls: &MlsGroup) -> Result<GroupId, MlsError> {

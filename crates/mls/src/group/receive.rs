@@ -100,14 +100,14 @@ struct StagedRowRef<'a> {
 
 /// How what comes in is judged.
 #[derive(Clone, Copy)]
-struct Judge<'a> {
-    authentication: &'a Authentication,
-    on_commit: OnCommit,
-    now: Timestamp,
+pub(super) struct Judge<'a> {
+    pub(super) authentication: &'a Authentication,
+    pub(super) on_commit: OnCommit,
+    pub(super) now: Timestamp,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum OnCommit {
+pub(super) enum OnCommit {
     Merge,
     Stage,
 }
@@ -295,8 +295,7 @@ impl Group {
         let merge = |live: &mut Live, provider: &Provider<'_>, shared: &Shared| {
             let waiting = live.staged.as_ref().ok_or(MlsError::NoPendingCommit)?;
             live.consult_committed(&waiting.commit, &waiting.sender, shared.authentication())?;
-            let staged = live.staged.take().ok_or(MlsError::NoPendingCommit)?;
-            provider.storage().delete_group_row(live.mls.group_id(), GroupRow::StagedCommit)?;
+            let staged = live.take_staged(provider)?;
             live.merge(staged, provider)
         };
         let (commit, superseded_own) = self.step_with(merge, |(commit, _), rows| beside(commit, rows))?;
@@ -320,10 +319,8 @@ impl Group {
         &mut self,
         beside: impl FnOnce(&(), &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<(), MlsError> {
-        let discard = |live: &mut Live, provider: &Provider<'_>, _: &Shared| {
-            live.staged.take().ok_or(MlsError::NoPendingCommit)?;
-            Ok(provider.storage().delete_group_row(live.mls.group_id(), GroupRow::StagedCommit)?)
-        };
+        let discard =
+            |live: &mut Live, provider: &Provider<'_>, _: &Shared| live.take_staged(provider).map(drop);
         self.step_with(discard, beside)
     }
 
@@ -381,7 +378,7 @@ impl Group {
 }
 
 impl Live {
-    fn receive(
+    pub(super) fn receive(
         &mut self,
         message: &[u8],
         judge: Judge<'_>,
@@ -456,7 +453,7 @@ impl Live {
         self.refused.take().map(|refused| refused.change)
     }
 
-    fn is_own_commit(&self, message: &[u8]) -> bool {
+    pub(super) fn is_own_commit(&self, message: &[u8]) -> bool {
         let own = &self.own_commits;
         !own.are_none() && {
             let digest = digest(message);
@@ -675,7 +672,17 @@ impl Live {
         Ok(Received::Staged(summary))
     }
 
-    fn merge(&mut self, staged: Staged, provider: &Provider<'_>) -> Result<(CommitSummary, bool), MlsError> {
+    pub(super) fn take_staged(&mut self, provider: &Provider<'_>) -> Result<Staged, MlsError> {
+        let staged = self.staged.take().ok_or(MlsError::NoPendingCommit)?;
+        provider.storage().delete_group_row(self.mls.group_id(), GroupRow::StagedCommit)?;
+        Ok(staged)
+    }
+
+    pub(super) fn merge(
+        &mut self,
+        staged: Staged,
+        provider: &Provider<'_>,
+    ) -> Result<(CommitSummary, bool), MlsError> {
         self.refused = None;
         let superseded_own = self.mls.pending_commit().is_some();
         self.mls.merge_staged_commit(provider, staged.commit)?;
