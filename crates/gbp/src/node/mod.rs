@@ -49,7 +49,7 @@ use coterie_wire::control::{Arguments, Capabilities, ControlMessage, LogEntry, O
 pub use error::Refusal;
 use facts::Facts;
 pub use output::{Event, NodeState, Order, Outgoing, Output};
-pub use relay::RelayLog;
+pub use relay::{RelayLog, RelayRow};
 pub use roster::{Hash, Roster};
 pub use wishes::Proposal;
 
@@ -291,6 +291,12 @@ impl Node {
     #[must_use]
     pub fn capabilities(&self, member: MemberId) -> Option<&Capabilities> {
         self.capabilities.get(&member)
+    }
+
+    /// Whether it takes part in the group: active, and not waiting to come in.
+    #[must_use]
+    pub fn takes_part(&self) -> bool {
+        self.present().is_ok()
     }
 
     fn sealed(&self) -> bool {

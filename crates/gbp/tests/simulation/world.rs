@@ -364,7 +364,9 @@ impl World {
                     self.route(who, u64::from_be_bytes(frame.try_into().unwrap()), target.number());
                 }
             }
-            Output::Settled(transition) => self.peers.get_mut(&who).unwrap().relay.settle(transition),
+            Output::Settled(transition) => {
+                drop(self.peers.get_mut(&who).unwrap().relay.settle(transition));
+            }
             Output::Event(event) => self.event(who, event),
         }
     }

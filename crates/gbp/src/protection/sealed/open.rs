@@ -212,6 +212,17 @@ impl Opener {
         Ok((Opened::new(frame, None, 0..plaintext.len()), plaintext))
     }
 
+    /// Takes text and signals of an epoch that ended before this was made, after a restart: MLS still holds its keys, and opens
+    /// no message of it twice. Epochs are recalled from the oldest to the latest.
+    pub fn recall(&mut self, epoch: Epoch, members: Members, until: Timestamp) {
+        if epoch < self.current.epoch {
+            self.past.push_back((Receiving::new(epoch, members), until));
+            if self.past.len() > MAX_PAST_EPOCHS {
+                self.past.pop_front();
+            }
+        }
+    }
+
     /// The present epoch.
     #[must_use]
     pub const fn epoch(&self) -> Epoch {
