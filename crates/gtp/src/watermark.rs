@@ -45,14 +45,10 @@ impl Watermark {
         mark.whole != before
     }
 
-    /// Gives up what is missing: whoever was asked for it did not have it. Answers whose marks moved.
-    pub(crate) fn give_up_gaps(&mut self) -> Vec<MemberId> {
-        let open = self.0.iter_mut().filter(|(_, mark)| mark.whole != mark.highest);
-        open.map(|(sender, mark)| {
-            mark.whole = mark.highest;
-            *sender
-        })
-        .collect()
+    /// Gives up what is missing of a sender: it was asked for it and does not have it any more. True if the mark moved.
+    pub(crate) fn give_up_gap(&mut self, sender: MemberId) -> bool {
+        let open = self.0.get_mut(&sender).filter(|mark| mark.whole != mark.highest);
+        open.map(|mark| mark.whole = mark.highest).is_some()
     }
 
     pub(crate) fn put(&mut self, sender: MemberId, mark: Mark) -> bool {
@@ -123,7 +119,7 @@ mod tests {
         assert!(marks.close(ALICE, |_| true));
         assert_eq!(marks.missing_above()[&ALICE], MessageId::new(5));
         marks.observe(ALICE, MessageId::new(9));
-        assert_eq!((marks.give_up_gaps(), marks.give_up_gaps()), (vec![ALICE], Vec::new()));
+        assert_eq!((marks.give_up_gap(ALICE), marks.give_up_gap(ALICE)), (true, false));
         assert_eq!(marks.missing_above()[&ALICE], MessageId::new(9));
     }
 

@@ -75,14 +75,18 @@ fn what_was_missed_comes_page_by_page_once_and_in_each_senders_order() {
 }
 
 #[test]
-fn a_gap_that_nobody_can_fill_is_given_up_after_a_complete_answer() {
+fn a_gap_is_given_up_when_the_sender_itself_cannot_fill_it_and_not_before() {
     let [mut alice, mut bob, mut carol] = [ALICE, BOB, CAROL].map(client);
     say(&mut alice, "heard", &mut [&mut bob, &mut carol]);
     say(&mut alice, "lost to both", &mut []);
     say(&mut alice, "heard", &mut [&mut bob, &mut carol]);
     assert_eq!(carol.watermark().missing_above()[&ALICE], MessageId::new(1));
     assert_eq!(new_ones(&catch_up(&mut carol, &mut bob)), Vec::<u64>::new());
-    assert_eq!(carol.watermark().missing_above()[&ALICE], MessageId::new(3));
+    assert_eq!(carol.watermark().missing_above()[&ALICE], MessageId::new(1), "bob missed it as well");
+    let mut forgetful = alice.clone();
+    forgetful.clear_history();
+    assert_eq!(new_ones(&catch_up(&mut carol, &mut forgetful)), Vec::<u64>::new());
+    assert_eq!(carol.watermark().missing_above()[&ALICE], MessageId::new(4), "her answer has a number, too");
 }
 
 #[test]

@@ -219,8 +219,9 @@ impl TextClient {
         let messages = others.filter_map(|message| self.pass_on(from, message, changes)).collect();
         if !more {
             self.asking = None;
-            for sender in self.marks.give_up_gaps() {
-                changes.extend(crate::state::mark_row(sender, &self.marks));
+            // Others may have what this one missed as well.
+            if self.marks.give_up_gap(from) {
+                changes.extend(crate::state::mark_row(from, &self.marks));
             }
         }
         CaughtUp { from, messages, more }
