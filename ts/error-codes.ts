@@ -146,6 +146,8 @@ export const ERROR_CODES = {
   GBP_TRANSITIONS_EXHAUSTED: { retryable: false },
   /** The stored state of a node is damaged or of another version. Ask to be invited again. */
   GBP_STATE_INVALID: { retryable: false },
+  /** What a joiner was told about the group does not fit the group. Do not trust the inviter; ask another member to be invited. */
+  GBP_ADMISSION_INVALID: { retryable: false },
   /** A commit or a group is above what the control plane carries. Split the change, or let a delivery service order the group's commits. */
   GBP_TOO_LARGE: { retryable: false },
   /** The audio names a source that is not known here. Drop it. */
@@ -314,6 +316,7 @@ export type ErrorCode =
   | 'GBP_NOT_ACTIVE'
   | 'GBP_TRANSITIONS_EXHAUSTED'
   | 'GBP_STATE_INVALID'
+  | 'GBP_ADMISSION_INVALID'
   | 'GBP_TOO_LARGE'
   | 'GAP_BAD_SOURCE_ID'
   | 'GAP_DECODE_FAILED'

@@ -254,6 +254,8 @@ codes! {
         "Create a successor group.";
     GBP_STATE_INVALID, Never, "The stored state of a node is damaged or of another version.",
         "Ask to be invited again.";
+    GBP_ADMISSION_INVALID, Never, "What a joiner was told about the group does not fit the group.",
+        "Do not trust the inviter; ask another member to be invited.";
     GBP_TOO_LARGE, Never, "A commit or a group is above what the control plane carries.",
         "Split the change, or let a delivery service order the group's commits.";
 

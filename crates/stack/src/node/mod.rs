@@ -1,0 +1,256 @@
+//! One member's whole stack over one group.
+//!
+//! Here stands what every call goes through: its step, what came of it, and going back when it failed. [`begin`] is how a
+//! member comes by its group, [`wishes`], [`say`] and [`audio`] are what it can want, [`views`] what it knows.
+
+mod audio;
+mod begin;
+mod say;
+mod views;
+mod wishes;
+
+use std::collections::VecDeque;
+
+use coterie_mls::{Device, Group, MlsError};
+use coterie_types::{GroupId, StreamClass, Timestamp};
+
+pub use audio::AudioOut;
+pub use begin::CreateOptions;
+pub use views::Member;
+
+use crate::core::{Core, Waiting};
+use crate::error::StackError;
+use crate::event::{Event, Parcel};
+use crate::limits::{MAX_EVENTS, MAX_FRAME_BYTES, MAX_FRAMES, MAX_TRANSIENT_EVENTS};
+use crate::receive::claimed;
+use crate::rows;
+use crate::step::{Made, Step};
+
+/// A member of a group, which its coordinator orders.
+///
+/// Frames and wishes come in, with the time; parcels and events come out. What one call does is one transaction of the
+/// device's store, and nothing of it leaves before it is durable.
+pub struct GroupNode {
+    device: Device,
+    id: GroupId,
+    /// None once this member is out.
+    group: Option<Group>,
+    core: Core,
+    /// Whether memory is ahead of the store, after a step that failed.
+    torn: bool,
+    parcels: VecDeque<(Option<u64>, Parcel)>,
+    parcel_bytes: usize,
+    events: VecDeque<(Option<u64>, Event)>,
+    missed: u64,
+    /// Events that were handed out and are not consumed yet.
+    handed: Vec<u64>,
+}
+
+impl GroupNode {
+    fn with(device: &Device, group: Group, core: Core, made: Made) -> Self {
+        let id = group.id().clone();
+        let mut node = Self::of(device, id, Some(group), core);
+        node.publish(made);
+        node
+    }
+
+    fn of(device: &Device, id: GroupId, group: Option<Group>, core: Core) -> Self {
+        Self {
+            device: device.clone(),
+            id,
+            group,
+            core,
+            torn: false,
+            parcels: VecDeque::new(),
+            parcel_bytes: 0,
+            events: VecDeque::new(),
+            missed: 0,
+            handed: Vec::new(),
+        }
+    }
+
+    /// Takes in a frame. What others sent wrongly is no error but an [`Event::Refused`].
+    ///
+    /// # Errors
+    /// When too much waits already, this member is out, or the store fails. Then nothing was taken in, and the frame can be
+    /// given again.
+    pub fn receive(&mut self, frame: &[u8], now: Timestamp) -> Result<(), StackError> {
+        if claimed(frame).is_some_and(|claimed| claimed.class == StreamClass::Audio) {
+            self.check_room()?;
+            let event = self.core.take_in_audio(frame, now)?;
+            self.push_event(None, event);
+            return Ok(());
+        }
+        self.step(now, |step| step.take_in(frame))
+    }
+
+    /// Does what is due. Early calls do nothing.
+    ///
+    /// # Errors
+    /// When too much waits already, or the store fails.
+    pub fn wake(&mut self, now: Timestamp) -> Result<(), StackError> {
+        self.core.audio.handle_timeout(now);
+        if let Some(protection) = &mut self.core.protection {
+            protection.handle_timeout(now);
+        }
+        if self.group.is_none() || self.next_wake().is_none_or(|due| due > now) {
+            return Ok(());
+        }
+        self.step(now, |step| step.wake())
+    }
+
+    /// When [`Self::wake`] is due.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        let core = &self.core;
+        let due = [
+            core.node.wake_at(),
+            core.text.poll_timeout(),
+            core.signals.poll_timeout(),
+            core.audio.poll_timeout(),
+            core.protection.as_ref().and_then(crate::protection::Protection::poll_timeout),
+        ];
+        due.into_iter().flatten().min().filter(|_| self.group.is_some())
+    }
+
+    /// The next thing to be carried to others. It counts as sent with the step after this call, or with [`Self::consume`]: a
+    /// crash before sends it again.
+    pub fn poll_parcel(&mut self) -> Option<Parcel> {
+        let (place, parcel) = self.parcels.pop_front()?;
+        self.parcel_bytes = self.parcel_bytes.saturating_sub(parcel.bytes.len());
+        self.core.sent.extend(place);
+        Some(parcel)
+    }
+
+    /// The next event. After a crash it comes again unless [`Self::consume`] was called.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if self.missed > 0 {
+            return Some(Event::Missed(std::mem::take(&mut self.missed)));
+        }
+        let (place, event) = self.events.pop_front()?;
+        self.handed.extend(place);
+        Some(event)
+    }
+
+    /// Says that all events that were handed out are dealt with, and all parcels carried away.
+    ///
+    /// # Errors
+    /// When the store fails; then they may come again after a restart.
+    pub fn consume(&mut self) -> Result<(), StackError> {
+        if self.handed.is_empty() && self.core.sent.is_empty() {
+            return Ok(());
+        }
+        let space = &self.core.space;
+        let key = |kind| move |place: &u64| space.key(kind, &place.to_be_bytes());
+        let events = self.handed.iter().map(key(rows::EVENT));
+        let mut keys = events.chain(self.core.sent.iter().map(key(rows::PARCEL)));
+        self.device.rows(|rows| keys.try_for_each(|key| rows.delete(&key)).map_err(StackError::from))?;
+        self.handed.clear();
+        self.core.sent.clear();
+        Ok(())
+    }
+
+    /// Runs one step. What it made is there once it is stored, and not before.
+    fn step<T>(
+        &mut self,
+        now: Timestamp,
+        work: impl FnOnce(&mut Step<'_, '_, '_>) -> Result<T, StackError>,
+    ) -> Result<T, StackError> {
+        self.check_room()?;
+        self.mend(now)?;
+        let volatile = self.device.is_volatile();
+        let core = &mut self.core;
+        let Some(group) = self.group.as_mut() else { return Err(StackError::NotActive) };
+        core.touched = false;
+        let done = group.together(|together| {
+            let mut step = Step::new(core, together, volatile, now);
+            let value = work(&mut step)?;
+            Ok::<_, StackError>((value, step.finish()?))
+        });
+        match done {
+            Ok((value, made)) => {
+                self.publish(made);
+                self.group = self.group.take().filter(Group::is_member);
+                Ok(value)
+            }
+            Err(error) => {
+                self.torn = self.core.touched || matches!(error, StackError::Mls(MlsError::Store(_)));
+                Err(error)
+            }
+        }
+    }
+
+    /// Goes back to what is stored, after a step that failed half way. A volatile group cannot, and ends.
+    fn mend(&mut self, now: Timestamp) -> Result<(), StackError> {
+        if !self.torn {
+            return Ok(());
+        }
+        if self.device.is_volatile() {
+            self.core.node.fail();
+            return Ok(());
+        }
+        let (settings, space) = (self.core.settings.clone(), self.core.space.clone());
+        let Some(group) = self.group.as_mut() else { return Err(StackError::NotActive) };
+        let loaded = group.together(|together| begin::load(space, |_| settings, together, now))?;
+        let (core, waiting) = loaded.ok_or(StackError::BadState)?;
+        let sent = std::mem::replace(&mut self.core, core).sent;
+        self.core.sent = sent;
+        self.take_back(waiting);
+        self.torn = false;
+        Ok(())
+    }
+
+    /// What is stored takes the place of what waits; what was handed out is not handed out again.
+    fn take_back(&mut self, waiting: Waiting) {
+        let Waiting { mut events, mut parcels } = waiting;
+        events.retain(|(place, _)| !self.handed.contains(place));
+        parcels.retain(|(place, _)| !self.core.sent.contains(place));
+        self.events.retain(|(place, _)| place.is_none());
+        self.events.extend(events.into_iter().map(|(place, event)| (Some(place), event)));
+        self.parcels.retain(|(place, _)| place.is_none());
+        self.parcels.extend(parcels.into_iter().map(|(place, parcel)| (Some(place), parcel)));
+        self.parcel_bytes = self.parcels.iter().map(|(_, parcel)| parcel.bytes.len()).sum();
+    }
+
+    fn publish(&mut self, made: Made) {
+        for (place, event) in made.events {
+            self.push_event(place, event);
+        }
+        for (place, parcel) in made.parcels {
+            self.push_parcel(place, parcel);
+        }
+    }
+
+    fn push_event(&mut self, place: Option<u64>, event: Event) {
+        if !event.is_durable() && self.events.len() >= MAX_TRANSIENT_EVENTS {
+            self.missed = self.missed.saturating_add(1);
+        } else {
+            self.events.push_back((place, event));
+        }
+    }
+
+    fn push_parcel(&mut self, place: Option<u64>, parcel: Parcel) {
+        self.parcel_bytes = self.parcel_bytes.saturating_add(parcel.bytes.len());
+        self.parcels.push_back((place, parcel));
+    }
+
+    fn check_room(&self) -> Result<(), StackError> {
+        if self.events.len() >= MAX_EVENTS {
+            return Err(StackError::Busy("too many events"));
+        }
+        if self.parcels.len() >= MAX_FRAMES || self.parcel_bytes >= MAX_FRAME_BYTES {
+            return Err(StackError::Busy("too many frames"));
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for GroupNode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GroupNode")
+            .field("id", &self.id)
+            .field("me", &self.core.own.me)
+            .field("epoch", &self.core.node.epoch())
+            .finish_non_exhaustive()
+    }
+}

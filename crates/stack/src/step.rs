@@ -1,0 +1,167 @@
+//! One step of a member: everything that one call does, stored together or not at all.
+//!
+//! A step holds the engine and all that stands on it. What it wants to send or tell waits in it until its end, when the rows of
+//! all that changed are written; only then, once the engine has committed them, does anything leave.
+
+use coterie_gbp::protection::Outgoing;
+use coterie_mls::Together;
+use coterie_types::{MemberId, StreamClass, StreamId, Timestamp};
+use coterie_wire::{Codec, Flags};
+
+use crate::core::Core;
+use crate::error::StackError;
+use crate::event::{Event, Parcel, ParcelKind};
+use crate::inviting::Inviting;
+use crate::ledger;
+use crate::rows;
+
+/// A step under way.
+pub(crate) struct Step<'s, 'a, 'b> {
+    pub(crate) core: &'s mut Core,
+    pub(crate) together: &'s mut Together<'a, 'b>,
+    pub(crate) now: Timestamp,
+    /// Whether everything ends with the process, so that nothing that only a restart reads is written.
+    volatile: bool,
+    parcels: Vec<Parcel>,
+    events: Vec<Event>,
+    /// The invitation of the epoch that ended in this step.
+    pub(crate) ended_inviting: Option<Inviting>,
+    pub(crate) signals_changed: bool,
+    pub(crate) inviting_changed: bool,
+    pub(crate) own_changed: bool,
+}
+
+/// What came of a step.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    pub(crate) parcels: Vec<(Option<u64>, Parcel)>,
+    pub(crate) events: Vec<(Option<u64>, Event)>,
+}
+
+impl<'s, 'a, 'b> Step<'s, 'a, 'b> {
+    pub(crate) fn new(
+        core: &'s mut Core,
+        together: &'s mut Together<'a, 'b>,
+        volatile: bool,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            core,
+            together,
+            now,
+            volatile,
+            parcels: Vec::new(),
+            events: Vec::new(),
+            ended_inviting: None,
+            signals_changed: false,
+            inviting_changed: false,
+            own_changed: false,
+        }
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    pub(crate) fn hand_out(&mut self, target: MemberId, kind: ParcelKind, bytes: Vec<u8>) {
+        self.parcels.push(Parcel { target, kind, bytes });
+    }
+
+    /// Seals a payload on this member's stream of a class and sends it.
+    pub(crate) fn send(
+        &mut self,
+        (target, class): (MemberId, StreamClass),
+        flags: Flags,
+        codec: Codec,
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, StackError> {
+        let stream = StreamId::standard(class, self.core.own.me);
+        let stream = stream.ok_or(StackError::Internal("members of a roster have streams"))?;
+        let frame = Outgoing { class, stream, flags, format: codec.into(), plaintext };
+        self.core.touched = true;
+        let protection = self.core.protection.as_mut().ok_or(StackError::NotActive)?;
+        let frame = protection.seal(frame, self.now, self.together, &self.core.space)?;
+        self.hand_out(target, ParcelKind::Frame(class), frame.clone());
+        Ok(frame)
+    }
+
+    pub(crate) fn put(&mut self, kind: rows::Kind, rest: &[u8], value: Vec<u8>) -> Result<(), StackError> {
+        let key = self.core.space.key(kind, rest);
+        Ok(self.together.rows().put(&key, value)?)
+    }
+
+    pub(crate) fn delete(&mut self, kind: rows::Kind, rest: &[u8]) -> Result<(), StackError> {
+        let key = self.core.space.key(kind, rest);
+        Ok(self.together.rows().delete(&key)?)
+    }
+
+    pub(crate) fn delete_all(&mut self, kind: rows::Kind, prefix: &[u8]) -> Result<(), StackError> {
+        let key = self.core.space.key(kind, prefix);
+        Ok(self.together.rows().delete_prefix(&key)?)
+    }
+
+    /// Writes whatever changed. Nothing of the step is to be done behind this.
+    pub(crate) fn finish(mut self) -> Result<Made, StackError> {
+        self.remove_those_who_leave()?;
+        if let Some(ended) = self.ended_inviting.take() {
+            self.tell(Event::NotAdmitted(ended.joiners));
+        }
+        if !self.volatile {
+            self.write_states()?;
+        }
+        self.write_made()
+    }
+
+    fn write_states(&mut self) -> Result<(), StackError> {
+        let node = self.core.node.export();
+        if node != self.core.stored_node {
+            self.put(rows::NODE, &[], node.clone())?;
+            self.core.stored_node = node;
+        }
+        if self.signals_changed {
+            let signals = self.core.signals.export();
+            self.put(rows::SIGNALS, &[], signals)?;
+        }
+        if self.own_changed {
+            let own = self.core.own.write();
+            self.put(rows::OWN, &[], own)?;
+        }
+        match (self.inviting_changed, self.core.inviting.as_ref().map(Inviting::write)) {
+            (true, Some(row)) => self.put(rows::INVITING, &[], row)?,
+            (true, None) => self.delete(rows::INVITING, &[])?,
+            (false, _) => {}
+        }
+        for place in std::mem::take(&mut self.core.sent) {
+            self.delete(rows::PARCEL, &place.to_be_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn write_made(mut self) -> Result<Made, StackError> {
+        let mut made = Made::default();
+        for event in std::mem::take(&mut self.events) {
+            let row = ledger::write_event(&event).filter(|_| !self.volatile);
+            let place = row.map(|row| self.put_event(row)).transpose()?;
+            made.events.push((place, event));
+        }
+        for parcel in std::mem::take(&mut self.parcels) {
+            let place = if self.volatile { None } else { Some(self.put_parcel(&parcel)?) };
+            made.parcels.push((place, parcel));
+        }
+        Ok(made)
+    }
+
+    fn put_event(&mut self, row: Vec<u8>) -> Result<u64, StackError> {
+        let place = self.core.places.event;
+        self.core.places.event = place.saturating_add(1);
+        self.put(rows::EVENT, &place.to_be_bytes(), row)?;
+        Ok(place)
+    }
+
+    fn put_parcel(&mut self, parcel: &Parcel) -> Result<u64, StackError> {
+        let place = self.core.places.parcel;
+        self.core.places.parcel = place.saturating_add(1);
+        self.put(rows::PARCEL, &place.to_be_bytes(), ledger::write_parcel(parcel))?;
+        Ok(place)
+    }
+}

@@ -1,0 +1,490 @@
+//! What members of a group do together, in both profiles.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+
+mod support;
+
+use coterie_gbp::node::NodeState;
+use coterie_gsp::{Order, Permissions, RoleSpec};
+use coterie_gtp::{Cut, Draft, Label};
+use coterie_stack::{AudioOut, CoordinatorChange, Event, Pattern, StackError};
+use coterie_testkit::Seed;
+use coterie_types::{Code, Duration, ErrorCode, MemberId, RequestId, StreamClass};
+use coterie_wire::payload::{AttachmentId, MediaSource, Role, Signal};
+use coterie_wire::{Codec, Profile};
+use support::{World, member};
+
+const PROFILES: [Profile; 2] = [Profile::Sealed, Profile::Interop];
+const CODECS: [Codec; 3] = [Codec::Cbor, Codec::Protobuf, Codec::FlatBuffers];
+
+fn draft(text: &str, codec: Codec) -> Draft {
+    Draft { codec, ..Draft::text(text) }
+}
+
+fn texts(events: &[Event]) -> Vec<(u32, String, Codec)> {
+    let text = |event: &Event| match event {
+        Event::Text(text) => {
+            let content = String::from_utf8(text.message.content.clone()).unwrap();
+            Some((text.message.sender.number(), content, text.codec))
+        }
+        _ => None,
+    };
+    events.iter().filter_map(text).collect()
+}
+
+/// Everybody says something to everybody, and everybody hears it once.
+fn all_talk(world: &mut World) {
+    let numbers: Vec<u32> = world.peers.keys().copied().collect();
+    world.forget_events();
+    for (index, number) in numbers.iter().enumerate() {
+        let (now, codec) = (world.now(), CODECS[index % 3]);
+        let text = format!("{number} speaks");
+        world.node(*number).send_text(MemberId::EVERYBODY, draft(&text, codec), now).unwrap();
+    }
+    world.settle();
+    for number in &numbers {
+        let others = numbers.iter().enumerate().filter(|(_, other)| *other != number);
+        let expected: Vec<_> =
+            others.map(|(index, other)| (*other, format!("{other} speaks"), CODECS[index % 3])).collect();
+        let mut heard = texts(&world.events(*number));
+        heard.sort_by_key(|(sender, ..)| *sender);
+        assert_eq!(heard, expected, "member {number}");
+    }
+}
+
+#[test]
+fn members_come_in_one_by_one_and_all_hear_each_other() {
+    for profile in PROFILES {
+        for size in [2, 3, 5] {
+            let mut world = World::of(profile, Seed::new(1), size);
+            assert_eq!(world.peers.len(), size as usize);
+            world.assert_agree();
+            all_talk(&mut world);
+        }
+    }
+}
+
+#[test]
+fn several_come_in_by_one_commit() {
+    for profile in PROFILES {
+        let mut world = World::of(profile, Seed::new(2), 2);
+        assert_eq!(world.invite(1, 3, Pattern::Direct), [3, 4, 5]);
+        world.settle();
+        world.assert_agree();
+        let joined = |event: &Event| matches!(event, Event::Joined { identity, .. } if identity.starts_with(b"member"));
+        assert_eq!(world.events(2).iter().filter(|event| joined(event)).count(), 3);
+        all_talk(&mut world);
+    }
+}
+
+#[test]
+fn joiners_of_interop_groups_can_wait_for_execute() {
+    let mut world = World::of(Profile::Interop, Seed::new(3), 3);
+    world.invite(1, 2, Pattern::Armed);
+    world.settle();
+    world.assert_agree();
+    all_talk(&mut world);
+    let now = world.now();
+    world.node(1).update(now).unwrap();
+    world.settle();
+    world.assert_agree();
+    all_talk(&mut world);
+
+    let mut world = World::of(Profile::Sealed, Seed::new(3), 2);
+    let joiner = world.installation();
+    let (now, package) = (world.now(), joiner.key_package(world.now()));
+    let refused = world.node(1).invite(&[package], Pattern::Armed, now).unwrap_err();
+    assert_eq!(refused.code(), Code::INVALID_ARGUMENT);
+}
+
+#[test]
+fn signals_reach_everybody_with_their_arguments_in_every_codec() {
+    for profile in PROFILES {
+        let mut world = World::of(profile, Seed::new(4), 3);
+        let now = world.now();
+        let speaker = RoleSpec { id: Role::new(7), name: "lead".to_owned(), permissions: Permissions::ALL };
+        for number in 1..=3 {
+            world.node(number).define_role(speaker.clone(), now).unwrap();
+            world.node(number).assign_role(member(2), speaker.id, now).unwrap();
+        }
+        for (index, codec) in CODECS.into_iter().enumerate() {
+            let signal = Signal::Mute { target: member(3) };
+            let request = RequestId::new(100 + index as u32);
+            let order = Order { codec, ..Order::new(signal, request).awaiting([member(1), member(3)]) };
+            world.node(2).give(MemberId::EVERYBODY, order, now).unwrap();
+            world.settle();
+            for number in [1, 3] {
+                let given = |event: &Event| match event {
+                    Event::Signal(given) => Some((given.message.signal, given.message.request, given.codec)),
+                    _ => None,
+                };
+                let heard: Vec<_> = world.events(number).iter().filter_map(given).collect();
+                assert_eq!(heard, [(signal, request, codec)]);
+            }
+            let ended = |event: &Event| matches!(event, Event::SignalEnded(end) if end.is_carried_out());
+            let ends = world.events(2).iter().filter(|event| ended(event)).count();
+            assert_eq!(ends, usize::from(profile == Profile::Sealed), "deployed peers do not answer");
+        }
+        assert!(world.node(1).signals().view().is_muted(member(3)));
+    }
+}
+
+#[test]
+fn who_has_no_permission_changes_nothing_by_a_signal() {
+    let mut world = World::of(Profile::Sealed, Seed::new(5), 3);
+    let now = world.now();
+    let order = Order::new(Signal::Mute { target: member(1) }, RequestId::new(5));
+    let refused = world.node(3).give(MemberId::EVERYBODY, order.clone(), now).unwrap_err();
+    assert_eq!(refused.code(), Code::GSP_UNAUTHORIZED);
+
+    // One that thinks it may: the others know better, and say so.
+    let admin = RoleSpec { id: Role::new(1), name: String::new(), permissions: Permissions::ALL };
+    world.node(3).define_role(admin.clone(), now).unwrap();
+    world.node(3).assign_role(member(3), admin.id, now).unwrap();
+    world.node(3).give(MemberId::EVERYBODY, order.awaiting([member(1), member(2)]), now).unwrap();
+    world.settle();
+    let refused =
+        |event: &Event| matches!(event, Event::Refused { code, .. } if *code == Code::GSP_UNAUTHORIZED);
+    assert!(world.events(1).iter().any(refused));
+    assert!(!world.node(1).signals().view().is_muted(member(1)));
+    let ended = |event: &Event| matches!(event, Event::SignalEnded(end) if end.refused.len() == 2);
+    assert!(world.events(3).iter().any(ended));
+}
+
+#[test]
+fn joiners_know_the_roles_of_the_group() {
+    let mut world = World::of(Profile::Sealed, Seed::new(6), 1);
+    let now = world.now();
+    let admin = RoleSpec { id: Role::new(1), name: "admin".to_owned(), permissions: Permissions::ALL };
+    world.node(1).define_role(admin.clone(), now).unwrap();
+    world.node(1).assign_role(member(1), admin.id, now).unwrap();
+    world.invite(1, 1, Pattern::Direct);
+    world.settle();
+    assert_eq!(world.node(2).signals().roles().role_of(member(1)), Some(&admin));
+}
+
+fn audio(number: u32, timestamp: u64, codec: Codec) -> AudioOut {
+    let packet =
+        coterie_gap::Outgoing { source: MediaSource::new(number), timestamp, frame: vec![number as u8; 60] };
+    AudioOut { packet, target: MemberId::EVERYBODY, codec }
+}
+
+#[test]
+fn audio_is_heard_in_every_codec_and_played() {
+    for profile in PROFILES {
+        let mut world = World::of(profile, Seed::new(7), 3);
+        for index in 0..9_u64 {
+            let (now, codec) = (world.now(), CODECS[index as usize % 3]);
+            for number in 1..=3 {
+                assert!(world.node(number).send_audio(audio(number, index * 960, codec), now).unwrap());
+            }
+            world.settle();
+            world.clock.advance(Duration::from_millis(20));
+        }
+        for number in 1..=3 {
+            let heard = |event: &Event| matches!(event, Event::Audio(audio) if audio.frame.len() == 60);
+            assert_eq!(world.events(number).iter().filter(|event| heard(event)).count(), 18);
+            world.clock.advance(Duration::from_millis(300));
+            let (now, mut played) = (world.now(), Vec::new());
+            world.node(number).play(now, &mut played);
+            assert!(played.len() >= 2, "{played:?}");
+        }
+    }
+}
+
+#[test]
+fn a_muted_member_is_neither_sent_nor_played() {
+    let mut world = World::of(Profile::Interop, Seed::new(8), 2);
+    let now = world.now();
+    let order = Order::new(Signal::Mute { target: member(2) }, RequestId::new(1));
+    world.node(1).give(MemberId::EVERYBODY, order, now).unwrap();
+    world.settle();
+    assert!(!world.node(2).send_audio(audio(2, 0, Codec::Cbor), now).unwrap());
+    assert!(world.node(1).send_audio(audio(1, 0, Codec::Cbor), now).unwrap());
+}
+
+#[test]
+fn an_attachment_comes_whole_and_as_it_was_announced() {
+    for profile in PROFILES {
+        let mut world = World::of(profile, Seed::new(9), 2);
+        let data: Vec<u8> = (0..200_000_u32).map(|index| (index % 251) as u8).collect();
+        let label = Label { filename: "plan.pdf", mime_type: "application/pdf" };
+        let cut = Cut::of(AttachmentId::new(77), label, &data, 65_536).unwrap();
+        let now = world.now();
+        world.node(1).send_manifest(MemberId::EVERYBODY, &cut, now).unwrap();
+        for index in 0..cut.manifest().chunks() {
+            let range = cut.range(index).unwrap();
+            let piece = data[range.start as usize..range.end as usize].to_vec();
+            world.node(1).send_piece(MemberId::EVERYBODY, &cut.piece(index, piece).unwrap(), now).unwrap();
+            world.settle();
+            world.restart(2);
+        }
+        let key = (member(1), AttachmentId::new(77));
+        assert!(world.events(2).contains(&Event::Attachment(key)));
+        assert_eq!(world.node(2).attachment(key, now).unwrap(), data);
+        world.node(2).forget_attachment(key, now).unwrap();
+        assert_eq!(world.node(2).attachment(key, now).unwrap_err().code(), Code::GTP_ATTACHMENT_UNKNOWN);
+    }
+}
+
+#[test]
+fn whoever_is_removed_is_out_and_the_others_go_on() {
+    for profile in PROFILES {
+        let mut world = World::of(profile, Seed::new(10), 3);
+        let now = world.now();
+        let refused = world.node(2).remove(&[member(3)], now).unwrap_err();
+        assert_eq!(refused.code(), Code::GBP_NOT_COORDINATOR);
+        world.node(1).remove(&[member(3)], now).unwrap();
+        world.pass(Duration::from_secs(5));
+        assert!(world.events(2).contains(&Event::Left(member(3))));
+        let mut gone = world.peers.remove(&3).unwrap();
+        gone.take_events();
+        assert!(gone.events.contains(&Event::Removed), "{:?}", gone.events);
+        assert_eq!(gone.node.state(), NodeState::Closed);
+        let refused = gone.node.send_text(MemberId::EVERYBODY, Draft::text("?"), now).unwrap_err();
+        assert_eq!(refused.code(), Code::GBP_NOT_ACTIVE);
+        world.assert_agree();
+        all_talk(&mut world);
+        // The place in the tree is given again, the number is not.
+        world.invite(1, 1, Pattern::Direct);
+        world.settle();
+        assert_eq!(world.peers.keys().copied().collect::<Vec<_>>(), [1, 2, 4]);
+        all_talk(&mut world);
+    }
+}
+
+#[test]
+fn who_is_out_still_has_what_it_was_told() {
+    let mut world = World::of(Profile::Sealed, Seed::new(11), 3);
+    let now = world.now();
+    world.node(1).send_text(MemberId::EVERYBODY, Draft::text("farewell"), now).unwrap();
+    world.node(1).remove(&[member(3)], now).unwrap();
+    world.collect();
+    while !world.wire.is_empty() {
+        for (from, parcel) in std::mem::take(&mut world.wire) {
+            world.deliver(from, &parcel);
+        }
+        for (number, peer) in &mut world.peers {
+            let parcels = std::iter::from_fn(|| peer.node.poll_parcel());
+            world.wire.extend(parcels.map(|parcel| (*number, parcel)));
+        }
+        if world.peers[&3].node.state() == NodeState::Closed {
+            break;
+        }
+        world.clock.advance(Duration::from_millis(500));
+        let now = world.now();
+        world.peers.values_mut().for_each(|peer| peer.node.wake(now).unwrap());
+    }
+    // Nothing was consumed before the process ended.
+    let peer = world.peers.get_mut(&3).unwrap();
+    peer.events.clear();
+    peer.installation.restart(9);
+    let settings = coterie_stack::Settings::of;
+    let device = &peer.installation.device;
+    peer.node = coterie_stack::GroupNode::open(device, &support::group(), settings, now).unwrap().unwrap();
+    let events = world.events(3);
+    assert_eq!(texts(&events).len(), 1);
+    assert!(events.contains(&Event::Removed));
+    world.node(3).consume().unwrap();
+    world.restart(3);
+    assert_eq!(world.events(3), [], "what was consumed does not come again");
+}
+
+#[test]
+fn whoever_wants_to_leave_is_removed_by_the_coordinator() {
+    for profile in PROFILES {
+        for leaver in [3, 1] {
+            let mut world = World::of(profile, Seed::new(12), 3);
+            let now = world.now();
+            world.node(leaver).leave(now).unwrap();
+            world.pass(Duration::from_secs(20));
+            let gone = world.peers.remove(&leaver).unwrap();
+            assert_eq!(gone.node.state(), NodeState::Closed, "{profile:?} {leaver}");
+            world.assert_agree();
+            all_talk(&mut world);
+        }
+    }
+}
+
+#[test]
+fn a_group_whose_coordinator_is_gone_finds_another() {
+    for profile in PROFILES {
+        let mut world = World::of(profile, Seed::new(13), 4);
+        world.peers.remove(&1).unwrap();
+        world.pass(Duration::from_secs(20));
+        let became = Event::Coordinator(CoordinatorChange::Became);
+        assert!(world.events(2).contains(&became));
+        let now = world.now();
+        world.node(2).remove(&[member(1)], now).unwrap();
+        world.pass(Duration::from_secs(5));
+        world.assert_agree();
+        world.invite(2, 1, Pattern::Direct);
+        world.pass(Duration::from_secs(5));
+        world.assert_agree();
+        all_talk(&mut world);
+    }
+}
+
+#[test]
+fn members_that_restart_before_everything_miss_nothing() {
+    for profile in PROFILES {
+        let mut world = World::of(profile, Seed::new(14), 2);
+        world.restless = true;
+        world.invite(1, 1, Pattern::Direct);
+        world.settle();
+        all_talk(&mut world);
+        let now = world.now();
+        world.node(1).update(now).unwrap();
+        world.settle();
+        world.node(1).remove(&[member(2)], now).unwrap();
+        world.settle();
+        world.restless = false;
+        world.pass(Duration::from_secs(5));
+        world.restless = true;
+        assert_eq!(world.peers.remove(&2).unwrap().node.state(), NodeState::Closed);
+        world.assert_agree();
+        all_talk(&mut world);
+    }
+}
+
+#[test]
+fn what_was_missed_is_had_from_another_member() {
+    let mut world = World::of(Profile::Sealed, Seed::new(15), 3);
+    let now = world.now();
+    for text in ["one", "two", "three"] {
+        world.node(1).send_text(MemberId::EVERYBODY, Draft::text(text), now).unwrap();
+    }
+    world.collect();
+    for (_, parcel) in std::mem::take(&mut world.wire) {
+        world.node(2).receive(&parcel.bytes, now).unwrap();
+    }
+    world.settle();
+    world.node(3).catch_up(member(2), RequestId::new(9), now).unwrap();
+    world.settle();
+    let heard: Vec<String> = texts(&world.events(3)).into_iter().map(|(_, text, _)| text).collect();
+    assert_eq!(heard, ["one", "two", "three"]);
+    assert_eq!(texts(&world.events(2)).len(), 3);
+}
+
+#[test]
+fn what_was_said_in_the_epoch_before_is_taken_also_after_a_restart() {
+    let mut world = World::of(Profile::Sealed, Seed::new(21), 3);
+    let now = world.now();
+    world.node(2).send_text(MemberId::EVERYBODY, Draft::text("late"), now).unwrap();
+    world.collect();
+    let late = std::mem::take(&mut world.wire);
+    world.node(1).update(now).unwrap();
+    world.settle();
+    world.restart(3);
+    for (from, parcel) in late.iter().chain(&late) {
+        world.deliver(*from, parcel);
+    }
+    assert_eq!(texts(&world.events(3)), [(2, "late".to_owned(), Codec::Cbor)]);
+}
+
+#[test]
+fn frames_in_any_order_and_number_are_taken_once() {
+    for profile in PROFILES {
+        let mut world = World::of(profile, Seed::new(16), 2);
+        let now = world.now();
+        for index in 0..20 {
+            let text = format!("{index}");
+            world.node(1).send_text(MemberId::EVERYBODY, Draft::text(&text), now).unwrap();
+        }
+        world.collect();
+        let mut frames = std::mem::take(&mut world.wire);
+        // Within what every MLS stack tolerates: pairs change their places.
+        frames.chunks_mut(2).for_each(<[_]>::reverse);
+        for (from, parcel) in frames.iter().chain(&frames) {
+            world.deliver(*from, parcel);
+        }
+        let heard = texts(&world.events(2));
+        assert_eq!(heard.len(), 20);
+    }
+}
+
+#[test]
+fn altered_and_invented_frames_change_nothing() {
+    for profile in PROFILES {
+        let mut world = World::of(profile, Seed::new(17), 2);
+        let now = world.now();
+        world.node(1).send_text(MemberId::EVERYBODY, Draft::text("genuine"), now).unwrap();
+        world.collect();
+        let (_, genuine) = world.wire.pop().unwrap();
+        let before = world.peers[&2].installation.disk.commits();
+        for at in 0..genuine.bytes.len() {
+            let mut altered = genuine.bytes.clone();
+            altered[at] ^= 1;
+            if profile == Profile::Interop && at < 110 {
+                // The header is not authenticated there.
+                continue;
+            }
+            world.node(2).receive(&altered, now).unwrap();
+            world.node(2).receive(&genuine.bytes[..at], now).unwrap();
+        }
+        let events = world.events(2);
+        assert!(events.iter().all(|event| matches!(event, Event::Refused { .. } | Event::Missed(_))));
+        // A later epoch in a header may be true, so that one makes this member ask the others, once.
+        assert!(world.peers[&2].installation.disk.commits() <= before + 1, "more was written");
+        world.node(2).receive(&genuine.bytes, now).unwrap();
+        assert_eq!(texts(&world.events(2)).len(), 1);
+    }
+}
+
+#[test]
+fn nobody_is_talked_into_another_profile() {
+    let mut world = World::of(Profile::Interop, Seed::new(18), 1);
+    let joiner = world.installation();
+    let now = world.now();
+    let package = joiner.key_package(now);
+    world.node(1).invite(std::slice::from_ref(&package), Pattern::Direct, now).unwrap();
+    world.collect();
+    let (_, parcel) = world.wire.pop().unwrap();
+    let mut admission = coterie_stack::Admission::decode(&parcel.bytes).unwrap();
+    let settings = || coterie_stack::Settings::of(Profile::Sealed);
+    let join = |admission: &coterie_stack::Admission, profile| {
+        coterie_stack::GroupNode::join(&joiner.device, admission, profile, settings(), now)
+    };
+    assert_eq!(join(&admission, Profile::Sealed).unwrap_err().code(), Code::GBP_PROFILE_MISMATCH);
+    admission.profile = Profile::Sealed;
+    assert_eq!(join(&admission, Profile::Sealed).unwrap_err().code(), Code::GBP_PROFILE_MISMATCH);
+    admission.profile = Profile::Interop;
+    let honest = admission.clone();
+    admission.member = member(9);
+    assert_eq!(join(&admission, Profile::Interop).unwrap_err().code(), Code::GBP_ADMISSION_INVALID);
+    // Every refusal left the key package as it was.
+    join(&honest, Profile::Interop).unwrap();
+}
+
+#[test]
+fn too_much_that_waits_holds_up_what_comes() {
+    let mut world = World::of(Profile::Sealed, Seed::new(19), 2);
+    let now = world.now();
+    let mut refused = None;
+    for _ in 0..5_000 {
+        if let Err(error) = world.node(1).send_text(MemberId::EVERYBODY, Draft::text("x"), now) {
+            refused = Some(error);
+            break;
+        }
+    }
+    assert!(matches!(refused, Some(StackError::Busy(_))), "{refused:?}");
+    world.settle();
+    world.node(1).send_text(MemberId::EVERYBODY, Draft::text("y"), now).unwrap();
+}
+
+#[test]
+fn a_class_names_the_parcels() {
+    let mut world = World::of(Profile::Sealed, Seed::new(20), 2);
+    let now = world.now();
+    world.node(1).send_text(member(2), Draft::text("x"), now).unwrap();
+    world.node(1).send_audio(audio(1, 0, Codec::Cbor), now).unwrap();
+    world.collect();
+    let kinds: Vec<_> = world.wire.iter().map(|(_, parcel)| (parcel.kind, parcel.target)).collect();
+    let frame = coterie_stack::ParcelKind::Frame;
+    assert_eq!(kinds, [(frame(StreamClass::Text), member(2)), (frame(StreamClass::Audio), member(0))]);
+}
