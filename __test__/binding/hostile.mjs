@@ -532,18 +532,18 @@ function rawToolkits() {
 
 /** The published package's objects. Closing is the facade's business there. */
 function rawCompat() {
-  const mls = native.NativeCompatMls.create('alice', Date.now())
+  const context = native.NativeCompatMls.create('alice', Date.now())
   const node = native.NativeCompatNode.create(1, new Uint8Array(16))
   node.start(0n, 0, Date.now())
-  const media = native.NativeCompatMediaSession.create(mls, 'label', 0)
+  const media = native.NativeCompatMediaSession.create(context, 'label', 0)
   return {
-    NativeCompatMls: [mls],
+    NativeCompatMls: [context],
     NativeCompatNode: [node],
     NativeCompatText: [native.NativeCompatText.create()],
     NativeCompatSignal: [native.NativeCompatSignal.create()],
     NativeCompatAudio: [native.NativeCompatAudio.create()],
     NativeCompatMediaSession: [media],
-    NativeCompatMediaEncryptor: [media.encryptor(mls, 0)],
+    NativeCompatMediaEncryptor: [media.encryptor(context, 0)],
   }
 }
 
@@ -719,10 +719,9 @@ async function facadeWorld() {
       MemoryDirectory: [directory],
       ...toolkits.closedOf,
     },
-    things: [
-      ...[alice, bob, channel, directory, session, joined, group, signer, media, encryptor],
-      ...toolkits.things,
-    ],
+    things: [alice, bob, channel, directory, session, joined, group, signer, media, encryptor].concat(
+      toolkits.things,
+    ),
     closed: [closedGroup, closedSession, closedChannel, closedSigner, gone, closedMedia, closedEncryptor],
     messages,
     keyPackages,
