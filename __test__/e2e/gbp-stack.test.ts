@@ -16,7 +16,7 @@ import {
   TheirMember,
 } from './gbp-stack-peers.js'
 
-const HISTORIES = Number(process.env['COTERIE_GBP_HISTORIES'] ?? 5)
+const HISTORIES = Number(process.env['COTERIE_GBP_HISTORIES'] ?? 20)
 const ONLY = process.env['COTERIE_HISTORY']
 const seeds = ONLY === undefined ? Array.from({ length: HISTORIES }, (_, seed) => seed) : [Number(ONLY)]
 const STEPS = 40
