@@ -306,6 +306,16 @@ describe('a Welcome', () => {
     await expectUnwelcome(told, await lying.welcome(told.keyPackage), INVALID, /Unsupported extensions/)
     await expectWelcome(told)
   })
+  it('1417 is for a tree with another leaf of the joiner', async () => {
+    const liar = await Liar.found('another leaf')
+    const device = await victimDevice('victim')
+    const [keyPackage, other] = (await device.keyPackages(2)).map(keyPackageOf)
+    if (keyPackage === undefined || other === undefined) throw new Error('two are needed')
+    const { after } = await liar.commit([add(other)], { path: false })
+    const told = { liar: after, device, keyPackage: other }
+    await expectUnwelcome(told, await after.welcome(keyPackage), INVALID, /tree is malformed/)
+    await expectWelcome(told)
+  })
   it('1417 is for a tree without the joiner', async () => {
     const told = await garden('without the joiner')
     const { tree } = told.liar.epoch
