@@ -761,27 +761,19 @@ impl TreeSyncDiff<'_> {
 
                 let right_resolution = self.resolution(right_child, &exclusion_list);
 
-                // Find parent hash in the left resolution.
-                let left_descendant = left_resolution.iter().find(|(_, node)| match node {
-                    NodeReference::Leaf(leaf) => leaf
-                        .parent_hash()
-                        .map(|parent_hash| parent_hash == parent_hash_left)
-                        .unwrap_or(false),
-                    NodeReference::Parent(parent) => parent.parent_hash() == parent_hash_left,
-                });
+                // RFC 9420 section 7.9.2: a child's resolution is the node that has the parent
+                // hash, and leaves that are unmerged in the parent, which were left out above.
+                let is_descended_from = |resolution: &[(TreeNodeIndex, NodeReference<'_>)],
+                                         hash: &[u8]| match resolution {
+                    [(_, NodeReference::Leaf(leaf))] => leaf.parent_hash() == Some(hash),
+                    [(_, NodeReference::Parent(parent))] => parent.parent_hash() == hash,
+                    _ => false,
+                };
 
-                // Find parent hash in the right resolution.
-                let right_descendant = right_resolution.iter().find(|(_, node)| match node {
-                    NodeReference::Leaf(leaf) => leaf
-                        .parent_hash()
-                        .map(|parent_hash| parent_hash == parent_hash_right)
-                        .unwrap_or(false),
-                    NodeReference::Parent(parent) => parent.parent_hash() == parent_hash_right,
-                });
-
-                // If one of the parent hashes is in the resolution of the
-                // other child, the parent hash is valid.
-                if left_descendant.is_none() ^ right_descendant.is_some() {
+                // If exactly one child descends from the parent, the parent hash is valid.
+                if is_descended_from(&left_resolution, &parent_hash_left)
+                    == is_descended_from(&right_resolution, &parent_hash_right)
+                {
                     return Err(TreeSyncParentHashError::InvalidParentHash);
                 }
             }
