@@ -6,6 +6,7 @@ import type * as mls from 'ts-mls'
 import { deriveSecret } from 'ts-mls/crypto/kdf.js'
 import { describe, expect, it } from 'vitest'
 
+import { ignorant } from './liar/leaves.js'
 import type { Liar, Told } from './liar/liar.js'
 import { add, extensions, psk, remove, type Sent } from './liar/proposals.js'
 import {
@@ -17,10 +18,17 @@ import {
   required,
   type Victim,
 } from './liar/victims.js'
+import { PROFILE } from './liar/world.js'
 
 const COMMIT = 'MLS_INVALID_COMMIT'
 const PROPOSAL = 'MLS_INVALID_PROPOSAL'
 const KEY = new Uint8Array(32).fill(9)
+const TWICE = /lists a proposal twice/
+const UNMET = /not supported by all/
+const PROFILE_USED = [
+  required({ extensionTypes: [PROFILE] }),
+  { extensionType: PROFILE, extensionData: new Uint8Array([1]) },
+]
 
 const external = (nonce = 1, length = 32): Sent =>
   psk({
@@ -36,6 +44,22 @@ const resumption = (liar: Liar, usage: mls.ResumptionPSKUsageName): Sent =>
     pskGroupId: liar.epoch.context.groupId,
     pskEpoch: liar.epoch.context.epoch,
     pskNonce: new Uint8Array(32),
+  })
+
+const reinit = (liar: Liar): Sent => ({
+  proposal: {
+    proposalType: 'reinit',
+    reinit: { groupId: new Uint8Array(32), version: 'mls10', cipherSuite: liar.suite.name, extensions: [] },
+  },
+})
+
+/** A commit of nothing whose path was changed after it was made. */
+const altered = (liar: Liar, change: (node: mls.UpdatePathNode, index: number) => mls.HPKECiphertext[]) =>
+  liar.commit([], {
+    sentPath: (path) => ({
+      ...path,
+      nodes: path.nodes.map((node, index) => ({ ...node, encryptedPathSecret: change(node, index) })),
+    }),
   })
 
 /** A commit that mixes in a key which the victim holds. */
@@ -79,6 +103,33 @@ describe('what a commit contains', () => {
     const update = await proposed(liar, victim, await liar.update(1), 1)
     return { lies: [await liar.commit([update, remove(1)])], truth: await liar.commit([update, remove(2)]) }
   })
+  refused('304 one removal is listed twice', COMMIT, TWICE, async (liar) => ({
+    lies: [await liar.commit([remove(1), remove(1)])],
+    truth: await liar.commit([remove(1)]),
+  }))
+  refused('304 one reference is listed twice', COMMIT, TWICE, async (liar, victim) => {
+    const sent = await proposed(liar, victim, remove(1).proposal, 2)
+    return { lies: [await liar.commit([sent, sent])], truth: await liar.commit([sent]) }
+  })
+  refused('304 a member is updated twice', COMMIT, /Duplicate update/, async (liar, victim) => {
+    const one = await proposed(liar, victim, await liar.update(1), 1)
+    const two = await proposed(liar, victim, await liar.update(1), 1)
+    return { lies: [await liar.commit([one, two])], truth: await liar.commit([two]) }
+  })
+  refused('305 one addition is listed twice', COMMIT, TWICE, async (liar) => {
+    const one = add(await liar.keyPackage('one'))
+    return { lies: [await liar.commit([one, one], { effects: [one] })], truth: await liar.commit([one]) }
+  })
+  refused('308 one list of extensions is listed twice', COMMIT, TWICE, async (liar) => {
+    const one = extensions(required({}))
+    return { lies: [await liar.commit([one, one])], truth: await liar.commit([one]) }
+  })
+  refused('309 a re-initialisation does not stand alone', COMMIT, /re-initialised/, async (liar) => ({
+    lies: [await liar.commit([reinit(liar), remove(1)])],
+  }))
+  refused('309 a re-initialisation, which is not done here', COMMIT, /re-initialised/, async (liar) => ({
+    lies: [await liar.commit([reinit(liar)], { path: false }), await liar.commit([reinit(liar)])],
+  }))
   refused('305 one signature key is added twice', COMMIT, /Duplicate signature key/, async (liar) => {
     const one = await liar.keyPackage('one')
     const { signaturePublicKey } = one.leafNode
@@ -171,6 +222,20 @@ describe('what a commit contains', () => {
       truth: await liar.commit([extensions(required({}))]),
     }),
   )
+  refused('1001 members lack a type of proposals that is newly required', COMMIT, UNMET, async (liar) => ({
+    lies: [await liar.commit([extensions(required({ proposalTypes: [0xf777] }))])],
+  }))
+  refused('1001 members lack a type of credentials that is newly required', COMMIT, UNMET, async (liar) => ({
+    lies: [await liar.commit([extensions(required({ credentialTypes: ['x509'] }))])],
+  }))
+  refused('312 who is added lacks what is newly required', COMMIT, UNMET, async (liar) => {
+    const one = add(await liar.keyPackage('one', { leaf: (leaf) => ignorant(leaf, liar) }))
+    return { lies: [await liar.commit([one, extensions(...PROFILE_USED)])], truth: await liar.commit([one]) }
+  })
+  refused('312 the committer lacks what is newly required', COMMIT, UNMET, async (liar) => ({
+    lies: [await liar.commit([extensions(...PROFILE_USED)], { leaf: (leaf) => ignorant(leaf, liar) })],
+    truth: await liar.commit([extensions(...PROFILE_USED)]),
+  }))
   refused(
     '1204 a commit refers to a proposal that nobody made',
     COMMIT,
@@ -187,6 +252,7 @@ describe('what a commit contains', () => {
 
 describe('a path', () => {
   const LENGTH = /length of the received update path/
+  const CIPHERTEXTS = /more or fewer ciphertexts/
   refused('1101 a path is too short', COMMIT, LENGTH, async (liar) => ({
     lies: [
       await liar.commit([], { sentPath: (path) => ({ ...path, nodes: path.nodes.slice(1) }) }),
@@ -201,10 +267,19 @@ describe('a path', () => {
     })
     return { lies: [await liar.commit([], { sentPath })] }
   })
-  refused('1101 a path’s secrets are for nobody', COMMIT, /ciphertext is missing/, async (liar) => {
+  refused('1101 a path’s secrets are for nobody', COMMIT, CIPHERTEXTS, async (liar) => {
     const nodes = (path: mls.UpdatePath) => path.nodes.map((node) => ({ ...node, encryptedPathSecret: [] }))
     return { lies: [await liar.commit([], { sentPath: (path) => ({ ...path, nodes: nodes(path) }) })] }
   })
+  refused('1101 a node has more ciphertexts than readers', COMMIT, CIPHERTEXTS, async (liar) => ({
+    lies: [
+      await altered(liar, ({ encryptedPathSecret: all }) => [...all, ...all]),
+      await altered(liar, ({ encryptedPathSecret: all }, index) => (index === 0 ? [...all, ...all] : all)),
+    ],
+  }))
+  refused('1101 a node of others has fewer ciphertexts than readers', COMMIT, CIPHERTEXTS, async (liar) => ({
+    lies: [await altered(liar, ({ encryptedPathSecret: all }, index) => (index === 0 ? [] : all))],
+  }))
   refused('1101 a path’s secrets are for others', COMMIT, /Unable to decrypt/, async (liar) => {
     const nodes = (path: mls.UpdatePath) =>
       path.nodes.map((node) => ({ ...node, encryptedPathSecret: node.encryptedPathSecret.toReversed() }))
@@ -226,6 +301,20 @@ describe('a path', () => {
     const nodes = (path: mls.UpdatePath) => path.nodes.map((node) => ({ ...node, hpkePublicKey }))
     return { lies: [await liar.commit([], { sentPath: (path) => ({ ...path, nodes: nodes(path) }) })] }
   })
+  refused(
+    '1209 a path’s node has the key of another parent',
+    COMMIT,
+    /encryption key of a node/,
+    async (before, { group }) => {
+      const first = await before.commit([])
+      await expectBelieved(group, first)
+      const [pathSecret] = first.pathSecrets
+      return {
+        lies: [await first.after.commit([], { by: 2, pathSecret })],
+        truth: await first.after.commit([], { by: 2 }),
+      }
+    },
+  )
   refused(
     '1209 a path’s node has the key of the path’s leaf',
     COMMIT,
@@ -323,25 +412,36 @@ describe('what is too much', () => {
       await liar.commit([], { authenticatedData: new Uint8Array(33 * 1024 * 1024) }),
     ],
   }))
-  refused('ten thousand pre-shared keys are mixed in', TOO_LARGE, /pre-shared keys/, async (liar, victim) => {
+  refused('ten thousand pre-shared keys are mixed in', TOO_LARGE, /exceeds/, async (liar, victim) => {
     const nonces = Array.from({ length: TEN_THOUSAND }, (_, index) => {
       const nonce = new Uint8Array(32)
       new DataView(nonce.buffer).setUint32(0, index)
       return psk({ psktype: 'external', pskId: new TextEncoder().encode('key'), pskNonce: nonce })
     })
     return {
-      lies: [await mixed(liar, victim, nonces)],
+      lies: [await mixed(liar, victim, nonces), await mixed(liar, victim, nonces.slice(0, 65))],
       truth: await mixed(liar, victim, nonces.slice(0, 64)),
     }
   })
+  refused('ten thousand are removed or added', TOO_LARGE, /commit exceeds/, async (liar) => {
+    const one = add(await liar.keyPackage('one'))
+    const many = [(index: number) => remove(index + 9), () => one]
+    const lies = many.map((make) =>
+      liar.commit(
+        Array.from({ length: TEN_THOUSAND }, (_, index) => make(index)),
+        { effects: [] },
+      ),
+    )
+    return { lies: await Promise.all(lies), truth: await liar.commit([one]) }
+  })
   refused(
-    'ten thousand members are removed that are not there',
+    'as many are removed as may be, none of whom is there',
     COMMIT,
     /non-existing member/,
     async (liar) => ({
       lies: [
         await liar.commit(
-          Array.from({ length: TEN_THOUSAND }, (_, index) => remove(index + 9)),
+          Array.from({ length: 5000 }, (_, index) => remove(index + 9)),
           { effects: [] },
         ),
       ],

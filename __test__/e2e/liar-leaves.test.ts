@@ -14,6 +14,7 @@ import {
   foreign,
   ignorant,
   inconsistent,
+  signedAs,
   type Fault,
 } from './liar/leaves.js'
 import type { Liar } from './liar/liar.js'
@@ -34,13 +35,12 @@ async function added(liar: Liar, fault: Fault): Promise<Story> {
   return { lies: [await commit({ leaf: (leaf) => fault(leaf, liar) })], truth: await commit({}) }
 }
 
-/** The member at leaf 1 proposes a leaf that has the fault, and a commit takes it in. */
+/** The member at leaf 1 proposes a leaf that has the fault, and one that has none, which a commit takes in. */
 async function updated(liar: Liar, victim: Victim, fault: Fault): Promise<Story> {
-  const update = async (change: Fault) =>
-    proposed(liar, victim, await liar.update(1, (leaf) => change(leaf, liar)), 1)
+  const flawless = await proposed(liar, victim, await liar.update(1), 1)
   return {
-    lies: [await liar.commit([await update(fault)])],
-    truth: await liar.commit([await update((leaf) => leaf)]),
+    lies: [await liar.propose(await liar.update(1, (leaf) => fault(leaf, liar)), 1)],
+    truth: await liar.commit([flawless]),
   }
 }
 
@@ -90,7 +90,7 @@ describe('a leaf that is added', () => {
 describe('a leaf that is proposed by its owner', () => {
   refused(
     '103 an updated leaf lacks what the group requires',
-    COMMIT,
+    PROPOSAL,
     /capabilities/,
     (liar, victim) => updated(liar, victim, ignorant),
     PROFILE_REQUIRED,
@@ -101,17 +101,20 @@ describe('a leaf that is proposed by its owner', () => {
   refused('109 an update says that its leaf is of a commit', PROPOSAL, /source type/, async (liar) => ({
     lies: [await liar.propose(await liar.update(1, (leaf) => asCommit(1)(leaf, liar)), 1)],
   }))
-  refused('109 an update keeps its encryption key', COMMIT, /Duplicate encryption key/, (liar, victim) =>
+  refused('109 an update keeps its encryption key', PROPOSAL, /Duplicate encryption key/, (liar, victim) =>
     updated(liar, victim, encryptedAs(1)),
   )
   refused(
     '112 an update has the encryption key of another',
-    COMMIT,
+    PROPOSAL,
     /Duplicate encryption key/,
     (liar, victim) => updated(liar, victim, encryptedAs(2)),
   )
-  refused('601 an update has an extension that it does not know', COMMIT, /capabilities/, (liar, victim) =>
+  refused('601 an update has an extension that it does not know', PROPOSAL, /capabilities/, (liar, victim) =>
     updated(liar, victim, inconsistent),
+  )
+  refused('111 an update has the signature key of another', PROPOSAL, /signature key/, (liar, victim) =>
+    updated(liar, victim, signedAs(2)),
   )
   refused('601 an update is signed for another leaf', PROPOSAL, /LeafNode signature/, async (liar) => ({
     lies: [await liar.propose(await liar.update(1, (leaf) => asUpdate(2)(leaf, liar)), 1)],
@@ -123,7 +126,7 @@ describe('a leaf that is proposed by its owner', () => {
   })
   refused(
     '602 an update does not know an extension of the group',
-    COMMIT,
+    PROPOSAL,
     /capabilities/,
     (liar, victim) => updated(liar, victim, ignorant),
     PROFILE_USED,
@@ -164,6 +167,9 @@ describe('the leaf of a path', () => {
   )
   refused('112 a path’s leaf has the encryption key of another', COMMIT, /Duplicate encryption key/, (liar) =>
     committed(liar, encryptedAs(2)),
+  )
+  refused('111 a path’s leaf has the signature key of another', COMMIT, /signature key/, (liar) =>
+    committed(liar, signedAs(2)),
   )
   refused('a path’s leaf has the wrong parent hash', COMMIT, /parent hash/, (liar) =>
     committed(liar, (leaf) => ({ ...leaf, parentHash: new Uint8Array(32) }) as typeof leaf),

@@ -8,7 +8,7 @@ import { encode } from 'ts-mls/codec/tlsEncoder.js'
 import { varLenDataEncoder } from 'ts-mls/codec/variableLength.js'
 import { describe, expect, it } from 'vitest'
 
-import { asKeyPackage, encryptedAs, inconsistent, type Fault } from './liar/leaves.js'
+import { asKeyPackage, encryptedAs, inconsistent, signedAs, type Fault } from './liar/leaves.js'
 import type { CommitStory, Liar, Told } from './liar/liar.js'
 import { add, extensions, psk, remove, type Sent } from './liar/proposals.js'
 import { among, expectBelieved, expectRefused, proposed, refused, required } from './liar/victims.js'
@@ -40,6 +40,25 @@ describe('a commit of somebody outside', () => {
     lies: [await joining(liar, [BEGINNING])],
     truth: await joining(liar),
   }))
+  refused('401 a joiner begins twice alike', COMMIT, /lists a proposal twice/, async (liar) => {
+    const joiner = await liar.keyPackage('joiner')
+    return {
+      lies: [await liar.joinExternally(joiner, (begin) => [begin, begin])],
+      truth: await liar.joinExternally(joiner),
+    }
+  })
+  refused('401 a joiner begins with nothing that can be opened', COMMIT, /cannot be opened/, async (liar) => {
+    const joiner = await liar.keyPackage('joiner')
+    const begin = (length: number): Sent => ({
+      proposal: { proposalType: 'external_init', externalInit: { kemOutput: new Uint8Array(length) } },
+    })
+    const lies = [3, 32].map((length) => liar.joinExternally(joiner, () => [begin(length)]))
+    return { lies: await Promise.all(lies), truth: await liar.joinExternally(joiner) }
+  })
+  refused('111 a joiner has the signature key of another', COMMIT, /signature key/, async (liar) => {
+    const joiner = await liar.keyPackage('joiner', { leaf: (leaf) => signedAs(2)(leaf, liar) })
+    return { lies: [await liar.joinExternally(joiner)], truth: await joining(liar) }
+  })
   refused('402 a joiner removes two', COMMIT, /Multiple/, async (liar) => ({
     lies: [await joining(liar, [remove(1), remove(2)], { effects: [remove(1), remove(2)] })],
     truth: await joining(liar),
@@ -171,6 +190,12 @@ describe('a proposal of somebody outside', () => {
     await expectRefused(victim.group, forged.message, FORGED, /./)
     const { message } = await liar.propose(proposal, SERVER, signKey)
     expect((await victim.group.receive(message)).type).toBe('proposal')
+  })
+  it('1501 an external sender commits', async () => {
+    const { liar, victim, signKey } = await served('commits')
+    const { message } = await liar.commit([], { sender: SERVER, signKey })
+    await expectRefused(victim.group, message, COMMIT, /may only propose/)
+    await expectBelieved(victim.group, await liar.commit([]))
   })
   it('1501 an external sender speaks', async () => {
     const { liar, victim, signKey } = await served('speaks')

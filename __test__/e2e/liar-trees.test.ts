@@ -215,6 +215,23 @@ it('1410 two parents have one key', async () => {
   await expectWelcome(await garden('two parents'))
 })
 
+it('1406 does not list a leaf that came in later', async () => {
+  let liar = await Liar.found('not listed')
+  for (const name of ['one', 'two', 'three']) {
+    liar = (await liar.commit([add(await liar.keyPackage(name))], { path: false })).after
+  }
+  // Leaves 0, 1, 2; the node above 2 and 3 is blank, so that the root follows 2, and the victim comes in at 3.
+  liar = (await liar.commit([remove(3)], { by: 2 })).after
+  const device = await victimDevice('victim')
+  const keyPackage = keyPackageOf(await device.keyPackage())
+  liar = (await liar.commit([add(keyPackage)], { path: false })).after
+  const told = { liar, device, keyPackage }
+  const root = 3
+  expect(parentAt(liar.epoch.tree, root).unmergedLeaves).toEqual([3])
+  const lying = await liar.retold({ tree: withParent(liar.epoch.tree, root, { unmergedLeaves: [] }) })
+  await expectTreeRefused(told, lying, /parent hash/)
+})
+
 it('1418 a tree ends in blank nodes', async () => {
   const told = await garden('blank nodes')
   const tree = encodeTree([...trimmed(told.liar.epoch.tree), undefined])
@@ -304,6 +321,16 @@ describe('a Welcome', () => {
     const context = (known: mls.GroupContext) => ({ ...known, extensions: [...known.extensions, unknown] })
     const lying = await told.liar.retold({ context })
     await expectUnwelcome(told, await lying.welcome(told.keyPackage), INVALID, /Unsupported extensions/)
+    await expectWelcome(told)
+  })
+  it('1417 is for a tree with another leaf of the joiner', async () => {
+    const liar = await Liar.found('another leaf')
+    const device = await victimDevice('victim')
+    const [keyPackage, other] = (await device.keyPackages(2)).map(keyPackageOf)
+    if (keyPackage === undefined || other === undefined) throw new Error('two are needed')
+    const { after } = await liar.commit([add(other)], { path: false })
+    const told = { liar: after, device, keyPackage: other }
+    await expectUnwelcome(told, await after.welcome(keyPackage), INVALID, /tree is malformed/)
     await expectWelcome(told)
   })
   it('1417 is for a tree without the joiner', async () => {

@@ -20,8 +20,8 @@ pub const MAX_ASSOCIATED_DATA_LENGTH: usize = 64 * 1024;
 pub const MAX_MEMBERS: usize = 50_000;
 
 /// Members one commit may add or remove. A larger change is several commits, so that no receiver's step
-/// takes longer than a few seconds.
-pub const MAX_CHANGES_PER_COMMIT: usize = 5_000;
+/// takes longer than a few seconds. A commit with more is refused before they are verified.
+pub const MAX_CHANGES_PER_COMMIT: usize = openmls::messages::MAX_PROPOSALS_OF_A_TYPE;
 
 /// Proposals waiting for a commit. Every one is held in memory and checked by each commit; a member who
 /// proposes without end must not cost the others their memory.

@@ -6,9 +6,8 @@
 use std::collections::BTreeSet;
 
 use coterie_types::Epoch;
-use openmls::group::StagedCommit;
 use openmls::prelude::tls_codec::{DeserializeBytes, Serialize as _};
-use openmls::prelude::{Ciphersuite, GroupId, MlsGroup, PreSharedKeyProposal, Proposal};
+use openmls::prelude::{Ciphersuite, GroupId, PreSharedKeyProposal, Proposal};
 use openmls::schedule::psk::ResumptionPskUsage;
 use openmls::schedule::{ExternalPsk, PreSharedKeyId, Psk};
 use openmls_traits::OpenMlsProvider;
@@ -109,14 +108,12 @@ pub(crate) fn proposal(id: PreSharedKeyId) -> Proposal {
 
 /// Refuses what openmls lets pass: the same key twice (RFC 9420 section 12.2), more keys than a commit may mix in,
 /// and the resumption secret of another group, for which openmls would take this group's of the same epoch.
-pub(crate) fn check(group: &MlsGroup, commit: &StagedCommit) -> Result<(), MlsError> {
+pub(crate) fn check(group: &GroupId, ids: &[PreSharedKeyId]) -> Result<(), MlsError> {
     let invalid = |reason: &str| MlsError::InvalidCommit { offender: None, reason: reason.to_owned() };
-    let ids =
-        commit.psk_proposals().map(|queued| id_of(queued.psk_proposal())).collect::<Result<Vec<_>, _>>()?;
     if ids.len() > MAX_PSKS_PER_COMMIT {
         return Err(MlsError::TooLarge { what: "the list of pre-shared keys", limit: MAX_PSKS_PER_COMMIT });
     }
-    let foreign = |id: &PreSharedKeyId| matches!(id.psk(), Psk::Resumption(resumption) if resumption.psk_group_id() != group.group_id());
+    let foreign = |id: &PreSharedKeyId| matches!(id.psk(), Psk::Resumption(resumption) if resumption.psk_group_id() != group);
     if ids.iter().any(foreign) {
         return Err(MlsError::PskNotFound);
     }
@@ -128,7 +125,7 @@ pub(crate) fn check(group: &MlsGroup, commit: &StagedCommit) -> Result<(), MlsEr
 }
 
 /// On the wire the proposal is the name and nothing else; openmls gives it out in no other way.
-fn id_of(proposal: &PreSharedKeyProposal) -> Result<PreSharedKeyId, MlsError> {
+pub(crate) fn id_of(proposal: &PreSharedKeyProposal) -> Result<PreSharedKeyId, MlsError> {
     let bytes = proposal.tls_serialize_detached().map_err(MlsError::internal)?;
     PreSharedKeyId::tls_deserialize_exact_bytes(&bytes).map_err(MlsError::internal)
 }

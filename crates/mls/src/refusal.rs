@@ -12,7 +12,7 @@ use openmls::group::{
 use openmls::schedule::errors::PskError;
 
 use crate::error::MlsError;
-use crate::limits::MAX_FORWARD_DISTANCE;
+use crate::limits::{MAX_CHANGES_PER_COMMIT, MAX_FORWARD_DISTANCE};
 use crate::provider::StorageFault;
 
 impl From<StorageFault> for MlsError {
@@ -236,6 +236,12 @@ fn of_validation(error: ValidationError, current: Epoch, got: Epoch) -> MlsError
         ValidationError::UnableToDecrypt(error) => of_decryption(error, current, got),
         ValidationError::LibraryError(error) => MlsError::internal(error),
         ValidationError::KeyPackageVerifyError(error) => MlsError::InvalidKeyPackage(error.to_string()),
+        ValidationError::TooManyProposals => {
+            MlsError::TooLarge { what: "the commit", limit: MAX_CHANGES_PER_COMMIT }
+        }
+        error @ ValidationError::UnauthorizedCommit => {
+            MlsError::InvalidCommit { offender: None, reason: error.to_string() }
+        }
         ValidationError::UnknownMember
         | ValidationError::MissingMembershipTag
         | ValidationError::InvalidMembershipTag

@@ -15,15 +15,14 @@ use openmls::prelude::hash_ref::ProposalRef;
 use openmls::prelude::tls_codec::Serialize as _;
 use openmls::prelude::{
     Capabilities, CredentialWithKey, Extensions, GroupContext, KeyPackage, LeafNodeIndex, LeafNodeParameters,
-    MlsMessageOut, NewSignerBundle, Proposal, Sender as MlsSender,
+    MlsMessageOut, NewSignerBundle, Proposal, ProposalOrRefType, Sender as MlsSender,
 };
 use openmls::schedule::PreSharedKeyId;
 use openmls_traits::OpenMlsProvider;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Group, Live, digest};
-use crate::authentication::Authentication;
+use super::{Group, Live, committable, digest};
 use crate::credential;
 use crate::device::{self, Shared};
 use crate::error::MlsError;
@@ -276,13 +275,6 @@ impl Live {
         shared.signer_of(self.suite()?, leaf.signature_key().as_slice())
     }
 
-    /// The waiting proposals that a commit made `now` does not cover.
-    fn left_out(&self, authentication: &Authentication, now: Timestamp) -> Vec<ProposalRef> {
-        let waiting = self.mls.pending_proposals();
-        let left_out = waiting.filter(|queued| !self.is_committable(queued, authentication, now));
-        left_out.map(|queued| queued.proposal_reference_ref().clone()).collect()
-    }
-
     /// Checks `changes` and makes the commit. What is refused changes nothing.
     pub(super) fn commit_checked(
         &mut self,
@@ -293,19 +285,14 @@ impl Live {
     ) -> Result<Committed, MlsError> {
         check_sizes(changes)?;
         let packages = decode_key_packages(shared, changes.add, now)?;
-        self.check_changes(changes, shared.authentication(), now)?;
+        self.check_changes(changes, shared, now)?;
         self.judge_invited(&packages, shared.authentication(), now)?;
         let mut committed = self.commit(packages, Plan { changes, now }, provider, shared)?;
         committed.expiring = expiring(&committed.summary.added, now);
         Ok(committed)
     }
 
-    fn check_changes(
-        &self,
-        changes: &Changes<'_>,
-        authentication: &Authentication,
-        now: Timestamp,
-    ) -> Result<(), MlsError> {
+    fn check_changes(&self, changes: &Changes<'_>, shared: &Shared, now: Timestamp) -> Result<(), MlsError> {
         self.check_not_succeeded()?;
         if changes.succession.is_some_and(|next| next.group_id.as_bytes() == self.mls.group_id().as_slice()) {
             return Err(MlsError::InvalidArgument("a group cannot succeed itself"));
@@ -322,7 +309,10 @@ impl Live {
             && changes.certificate.is_none()
             && self.proof_due().is_none()
             && !changes.update;
-        let covered = |queued: &QueuedProposal| self.is_committable(queued, authentication, now);
+        let provider = shared.provider();
+        let covered = |queued: &QueuedProposal| {
+            self.is_committable(queued, shared.authentication(), now) && self.fits_alone(queued, &provider)
+        };
         if nothing && !self.mls.pending_proposals().any(covered) {
             return Err(MlsError::NothingToCommit);
         }
@@ -352,20 +342,12 @@ impl Live {
         let psks = self.resolve_psks(changes.psks, provider)?;
         let successor = self.successor(changes, shared, now)?;
         let new_signer = successor.as_ref();
-        let scratch = shared.provider();
-        let (psks, queued) = self.queue_psks(psks, &signer, &scratch)?;
         let capabilities = changes.certificate.map(|_| key_package::capabilities(shared.authentication()));
         let who = (&*signer, new_signer, capabilities);
-        let left_out = self.left_out(shared.authentication(), now);
-        let built = self.build(packages, psks, extensions, (changes, &left_out), who, provider);
-        let committed = built.and_then(|(commit, welcome)| {
-            new_signer.map_or(Ok(()), |new| shared.keep_signer(&new.signer, provider))?;
-            self.committed(commit, welcome, changes.tree, provider)
-        });
-        for reference in &queued {
-            self.mls.remove_pending_proposal(scratch.storage(), reference).map_err(MlsError::internal)?;
-        }
-        committed
+        let wanted = self.wanted(shared.authentication(), now);
+        let (commit, welcome) = self.build(packages, psks, extensions, (changes, &wanted), who, provider)?;
+        new_signer.map_or(Ok(()), |new| shared.keep_signer(&new.signer, provider))?;
+        self.committed(commit, welcome, changes.tree, provider)
     }
 
     fn build(
@@ -373,17 +355,18 @@ impl Live {
         packages: Vec<KeyPackage>,
         psks: Vec<PreSharedKeyId>,
         extensions: Option<Extensions<GroupContext>>,
-        (changes, left_out): (&Changes<'_>, &[ProposalRef]),
+        (changes, wanted): (&Changes<'_>, &[ProposalRef]),
         (signer, successor, capabilities): (&Signer, Option<&Successor>, Option<Capabilities>),
         provider: &Provider<'_>,
     ) -> Result<(MlsMessageOut, Option<MlsMessageOut>), MlsError> {
+        let group = self.mls.group_id().clone();
         let removed = changes.remove.iter().map(|leaf| LeafNodeIndex::new(leaf.number()));
         let mut builder = self
             .mls
             .commit_builder()
             .propose_adds(packages)
             .propose_removals(removed)
-            .add_proposals(psks.into_iter().map(psk::proposal))
+            .add_proposals(psks.iter().cloned().map(psk::proposal))
             .force_self_update(changes.update);
         if let Some(capabilities) = capabilities {
             let leaf = LeafNodeParameters::builder().with_capabilities(capabilities).build();
@@ -392,12 +375,25 @@ impl Live {
         if let Some(extensions) = extensions {
             builder = builder.propose_group_context_extensions(extensions)?;
         }
+        let covered = committable::choose(wanted, |chosen| {
+            let mut keys = psks.clone();
+            let is_chosen = |queued: &QueuedProposal| {
+                let is_chosen = chosen.contains(queued.proposal_reference_ref());
+                keys.extend(committable::psk_of(queued).ok().flatten().filter(|_| is_chosen));
+                is_chosen
+            };
+            builder.check(provider.crypto(), provider.storage(), is_chosen).is_ok()
+                && psk::check(&group, &keys).is_ok()
+        });
         let builder = builder
             .load_psks(provider.storage())?
             .use_ratchet_tree_extension(changes.tree == TreePlacement::Inside)
             .create_group_info(false);
         let (rand, crypto) = (provider.rand(), provider.crypto());
-        let covered = |queued: &QueuedProposal| !left_out.contains(queued.proposal_reference_ref());
+        let covered = |queued: &QueuedProposal| {
+            covered.contains(queued.proposal_reference_ref())
+                || queued.proposal_or_ref_type() == ProposalOrRefType::Proposal
+        };
         // The Welcome is sealed to each new member with all of the encrypted group as the same `info`.
         let built = with_shared_info(|| match successor {
             Some(new) => builder.build_with_new_signer(rand, crypto, signer, new.bundle(), covered),
@@ -446,26 +442,6 @@ impl Live {
         let Some(succession) = changes.succession else { return Ok(given) };
         let extensions = given.unwrap_or_else(|| self.mls.extensions().clone());
         crate::succession::name_in(extensions, succession).map(Some)
-    }
-
-    /// Which keys are to be proposals of the commit itself. Where other members' wait too, ours are queued behind
-    /// those for the length of the commit: openmls mixes a commit's own in first but lists them last, which those
-    /// who receive the commit would take for a forgery. Nothing of that is stored.
-    fn queue_psks(
-        &mut self,
-        psks: Vec<PreSharedKeyId>,
-        signer: &Signer,
-        scratch: &Provider<'_>,
-    ) -> Result<(Vec<PreSharedKeyId>, Vec<ProposalRef>), MlsError> {
-        let is_psk = |queued: &QueuedProposal| matches!(queued.proposal(), Proposal::PreSharedKey(_));
-        if !self.mls.pending_proposals().any(is_psk) {
-            return Ok((psks, Vec::new()));
-        }
-        let mut queued = Vec::with_capacity(psks.len());
-        for id in psks {
-            queued.push(self.mls.propose_pre_shared_key_by_value(scratch, signer, id)?.1);
-        }
-        Ok((Vec::new(), queued))
     }
 
     /// Who this member is to become, if anybody else.

@@ -11,6 +11,7 @@
 
 mod admission;
 mod commit;
+mod committable;
 mod info;
 #[cfg(feature = "interop")]
 mod interop;

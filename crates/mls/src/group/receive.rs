@@ -659,6 +659,7 @@ impl Live {
                 reason: "a successor is named by a commit itself".to_owned(),
             })?;
         }
+        self.check_proposed(&proposal, provider)?;
         let received = Received::Proposal {
             sender: roster::sender(&self.mls, proposal.sender())?,
             proposal: roster::proposal(&self.mls, &proposal)?,
@@ -710,7 +711,12 @@ impl Live {
 impl Staged {
     fn new(group: &MlsGroup, commit: StagedCommit, sender: MlsSender) -> Result<Self, MlsError> {
         let summary = roster::summary(group, &commit, &sender)?;
-        psk::check(group, &commit)?;
+        let keys = commit.psk_proposals().map(|queued| psk::id_of(queued.psk_proposal()));
+        psk::check(group.group_id(), &keys.collect::<Result<Vec<_>, _>>()?)?;
+        if commit.queued_proposals().any(|queued| matches!(queued.proposal(), Proposal::ReInit(_))) {
+            let reason = "groups are not re-initialised here".to_owned();
+            return Err(MlsError::InvalidCommit { offender: None, reason });
+        }
         Ok(Self { commit, sender, summary })
     }
 

@@ -3,7 +3,6 @@
 
 use crate::{
     ciphersuite::signable::Signable,
-    error::LibraryError,
     framing::SenderContext,
     group::{errors::ValidationError, GroupEpoch, GroupId},
     messages::{proposals_in::ProposalIn, CommitIn},
@@ -159,8 +158,8 @@ impl FramedContentBodyIn {
                 proposal_in.validate(crypto, ciphersuite, sender_context, protocol_version)?,
             ),
             FramedContentBodyIn::Commit(commit_in) => {
-                let sender_context = sender_context
-                    .ok_or_else(|| LibraryError::custom("Forgot the commit sender context"))?;
+                // https://validation.openmls.tech/#valn1501
+                let sender_context = sender_context.ok_or(ValidationError::UnauthorizedCommit)?;
                 FramedContentBody::Commit(Box::new(commit_in.validate(
                     ciphersuite,
                     crypto,

@@ -395,6 +395,9 @@ pub enum StageCommitError {
     /// Duplicate PSK Proposal.
     #[error("Duplicate PSK proposal with PSK ID {0:?}.")]
     DuplicatePskId(PreSharedKeyId),
+    /// A proposal is listed twice.
+    #[error("The Commit lists a proposal twice.")]
+    DuplicateProposal,
 }
 
 /// Create commit error
@@ -540,6 +543,12 @@ pub enum ValidationError {
     /// Verifying the signature failed.
     #[error("Verifying the signature failed.")]
     InvalidSignature,
+    /// A commit of somebody who may only propose.
+    #[error("The sender of the commit may only propose.")]
+    UnauthorizedCommit,
+    /// A commit of more than [`MAX_PROPOSALS_OF_A_TYPE`](crate::messages::MAX_PROPOSALS_OF_A_TYPE).
+    #[error("The commit contains too many proposals.")]
+    TooManyProposals,
     /// An application message was sent from an external sender.
     #[error("An application message was sent from an external sender.")]
     NonMemberApplicationMessage,
@@ -607,6 +616,9 @@ pub enum ProposalValidationError {
     /// The HPKE init and encryption keys are the same.
     #[error("The HPKE init and encryption keys are the same.")]
     InitEncryptionKeyCollision,
+    /// Two updates of one leaf.
+    #[error("Duplicate update proposals for the same member.")]
+    DuplicateMemberUpdate,
     /// Duplicate remove proposals for the same member.
     #[error("Duplicate remove proposals for the same member.")]
     DuplicateMemberRemoval,
@@ -668,6 +680,9 @@ pub enum ExternalCommitValidationError {
     /// External commit contains referenced proposal
     #[error("Found a referenced proposal in an External Commit.")]
     ReferencedProposal,
+    /// The `kem_output` cannot be opened.
+    #[error("The ExternalInit proposal cannot be opened.")]
+    InvalidKemOutput,
     /// External committer's leaf node does not support all group context extensions.
     #[error("External committer's leaf node does not support all group context extensions.")]
     UnsupportedGroupContextExtensions,
@@ -716,6 +731,9 @@ pub(crate) enum FromCommittedProposalsError {
     /// The sender of a Commit tried to remove themselves.
     #[error("The sender of a Commit tried to remove themselves.")]
     SelfRemoval,
+    /// A proposal is listed twice.
+    #[error("The Commit lists a proposal twice.")]
+    DuplicateProposal,
     /// Commit contains two PSK proposals with the same PSK ID.
     #[error("Commit contains two PSK proposals the PSK ID {0:?}.")]
     DuplicatePskId(PreSharedKeyId),

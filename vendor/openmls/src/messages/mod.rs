@@ -218,7 +218,26 @@ pub(crate) struct CommitIn {
     path: Option<UpdatePathIn>,
 }
 
+/// Proposals of one type that a received commit may contain itself. Those that it refers to wait already.
+pub const MAX_PROPOSALS_OF_A_TYPE: usize = 5_000;
+
 impl CommitIn {
+    /// Refuses before anything is verified that takes time for each proposal.
+    fn check_size(&self) -> Result<(), ValidationError> {
+        let mut counts = std::collections::HashMap::new();
+        for proposal in &self.proposals {
+            let ProposalOrRefIn::Proposal(proposal) = proposal else {
+                continue;
+            };
+            let count = counts.entry(proposal.proposal_type()).or_insert(0usize);
+            *count += 1;
+            if *count > MAX_PROPOSALS_OF_A_TYPE {
+                return Err(ValidationError::TooManyProposals);
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn unverified_credential(&self) -> Option<CredentialWithKey> {
         self.path.as_ref().map(|p| {
             let credential = p.leaf_node().credential().clone();
@@ -238,6 +257,7 @@ impl CommitIn {
         sender_context: SenderContext,
         protocol_version: ProtocolVersion,
     ) -> Result<Commit, ValidationError> {
+        self.check_size()?;
         let proposals = self
             .proposals
             .into_iter()

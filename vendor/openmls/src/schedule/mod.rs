@@ -327,7 +327,7 @@ impl InitSecret {
         version: ProtocolVersion,
         external_priv: &HpkePrivateKey,
         kem_output: &[u8],
-    ) -> Result<Self, LibraryError> {
+    ) -> Result<Self, CryptoError> {
         let raw_init_secret = crypto
             .hpke_setup_receiver_and_export(
                 ciphersuite.hpke_config(),
@@ -336,8 +336,7 @@ impl InitSecret {
                 &[],
                 hpke_info_from_version(version).as_bytes(),
                 ciphersuite.hash_length(),
-            )
-            .map_err(LibraryError::unexpected_crypto_error)?;
+            )?;
         Ok(InitSecret {
             secret: Secret::from_slice(&raw_init_secret),
         })

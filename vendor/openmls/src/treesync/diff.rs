@@ -425,8 +425,10 @@ impl TreeSyncDiff<'_> {
         ciphersuite: Ciphersuite,
         sender_leaf_index: LeafNodeIndex,
         update_path: &UpdatePath,
+        new_leaves: &HashSet<&LeafNodeIndex>,
     ) -> Result<(), ApplyUpdatePathError> {
         let path = update_path.nodes();
+        self.check_keys_are_new(update_path)?;
 
         // If the committer is a `NewMemberCommit`, we have to add the
         // leaf to the tree before we can apply an update path. This is
@@ -452,6 +454,12 @@ impl TreeSyncDiff<'_> {
         if filtered_direct_path.len() != path.len() {
             return Err(ApplyUpdatePathError::PathLengthMismatch);
         };
+        // RFC 9420 section 7.6: one ciphertext for each node of the resolution but new leaves.
+        let readers = self.filtered_copath_resolutions(sender_leaf_index, new_leaves);
+        let mut nodes = readers.iter().zip(path);
+        if nodes.any(|(readers, node)| readers.len() != node.ciphertext_count()) {
+            return Err(ApplyUpdatePathError::CiphertextCountMismatch);
+        }
 
         let path = filtered_direct_path
             .into_iter()
@@ -474,6 +482,21 @@ impl TreeSyncDiff<'_> {
         // Update the `encryption_key` in the leaf.
         let leaf: LeafNode = update_path.leaf_node().clone();
         self.diff.replace_leaf(sender_leaf_index, leaf.into());
+        Ok(())
+    }
+
+    /// Whether no parent node of the tree has a key of the path, or of its leaf. Leaves are looked at with the proposals.
+    /// https://validation.openmls.tech/#valn1209
+    fn check_keys_are_new(&self, update_path: &UpdatePath) -> Result<(), ApplyUpdatePathError> {
+        let nodes = update_path.nodes().iter();
+        let new: HashSet<&[u8]> = nodes
+            .map(|node| node.encryption_key().as_slice())
+            .chain([update_path.leaf_node().encryption_key().as_slice()])
+            .collect();
+        let mut parents = self.diff.parents().filter_map(|(_, parent)| parent.node().as_ref());
+        if parents.any(|parent| new.contains(parent.encryption_key().as_slice())) {
+            return Err(ApplyUpdatePathError::DuplicateEncryptionKey);
+        }
         Ok(())
     }
 
@@ -738,27 +761,19 @@ impl TreeSyncDiff<'_> {
 
                 let right_resolution = self.resolution(right_child, &exclusion_list);
 
-                // Find parent hash in the left resolution.
-                let left_descendant = left_resolution.iter().find(|(_, node)| match node {
-                    NodeReference::Leaf(leaf) => leaf
-                        .parent_hash()
-                        .map(|parent_hash| parent_hash == parent_hash_left)
-                        .unwrap_or(false),
-                    NodeReference::Parent(parent) => parent.parent_hash() == parent_hash_left,
-                });
+                // RFC 9420 section 7.9.2: a child's resolution is the node that has the parent
+                // hash, and leaves that are unmerged in the parent, which were left out above.
+                let is_descended_from = |resolution: &[(TreeNodeIndex, NodeReference<'_>)],
+                                         hash: &[u8]| match resolution {
+                    [(_, NodeReference::Leaf(leaf))] => leaf.parent_hash() == Some(hash),
+                    [(_, NodeReference::Parent(parent))] => parent.parent_hash() == hash,
+                    _ => false,
+                };
 
-                // Find parent hash in the right resolution.
-                let right_descendant = right_resolution.iter().find(|(_, node)| match node {
-                    NodeReference::Leaf(leaf) => leaf
-                        .parent_hash()
-                        .map(|parent_hash| parent_hash == parent_hash_right)
-                        .unwrap_or(false),
-                    NodeReference::Parent(parent) => parent.parent_hash() == parent_hash_right,
-                });
-
-                // If one of the parent hashes is in the resolution of the
-                // other child, the parent hash is valid.
-                if left_descendant.is_none() ^ right_descendant.is_some() {
+                // If exactly one child descends from the parent, the parent hash is valid.
+                if is_descended_from(&left_resolution, &parent_hash_left)
+                    == is_descended_from(&right_resolution, &parent_hash_right)
+                {
                     return Err(TreeSyncParentHashError::InvalidParentHash);
                 }
             }

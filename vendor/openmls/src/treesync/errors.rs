@@ -78,6 +78,12 @@ pub enum ApplyUpdatePathError {
     /// The ciphertext is missing in the update path node.
     #[error("The ciphertext is missing in the update path node.")]
     MissingCiphertext,
+    /// A node of the update path has more or fewer ciphertexts than readers.
+    #[error("A node of the update path has more or fewer ciphertexts than readers.")]
+    CiphertextCountMismatch,
+    /// The update path contains a key of the tree.
+    #[error("The update path contains the encryption key of a node in the tree.")]
+    DuplicateEncryptionKey,
 }
 
 // === Crate errors ===

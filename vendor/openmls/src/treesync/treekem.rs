@@ -298,6 +298,10 @@ impl UpdatePathNode {
     }
 
     /// Return the `public_key`.
+    pub(super) fn ciphertext_count(&self) -> usize {
+        self.encrypted_path_secrets.len()
+    }
+
     fn public_key(&self) -> &HpkePublicKey {
         self.public_key.key()
     }

@@ -1,7 +1,7 @@
 //! This module contains the commit builder types, which can be used to build regular (i.e.
 //! non-external) commits. See the documentation of [`CommitBuilder`] for more information.
 
-use std::{borrow::BorrowMut, marker::PhantomData};
+use std::{borrow::BorrowMut, collections::HashMap, marker::PhantomData};
 
 use openmls_traits::{
     crypto::OpenMlsCrypto, random::OpenMlsRand, signatures::Signer, storage::StorageProvider as _,
@@ -28,6 +28,7 @@ use crate::{
         CredentialWithKey, InvalidExtensionError, LeafNodeParameters, LibraryError, NewSignerBundle,
     },
     schedule::{
+        errors::PskError,
         psk::{load_psks, PskSecret},
         EpochSecretsResult, JoinerSecret, KeySchedule, PreSharedKeyId,
     },
@@ -338,6 +339,37 @@ impl<'a> CommitBuilder<'a, Initial, &mut MlsGroup> {
     }
 }
 
+impl MlsGroup {
+    /// Whether a commit of this member could contain these proposals, all together.
+    pub fn check_proposals(
+        &self,
+        storage: &impl StorageProvider,
+        proposals: impl IntoIterator<Item = QueuedProposal>,
+    ) -> Result<(), CreateCommitError> {
+        let own_leaf_index = self.own_leaf_index();
+        let (queue, _) = ProposalQueue::filter_proposals(proposals, own_leaf_index)?;
+        self.public_group.validate_proposals(&queue, own_leaf_index)?;
+        self.public_group.validate_no_external_init_proposals(&queue)?;
+        let psk_ids: Vec<_> = queue
+            .psk_proposals()
+            .map(|queued| queued.psk_proposal().clone().into_psk_id())
+            .collect();
+        load_psks(storage, &self.resumption_psk_store, &psk_ids)?;
+        Ok(())
+    }
+}
+
+impl From<ProposalQueueError> for CreateCommitError {
+    fn from(error: ProposalQueueError) -> Self {
+        match error {
+            ProposalQueueError::LibraryError(error) => error.into(),
+            ProposalQueueError::ProposalNotFound => Self::MissingProposal,
+            ProposalQueueError::UpdateFromExternalSender
+            | ProposalQueueError::SelfRemoveFromNonMember => Self::WrongProposalSenderType,
+        }
+    }
+}
+
 // Impls that apply to regular and external commits.
 impl<'a, G: BorrowMut<MlsGroup>> CommitBuilder<'a, Initial, G> {
     /// returns a new [`CommitBuilder`] for the given [`MlsGroup`].
@@ -482,6 +514,25 @@ impl<'a, G: BorrowMut<MlsGroup>> CommitBuilder<'a, Initial, G> {
         Ok(self)
     }
 
+    /// Whether a commit could contain what was proposed to this builder, together with those of the waiting proposals
+    /// that `f` chooses. Builds nothing.
+    pub fn check(
+        &self,
+        crypto: &impl OpenMlsCrypto,
+        storage: &impl StorageProvider,
+        f: impl FnMut(&QueuedProposal) -> bool,
+    ) -> Result<(), CreateCommitError> {
+        let group = self.group.borrow();
+        let sender = Sender::build_member(group.own_leaf_index());
+        let own_proposals = self.stage.own_proposals.iter().map(|proposal| {
+            let proposal = proposal.clone();
+            QueuedProposal::from_proposal_and_sender(group.ciphersuite(), crypto, proposal, &sender)
+        });
+        let own_proposals = own_proposals.collect::<Result<Vec<_>, _>>()?;
+        let waiting = group.pending_proposals().cloned().filter(f);
+        group.check_proposals(storage, waiting.chain(own_proposals))
+    }
+
     /// Loads the PSKs for the PskProposals marked for inclusion and moves on to the next phase.
     pub fn load_psks<Storage: StorageProvider>(
         self,
@@ -504,11 +555,16 @@ impl<'a, G: BorrowMut<MlsGroup>> CommitBuilder<'a, Initial, G> {
             })
             .collect();
 
-        // Load the PSKs and make the PskIds owned.
-        let psks = load_psks(storage, &self.group.borrow().resumption_psk_store, &psk_ids)?
-            .into_iter()
-            .map(|(psk_id_ref, key)| (psk_id_ref.clone(), key))
-            .collect();
+        // Load the PSKs that are known. One that is not is missed where the commit contains it.
+        let group = self.group.borrow();
+        let mut psks = Vec::new();
+        for psk_id in psk_ids {
+            match load_psks(storage, &group.resumption_psk_store, std::slice::from_ref(&psk_id)) {
+                Ok(loaded) => psks.extend(loaded.into_iter().map(|(id, key)| (id.clone(), key))),
+                Err(PskError::KeyNotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
 
         // Initialize GroupInfoConfig
         let use_ratchet_tree_extension = self
@@ -660,7 +716,7 @@ impl<'a, G: BorrowMut<MlsGroup>> CommitBuilder<'a, LoadedPsks, G> {
             None => (Sender::build_member(own_leaf_index), false),
             Some(_) => (Sender::NewMemberCommit, true),
         };
-        let psks = cur_stage.psks;
+        let mut psks: HashMap<_, _> = cur_stage.psks.into_iter().collect();
 
         // An external commit has exactly one authoritative credential and
         // signature key: the ones passed to the external commit builder. Leaf
@@ -728,68 +784,29 @@ impl<'a, G: BorrowMut<MlsGroup>> CommitBuilder<'a, LoadedPsks, G> {
         let proposal_queue = group_proposal_store_queue.chain(own_proposals).filter(f);
 
         let (proposal_queue, contains_own_updates) =
-            ProposalQueue::filter_proposals(proposal_queue, group.own_leaf_index).map_err(|e| {
-                match e {
-                    ProposalQueueError::LibraryError(e) => e.into(),
-                    ProposalQueueError::ProposalNotFound => CreateCommitError::MissingProposal,
-                    ProposalQueueError::UpdateFromExternalSender
-                    | ProposalQueueError::SelfRemoveFromNonMember => {
-                        CreateCommitError::WrongProposalSenderType
-                    }
-                }
-            })?;
+            ProposalQueue::filter_proposals(proposal_queue, group.own_leaf_index)?;
 
         // Validate the proposals by doing the following checks:
 
-        // ValSem113: All Proposals: The proposal type must be supported by all
-        // members of the group
         group
             .public_group
-            .validate_proposal_type_support(&proposal_queue)?;
-        // ValSem101
-        // ValSem102
-        // ValSem103
-        // ValSem104
-        group
-            .public_group
-            .validate_key_uniqueness(&proposal_queue, None)?;
-        // ValSem105
-        group.public_group.validate_add_proposals(&proposal_queue)?;
-        // ValSem106
-        // ValSem109
-        group.public_group.validate_capabilities(&proposal_queue)?;
-        // ValSem107
-        // ValSem108
-        group
-            .public_group
-            .validate_remove_proposals(&proposal_queue)?;
-        group
-            .public_group
-            .validate_pre_shared_key_proposals(&proposal_queue)?;
-        // Validate update proposals for member commits
-        // ValSem110
-        // ValSem111
-        // ValSem112
-        group
-            .public_group
-            .validate_update_proposals(&proposal_queue, own_leaf_index)?;
-
-        // ValSem208
-        // ValSem209
-        group
-            .public_group
-            .validate_group_context_extensions_proposal(&proposal_queue)?;
-
-        #[cfg(feature = "extensions-draft")]
-        group
-            .public_group
-            .validate_app_data_update_proposals_and_group_context(&proposal_queue)?;
+            .validate_proposals(&proposal_queue, own_leaf_index)?;
 
         if is_external_commit {
             group
                 .public_group
                 .validate_external_commit(&proposal_queue)?;
         }
+
+        // The keys that the commit contains, in its order, which is that in which they are mixed in.
+        let psks = proposal_queue
+            .psk_proposals()
+            .map(|queued| {
+                let psk_id = queued.psk_proposal().clone().into_psk_id();
+                let key = psks.remove(&psk_id).ok_or(PskError::KeyNotFound)?;
+                Ok((psk_id, key))
+            })
+            .collect::<Result<Vec<_>, PskError>>()?;
 
         let proposal_reference_list = proposal_queue.commit_list();
 

@@ -360,21 +360,12 @@ impl ProcessedWelcome {
                     return Err(WelcomeError::UnsupportedExtensions);
                 }
 
+                // https://validation.openmls.tech/#valn1417
                 public_group
-                    .members()
-                    .find_map(|m| {
-                        if m.signature_key
-                            == key_package_bundle
-                                .key_package()
-                                .leaf_node()
-                                .signature_key()
-                                .as_slice()
-                        {
-                            Some(m.index)
-                        } else {
-                            None
-                        }
-                    })
+                    .treesync()
+                    .full_leaves()
+                    .find(|(_, leaf)| *leaf == key_package_bundle.key_package().leaf_node())
+                    .map(|(index, _)| index)
                     .ok_or(WelcomeError::PublicTreeError(
                         PublicTreeError::MalformedTree,
                     ))?

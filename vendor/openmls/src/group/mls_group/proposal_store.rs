@@ -349,6 +349,12 @@ impl ProposalQueue {
                     }
                 }
             };
+            let is_new = !proposal_queue
+                .queued_proposals
+                .contains_key(queued_proposal.proposal_reference_ref());
+            if !is_new {
+                return Err(FromCommittedProposalsError::DuplicateProposal);
+            }
             proposal_queue.add(queued_proposal);
         }
 

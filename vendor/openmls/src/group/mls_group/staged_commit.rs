@@ -129,7 +129,8 @@ impl MlsGroup {
                         self.version(),
                         &external_priv,
                         external_init_proposal.kem_output(),
-                    )?
+                    )
+                    .map_err(|_| ExternalCommitValidationError::InvalidKemOutput)?
                 }
             };
             JoinerSecret::new(
@@ -384,6 +385,7 @@ impl MlsGroup {
                     ciphersuite,
                     sender_index,
                     &path,
+                    &apply_proposals_values.exclusion_list(),
                 )?;
 
                 // Update group context

@@ -192,9 +192,15 @@ impl<'a> PublicGroupDiff<'a> {
         ciphersuite: Ciphersuite,
         sender_leaf_index: LeafNodeIndex,
         update_path: &UpdatePath,
+        new_leaves: &HashSet<&LeafNodeIndex>,
     ) -> Result<(), ApplyUpdatePathError> {
-        self.diff
-            .apply_received_update_path(crypto, ciphersuite, sender_leaf_index, update_path)
+        self.diff.apply_received_update_path(
+            crypto,
+            ciphersuite,
+            sender_leaf_index,
+            update_path,
+            new_leaves,
+        )
     }
 
     /// Update the interim transcript hash of the diff and store the

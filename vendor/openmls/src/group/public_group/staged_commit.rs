@@ -138,6 +138,9 @@ impl PublicGroup {
                 FromCommittedProposalsError::LibraryError(e) => StageCommitError::LibraryError(e),
                 FromCommittedProposalsError::ProposalNotFound => StageCommitError::MissingProposal,
                 FromCommittedProposalsError::SelfRemoval => StageCommitError::AttemptedSelfRemoval,
+                FromCommittedProposalsError::DuplicateProposal => {
+                    StageCommitError::DuplicateProposal
+                }
                 FromCommittedProposalsError::DuplicatePskId(psk_id) => {
                     StageCommitError::DuplicatePskId(psk_id)
                 }
@@ -171,7 +174,7 @@ impl PublicGroup {
         // ValSem102
         // ValSem103
         // ValSem104
-        self.validate_key_uniqueness(&proposal_queue, Some(commit))?;
+        self.validate_key_uniqueness(&proposal_queue, Some((commit, sender)))?;
         // ValSem105
         self.validate_add_proposals(&proposal_queue)?;
         // ValSem106
@@ -185,7 +188,7 @@ impl PublicGroup {
         self.validate_proposal_type_support(&proposal_queue)?;
         // ValSem208
         // ValSem209
-        self.validate_group_context_extensions_proposal(&proposal_queue)?;
+        self.validate_group_context_extensions_proposal(&proposal_queue, Some((commit, sender)))?;
 
         #[cfg(feature = "extensions-draft")]
         self.validate_app_data_update_proposals_and_group_context(&proposal_queue)?;
@@ -236,7 +239,7 @@ impl PublicGroup {
 
     // Check that no external init proposal occurs. Needed only for regular commits.
     // [valn0310](https://validation.openmls.tech/#valn0310)
-    fn validate_no_external_init_proposals(
+    pub(crate) fn validate_no_external_init_proposals(
         &self,
         proposal_queue: &ProposalQueue,
     ) -> Result<(), ProposalValidationError> {
@@ -405,7 +408,13 @@ impl PublicGroup {
         if let Some(update_path) = &commit.path {
             // Update the public group
             // ValSem202: Path must be the right length
-            diff.apply_received_update_path(crypto, ciphersuite, sender_index, update_path)?;
+            diff.apply_received_update_path(
+                crypto,
+                ciphersuite,
+                sender_index,
+                update_path,
+                &apply_proposals_values.exclusion_list(),
+            )?;
         } else if apply_proposals_values.path_required {
             // ValSem201
             // https://validation.openmls.tech/#valn1206

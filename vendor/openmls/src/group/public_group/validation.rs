@@ -19,7 +19,7 @@ use crate::{
         errors::{ExternalCommitValidationError, ProposalValidationError, ValidationError},
         past_secrets::MessageSecretsStore,
         proposal_store::ProposalQueue,
-        GroupContextExtensionsProposalValidationError, Member,
+        CreateCommitError, GroupContextExtensionsProposalValidationError, Member,
     },
     messages::{
         proposals::{Proposal, ProposalOrRefType, ProposalType},
@@ -198,9 +198,8 @@ impl PublicGroup {
     pub(crate) fn validate_key_uniqueness(
         &self,
         proposal_queue: &ProposalQueue,
-        commit: Option<&Commit>,
+        commit: Option<(&Commit, &Sender)>,
     ) -> Result<(), ProposalValidationError> {
-        let mut signature_key_set = HashSet::new();
         let mut init_key_set = HashSet::new();
         let mut encryption_key_set = HashSet::new();
 
@@ -211,31 +210,18 @@ impl PublicGroup {
                 .map(|remove_proposal| remove_proposal.remove_proposal().removed),
         );
 
-        // Initialize the sets with the current members, filtered by the
+        // Initialize the set with the current members, filtered by the
         // remove proposals.
         for Member {
             index,
             encryption_key,
-            signature_key,
             ..
         } in self.treesync().full_leaf_members()
         {
             if !remove_proposals.contains(&index) {
-                signature_key_set.insert(signature_key);
                 encryption_key_set.insert(encryption_key);
             }
         }
-
-        // Collect signature keys from add proposals
-        let signature_keys = proposal_queue.add_proposals().map(|add_proposal| {
-            add_proposal
-                .add_proposal()
-                .key_package()
-                .leaf_node()
-                .signature_key()
-                .as_slice()
-                .to_vec()
-        });
 
         // Collect encryption keys from add proposals, update proposals, the
         // commit leaf node and path keys
@@ -260,7 +246,7 @@ impl PublicGroup {
                     .as_slice()
                     .to_vec()
             }))
-            .chain(commit.and_then(|commit| {
+            .chain(commit.and_then(|(commit, _)| {
                 commit
                     .path
                     .as_ref()
@@ -269,7 +255,7 @@ impl PublicGroup {
             .chain(
                 commit
                     .iter()
-                    .filter_map(|commit| {
+                    .filter_map(|(commit, _)| {
                         commit.path.as_ref().map(|path| {
                             path.nodes()
                                 .iter()
@@ -294,8 +280,9 @@ impl PublicGroup {
         //  - https://validation.openmls.tech/#valn0111
         //  - https://validation.openmls.tech/#valn0305
         //  - https://validation.openmls.tech/#valn0306
-        for signature_key in signature_keys {
-            if !signature_key_set.insert(signature_key) {
+        let mut signature_key_set = HashSet::new();
+        for leaf in self.leaves_after(proposal_queue, commit) {
+            if !signature_key_set.insert(leaf.signature_key().as_slice()) {
                 return Err(ProposalValidationError::DuplicateSignatureKey);
             }
         }
@@ -329,6 +316,80 @@ impl PublicGroup {
             }
         }
 
+        Ok(())
+    }
+
+    /// The leaves of the tree that the proposals, and the commit's path, make of this one.
+    fn leaves_after<'a>(
+        &'a self,
+        proposal_queue: &'a ProposalQueue,
+        commit: Option<(&'a Commit, &'a Sender)>,
+    ) -> Vec<&'a LeafNode> {
+        let mut replaced: HashSet<LeafNodeIndex> = HashSet::new();
+        let mut new: Vec<&LeafNode> = Vec::new();
+        if let Some((Some(path), sender)) = commit.map(|(commit, sender)| (&commit.path, sender)) {
+            replaced.extend(sender.as_member());
+            new.push(path.leaf_node());
+        }
+        for queued in proposal_queue.queued_proposals() {
+            match (queued.proposal(), queued.sender()) {
+                (Proposal::Remove(remove), _) => {
+                    replaced.insert(remove.removed());
+                }
+                (Proposal::SelfRemove, Sender::Member(index)) => {
+                    replaced.insert(*index);
+                }
+                (Proposal::Update(update), Sender::Member(index)) => {
+                    // Two updates of one leaf, and one of the committer's, are refused elsewhere.
+                    if replaced.insert(*index) {
+                        new.push(update.leaf_node());
+                    }
+                }
+                (Proposal::Add(add), _) => new.push(add.key_package().leaf_node()),
+                _ => {}
+            }
+        }
+        let kept = self.treesync().full_leaves();
+        kept.filter(|(index, _)| !replaced.contains(index))
+            .map(|(_, leaf)| leaf)
+            .chain(new)
+            .collect()
+    }
+
+    /// Checks what a commit of `committer` from inside the group may contain, beside the path.
+    pub(crate) fn validate_proposals(
+        &self,
+        proposal_queue: &ProposalQueue,
+        committer: LeafNodeIndex,
+    ) -> Result<(), CreateCommitError> {
+        // ValSem113: All Proposals: The proposal type must be supported by all
+        // members of the group
+        self.validate_proposal_type_support(proposal_queue)?;
+        // ValSem101
+        // ValSem102
+        // ValSem103
+        // ValSem104
+        self.validate_key_uniqueness(proposal_queue, None)?;
+        // ValSem105
+        self.validate_add_proposals(proposal_queue)?;
+        // ValSem106
+        // ValSem109
+        self.validate_capabilities(proposal_queue)?;
+        // ValSem107
+        // ValSem108
+        self.validate_remove_proposals(proposal_queue)?;
+        self.validate_pre_shared_key_proposals(proposal_queue)?;
+        // Validate update proposals for member commits
+        // ValSem110
+        // ValSem111
+        // ValSem112
+        self.validate_update_proposals(proposal_queue, committer)?;
+        // ValSem208
+        // ValSem209
+        self.validate_group_context_extensions_proposal(proposal_queue, None)?;
+
+        #[cfg(feature = "extensions-draft")]
+        self.validate_app_data_update_proposals_and_group_context(proposal_queue)?;
         Ok(())
     }
 
@@ -476,6 +537,7 @@ impl PublicGroup {
         // Check the update proposals from the proposal queue first
         let update_proposals = proposal_queue.update_proposals();
 
+        let mut updated = HashSet::new();
         for update_proposal in update_proposals {
             // ValSem112
             // The sender of a standalone update proposal must be of type member
@@ -485,6 +547,10 @@ impl PublicGroup {
                 // The sender of a full Commit must not include own update proposals
                 if committer == *sender_index {
                     return Err(ProposalValidationError::CommitterIncludedOwnUpdate);
+                }
+                // https://validation.openmls.tech/#valn0304
+                if !updated.insert(*sender_index) {
+                    return Err(ProposalValidationError::DuplicateMemberUpdate);
                 }
             } else {
                 return Err(ProposalValidationError::UpdateFromNonMember);
@@ -589,6 +655,7 @@ impl PublicGroup {
     pub(crate) fn validate_group_context_extensions_proposal(
         &self,
         proposal_queue: &ProposalQueue,
+        commit: Option<(&Commit, &Sender)>,
     ) -> Result<(), GroupContextExtensionsProposalValidationError> {
         let iter = proposal_queue.filtered_by_type(ProposalType::GroupContextExtensions);
 
@@ -613,8 +680,15 @@ impl PublicGroup {
                     let required_capabilities = match required_capabilities_in_proposal {
                         Some(required_capabilities_new) => {
                             // If a group context extensions proposal updates the required capabilities, we
-                            // need to check that these are satisfied for all existing members of the group.
-                            self.check_extension_support(required_capabilities_new.extension_types()).map_err(|_| GroupContextExtensionsProposalValidationError::RequiredExtensionNotSupportedByAllMembers)?;
+                            // need to check that these are satisfied for all members that the group has then.
+                            let met = self
+                                .leaves_after(proposal_queue, commit)
+                                .into_iter()
+                                .try_for_each(|leaf| {
+                                    leaf.capabilities()
+                                        .supports_required_capabilities(required_capabilities_new)
+                                });
+                            met.map_err(|_| GroupContextExtensionsProposalValidationError::RequiredExtensionNotSupportedByAllMembers)?;
                             required_capabilities_new
                         }
                         None => &default_required_capabilities,
