@@ -347,6 +347,8 @@ export interface NativeFailure {
   message: string
   /** Whether the same call may succeed later. */
   retryable: boolean
+  /** The leaf of the member who signed what was refused, where its signature was verified. */
+  offender?: number
 }
 
 /** How a member frames what it sends. */

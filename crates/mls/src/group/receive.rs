@@ -544,7 +544,8 @@ impl Live {
                 self.accept_change(Change::Proposal(proposal), message, judge, provider)
             }
             ProcessedMessageContent::StagedCommitMessage(commit) => {
-                let staged = self.stage_commit(*commit, sender)?;
+                let signer = refusal::member(&sender);
+                let staged = self.stage_commit(*commit, sender).map_err(|error| error.signed_by(signer))?;
                 self.accept_change(Change::Commit(Box::new(staged)), message, judge, provider)
             }
             ProcessedMessageContent::OwnPendingCommit => {
@@ -662,7 +663,8 @@ impl Live {
                 reason: "a successor is named by a commit itself".to_owned(),
             })?;
         }
-        self.check_proposed(&proposal, provider)?;
+        let signer = refusal::member(proposal.sender());
+        self.check_proposed(&proposal, provider).map_err(|error| error.signed_by(signer))?;
         let received = Received::Proposal {
             sender: roster::sender(&self.mls, proposal.sender())?,
             proposal: roster::proposal(&self.mls, &proposal)?,
