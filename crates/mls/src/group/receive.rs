@@ -544,8 +544,7 @@ impl Live {
                 self.accept_change(Change::Proposal(proposal), message, judge, provider)
             }
             ProcessedMessageContent::StagedCommitMessage(commit) => {
-                let signer = refusal::member(&sender);
-                let staged = self.stage_commit(*commit, sender).map_err(|error| error.signed_by(signer))?;
+                let staged = self.stage_commit(*commit, sender)?;
                 self.accept_change(Change::Commit(Box::new(staged)), message, judge, provider)
             }
             ProcessedMessageContent::OwnPendingCommit => {
@@ -579,7 +578,8 @@ impl Live {
             let reason = "the first commit of a group that succeeds another is its founder's".to_owned();
             return Err(MlsError::InvalidCommit { offender: None, reason });
         }
-        Staged::new(&self.mls, commit, sender)
+        let signer = refusal::member(&sender);
+        Staged::new(&self.mls, commit, sender).map_err(|error| error.signed_by(signer))
     }
 
     /// Takes in a change, unless somebody whom it brings in is refused.
