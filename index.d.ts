@@ -1240,6 +1240,8 @@ export interface NativeFailure {
   message: string
   /** Whether the same call may succeed later. */
   retryable: boolean
+  /** The leaf of the member who signed what was refused, where its signature was verified. */
+  offender?: number
 }
 
 /** A message whose content the caller keeps. */

@@ -26,10 +26,16 @@ export class CoterieError extends Error {
   readonly code: ErrorCode
   /** Whether the same call may succeed later. */
   readonly retryable: boolean
+  /**
+   * The leaf of the member who signed the commit or proposal that was refused, where its signature was verified. That is
+   * no proof of a lie: what is refused for a proposal, or a key, that was not received here has an author, too.
+   */
+  declare readonly offender?: number
 
   /** @internal */
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions & { offender?: number | undefined }) {
     super(message, options)
+    if (options?.offender !== undefined) this.offender = options.offender
     this.code = code
     this.retryable = ERROR_CODES[code].retryable
     Object.defineProperty(this, BRAND, { value: true })
@@ -53,7 +59,7 @@ function isFailure(answer: unknown): answer is NativeFailure {
 /** @internal A native failure as the error that it is thrown as. */
 export function toError(failure: NativeFailure): CoterieError {
   const code = Object.hasOwn(ERROR_CODES, failure.code) ? (failure.code as ErrorCode) : 'INTERNAL'
-  return new CoterieError(code, failure.message)
+  return new CoterieError(code, failure.message, { offender: failure.offender })
 }
 
 /** @internal What native code threw, which it should never do: a panic that was caught at the boundary. */

@@ -6,6 +6,7 @@ import type * as mls from 'ts-mls'
 import { deriveSecret } from 'ts-mls/crypto/kdf.js'
 import { describe, expect, it } from 'vitest'
 
+import { CoterieError } from '../../dist/index.js'
 import { ignorant } from './liar/leaves.js'
 import type { Liar, Told } from './liar/liar.js'
 import { add, extensions, psk, remove, type Sent } from './liar/proposals.js'
@@ -400,6 +401,24 @@ describe('an encrypted message', () => {
     const truth = await liar.seal('true')
     expect(await victim.group.receive(truth.message)).toMatchObject({ type: 'message' })
   })
+})
+
+it('a refusal names the member whose signature was verified', async () => {
+  const { liar, victim } = await among(2, 'offender')
+  const joiner = await liar.keyPackage('joiner')
+  const told: readonly (readonly [{ message: Uint8Array }, number | undefined])[] = [
+    [await liar.commit([remove(1), remove(1)], { by: 2 }), 2],
+    [await liar.commit([reinit(liar)], { by: 1 }), 1],
+    [await liar.propose(reinit(liar).proposal, 2), 2],
+    [await liar.commit([remove(1), remove(1)], { signKey: liar.signKey(1) }), undefined],
+    [await liar.joinExternally(joiner, (begin) => [begin, begin]), undefined],
+  ]
+  for (const [{ message }, offender] of told) {
+    const error: unknown = await victim.group.receive(message).catch((error_: unknown) => error_)
+    expect(error).toBeInstanceOf(CoterieError)
+    expect((error as CoterieError).offender).toBe(offender)
+  }
+  await expectBelieved(victim.group, await liar.commit([]))
 })
 
 describe('what is too much', () => {

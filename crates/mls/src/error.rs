@@ -183,6 +183,15 @@ impl From<CertificateError> for MlsError {
 }
 
 impl MlsError {
+    /// The same, of a message that this member's signature was verified on.
+    pub(crate) fn signed_by(self, signer: Option<LeafIndex>) -> Self {
+        match self {
+            Self::InvalidCommit { reason, .. } => Self::InvalidCommit { offender: signer, reason },
+            Self::InvalidProposal { reason, .. } => Self::InvalidProposal { offender: signer, reason },
+            other => other,
+        }
+    }
+
     /// An invariant of ours that did not hold, by name.
     pub(crate) fn internal(invariant: impl std::fmt::Display) -> Self {
         Self::Internal(invariant.to_string())
@@ -239,6 +248,13 @@ impl ErrorCode for MlsError {
             Self::Store(error) => error.code(),
             Self::Entropy(error) => error.code(),
             Self::Internal(_) => Code::INTERNAL,
+        }
+    }
+
+    fn offender(&self) -> Option<LeafIndex> {
+        match self {
+            Self::InvalidCommit { offender, .. } | Self::InvalidProposal { offender, .. } => *offender,
+            _ => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! openmls's errors in the terms of [`MlsError`]: which reaction fits, and who is to blame.
 
-use coterie_types::Epoch;
+use coterie_types::{Epoch, LeafIndex};
 use openmls::framing::errors::MessageDecryptionError;
 use openmls::group::{
     CommitBuilderStageError, CreateCommitError, CreateMessageError, ExportGroupInfoError,
@@ -9,6 +9,7 @@ use openmls::group::{
     ProposalValidationError, ProposeAddMemberError, ProposeRemoveMemberError, ProposeSelfUpdateError,
     StageCommitError, ValidationError, WelcomeError,
 };
+use openmls::prelude::Sender;
 use openmls::schedule::errors::PskError;
 
 use crate::error::MlsError;
@@ -221,7 +222,8 @@ pub(crate) fn of_message(error: ProcessMessageError<StorageFault>, current: Epoc
         ProcessMessageError::StorageError(fault) => fault.into(),
         ProcessMessageError::GroupStateError(error) => error.into(),
         ProcessMessageError::ValidationError(error) => of_validation(error, current, got),
-        ProcessMessageError::InvalidCommit(error) => of_commit(error),
+        ProcessMessageError::InvalidCommit(error) => of_commit(error, None),
+        ProcessMessageError::InvalidCommitBy { sender, error } => of_commit(error, member(&sender)),
         ProcessMessageError::LibraryError(error) => MlsError::internal(error),
         other => MlsError::InvalidProposal { offender: None, reason: other.to_string() },
     }
@@ -260,11 +262,19 @@ fn of_decryption(error: MessageDecryptionError, current: Epoch, got: Epoch) -> M
     }
 }
 
-fn of_commit(error: StageCommitError) -> MlsError {
+fn of_commit(error: StageCommitError, offender: Option<LeafIndex>) -> MlsError {
     match error {
         StageCommitError::PskError(PskError::KeyNotFound) => MlsError::PskNotFound,
         StageCommitError::LibraryError(error) => MlsError::internal(error),
-        other => MlsError::InvalidCommit { offender: None, reason: other.to_string() },
+        other => MlsError::InvalidCommit { offender, reason: other.to_string() },
+    }
+}
+
+/// The leaf of a sender whose signature was verified, if it is a member.
+pub(crate) fn member(sender: &Sender) -> Option<LeafIndex> {
+    match sender {
+        Sender::Member(leaf) => Some(LeafIndex::new(leaf.u32())),
+        _ => None,
     }
 }
 

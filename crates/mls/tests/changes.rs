@@ -297,6 +297,32 @@ fn leave(handshake: HandshakeFraming) {
     assert_agree(&mut [alice, bob]);
 }
 
+/// It is what a member has its part in that takes precedence, whatever follows it.
+#[test]
+fn a_leave_stands_beside_later_proposals_about_the_same_member() {
+    let seed = Seed::new(34);
+    let mut groups = group_of(seed, SUITE, 3);
+    let [alice, bob, carol] = &mut groups[..] else { panic!("three members") };
+    for group in [&mut *bob, &mut *carol] {
+        group.set_framing(Framing { handshake: HandshakeFraming::Public, padding: 0 }).unwrap();
+    }
+    let leaving = carol.members().unwrap().pop().unwrap();
+    let proposals = [
+        carol.propose_leave().unwrap(),
+        carol.propose_update().unwrap(),
+        bob.propose_remove(leaving.leaf).unwrap(),
+    ];
+    for proposal in &proposals {
+        alice.receive(proposal, T0).unwrap();
+    }
+    bob.receive(&proposals[0], T0).unwrap();
+    let committed = commit(alice, Changes::default());
+    assert_eq!(committed.summary.removed, [leaving]);
+    everybody_receives(&mut [alice, bob, carol], &committed.commit);
+    assert!(!carol.is_member());
+    assert_agree(&mut [alice, bob]);
+}
+
 #[test]
 fn a_member_changes_its_name_and_its_signature_key_and_is_still_heard() {
     let seed = Seed::new(30);

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use coterie_types::{Code, ErrorCode, Retry};
+use coterie_types::{Code, ErrorCode, LeafIndex, Retry};
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 
@@ -17,6 +17,8 @@ pub struct NativeFailure {
     pub message: String,
     /// Whether the same call may succeed later.
     pub retryable: bool,
+    /// The leaf of the member who signed what was refused, where its signature was verified.
+    pub offender: Option<u32>,
 }
 
 /// The value, or why there is none.
@@ -29,6 +31,7 @@ impl NativeFailure {
             code: code.as_str().to_owned(),
             message,
             retryable: code.retry() == Retry::Later,
+            offender: None,
         }
     }
 
@@ -50,7 +53,8 @@ impl NativeFailure {
 
 impl<E: ErrorCode> From<E> for NativeFailure {
     fn from(error: E) -> Self {
-        Self::new(error.code(), error.to_string())
+        let offender = error.offender().map(LeafIndex::number);
+        Self { offender, ..Self::new(error.code(), error.to_string()) }
     }
 }
 

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::LeafIndex;
+
 /// The stable name of one way in which a call can fail.
 #[derive(Clone, Copy)]
 pub struct Code(&'static Entry);
@@ -31,6 +33,11 @@ struct Entry {
 pub trait ErrorCode: std::error::Error {
     /// The most specific code there is: an error that wraps another answers with its cause's.
     fn code(&self) -> Code;
+
+    /// Who signed what was refused, where it was a member of a group and its signature was verified.
+    fn offender(&self) -> Option<LeafIndex> {
+        None
+    }
 }
 
 impl Code {

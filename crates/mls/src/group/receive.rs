@@ -575,7 +575,8 @@ impl Live {
             let reason = "the first commit of a group that succeeds another is its founder's".to_owned();
             return Err(MlsError::InvalidCommit { offender: None, reason });
         }
-        Staged::new(&self.mls, commit, sender)
+        let signer = refusal::member(&sender);
+        Staged::new(&self.mls, commit, sender).map_err(|error| error.signed_by(signer))
     }
 
     /// Takes in a change, unless somebody whom it brings in is refused.
@@ -659,7 +660,8 @@ impl Live {
                 reason: "a successor is named by a commit itself".to_owned(),
             })?;
         }
-        self.check_proposed(&proposal, provider)?;
+        let signer = refusal::member(proposal.sender());
+        self.check_proposed(&proposal, provider).map_err(|error| error.signed_by(signer))?;
         let received = Received::Proposal {
             sender: roster::sender(&self.mls, proposal.sender())?,
             proposal: roster::proposal(&self.mls, &proposal)?,

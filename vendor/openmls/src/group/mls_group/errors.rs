@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::{
     error::LibraryError,
     extensions::errors::InvalidExtensionError,
+    framing::Sender,
     group::{
         errors::{
             CreateAddProposalError, CreateCommitError, MergeCommitError, StageCommitError,
@@ -178,6 +179,14 @@ pub enum ProcessMessageError<StorageError> {
     /// See [`StageCommitError`] for more details.
     #[error(transparent)]
     InvalidCommit(#[from] StageCommitError),
+    /// The same, with the sender whose signature was verified.
+    #[error("{error}")]
+    InvalidCommitBy {
+        /// Who signed the commit.
+        sender: Sender,
+        /// Why it is invalid.
+        error: StageCommitError,
+    },
     /// External application messages are not permitted.
     #[error("External application messages are not permitted.")]
     UnauthorizedExternalApplicationMessage,

@@ -894,14 +894,22 @@ impl MlsGroup {
     ) -> Result<ProcessedMessage, ProcessMessageError<Provider::StorageError>> {
         #[cfg_attr(not(feature = "extensions-draft"), allow(unused_mut))]
         let mut processed = match verified.content.sender() {
-            Sender::Member(_) | Sender::NewMemberProposal | Sender::NewMemberCommit => self
-                .process_internal_authenticated_content(
+            sender @ (Sender::Member(_) | Sender::NewMemberProposal | Sender::NewMemberCommit) => {
+                let sender = sender.clone();
+                self.process_internal_authenticated_content(
                     provider,
                     verified.content,
                     verified.credential,
                     #[cfg(feature = "virtual-clients-draft")]
                     verified.emulator_sender_leaf_index,
-                )?,
+                )
+                .map_err(|error| match error {
+                    ProcessMessageError::InvalidCommit(error) => {
+                        ProcessMessageError::InvalidCommitBy { sender, error }
+                    }
+                    other => other,
+                })?
+            }
             Sender::External(_) => self.process_external_authenticated_content(
                 provider,
                 verified.content,
