@@ -214,10 +214,14 @@ impl Left {
         let distance = self.last.packets_to(label).unsigned_abs();
         let step = other.packets_to(label).unsigned_abs();
         let samples = |from: Label| from.samples_to(label).unsigned_abs();
+        let by_number = distance < step && step > MAX_STRAGGLERS;
+        // A clock that stands still tells nothing; a number of the new count must not be taken for the old one's last.
+        let tells = samples(self.last) > 0 || samples(other) > 0;
         distance <= MAX_STRAGGLERS
             && match (self.last.agrees_with(label), other.agrees_with(label)) {
+                _ if !tells => by_number,
                 (true, true) => samples(self.last) < samples(other),
-                (false, false) => distance < step && step > MAX_STRAGGLERS,
+                (false, false) => by_number,
                 (here, _) => here,
             }
     }
@@ -364,6 +368,17 @@ mod tests {
             let label = Label { arrived: 140 * 960, ..process.packet(number) };
             assert_eq!(numbering.record(label), Judged::Behind(number.into()));
         }
+    }
+
+    #[test]
+    fn without_timestamps_a_new_count_passes_the_end_of_the_old_one() {
+        let mut numbering = Numbering::new(bare(0));
+        for number in 1..300 {
+            assert_eq!(numbering.record(bare(number)), Judged::Ahead(number.into()));
+        }
+        let judged: Vec<_> = (217..320).map(|number| numbering.record(bare(number))).collect();
+        assert_eq!(judged.iter().filter(|judged| matches!(judged, Judged::Anew(_))).count(), 1);
+        assert!(judged[60..].iter().all(|judged| matches!(judged, Judged::Ahead(_))), "{judged:?}");
     }
 
     proptest! {
