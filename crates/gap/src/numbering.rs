@@ -405,12 +405,13 @@ mod tests {
                 if let Some(behind) = late.get(&step) {
                     let straggler = label(old, last.wrapping_sub(*behind));
                     let judged = numbering.record(Label { arrived: packet.arrived, ..straggler });
-                    prop_assert!(!matches!(judged, Judged::Anew(_)), "{judged:?} at {step}");
+                    // Without timestamps it may pass for one of the new numbers near it, and be the one that confirms them.
+                    prop_assert!(constant || !matches!(judged, Judged::Anew(_)), "{judged:?} at {step}");
                     let goes_back = anew > 0 && matches!(judged, Judged::Ahead(_));
                     prop_assert!(constant || !goes_back, "{judged:?} at {step}");
                 }
             }
-            prop_assert!(anew <= 1);
+            prop_assert!(anew <= 1 + u32::from(constant));
         }
 
         #[test]
