@@ -1,8 +1,8 @@
 /** The published enums. All of them exist at run time, in either direction; numbers are taken wherever they are. */
 
-type Both<Values> = Values & Readonly<Record<number, string>>
-
-function both<const Values extends Readonly<Record<string, number>>>(values: Values): Both<Values> {
+function both<const Values extends Readonly<Record<string, number>>>(
+  values: Values,
+): Values & Readonly<Record<number, string>> {
   const names = Object.entries(values).map(([name, value]) => [String(value), name])
   return Object.freeze({ ...values, ...(Object.fromEntries(names) as Record<number, string>) })
 }
