@@ -4,8 +4,14 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::StoreError;
+
+/// How long a lock is waited for, 100 ms in all. While this process starts another one, that one holds copies of all files
+/// until it has become another program, and of the lock of a store that was just closed too.
+const LOCK_ATTEMPTS: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// Where everything of one store lies: beside the database, under its name.
 #[derive(Clone, Debug)]
@@ -52,11 +58,14 @@ impl Files {
     /// process ends, however it ends. The file stays: removing it would let two owners lock two files.
     pub(super) fn lock(&self) -> Result<File, StoreError> {
         let file = private().write(true).create(true).truncate(false).open(&self.lock)?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Locked),
-            Err(TryLockError::Error(error)) => Err(error.into()),
+        for _ in 0..LOCK_ATTEMPTS {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+            }
         }
+        Err(StoreError::Locked)
     }
 
     /// The key file's bytes, if there is one.
