@@ -26,13 +26,17 @@ export declare class NativeCompatAudio {
   /** Takes a payload. */
   accept(payload: NativeCompatPayload): NativeCompatHeardAudio | NativeFailure
   /** Forgets what was sent and seen. */
-  reset(): void
+  reset(): undefined | NativeFailure
+  /** Lets go of it. */
+  close(): void
 }
 
 /** Seals media frames of one leaf. */
 export declare class NativeCompatMediaEncryptor {
   /** Seals a frame. */
   encrypt(plaintext: Uint8Array, metadata: Uint8Array): Uint8Array | NativeFailure
+  /** Lets go of it. */
+  close(): void
 }
 
 /** Opens the media frames of one epoch. */
@@ -43,6 +47,8 @@ export declare class NativeCompatMediaSession {
   encryptor(mls: NativeCompatMls, leaf: number, label?: string | undefined | null, suite?: number | undefined | null): NativeCompatMediaEncryptor | NativeFailure
   /** Opens a frame. */
   decrypt(payload: Uint8Array, metadata: Uint8Array, now: number): NativeCompatOpenedMedia | NativeFailure
+  /** Lets go of it. */
+  close(): void
 }
 
 /** One identity with its group. */
@@ -52,9 +58,9 @@ export declare class NativeCompatMls {
   /** A context as it was exported. */
   static restore(state: Uint8Array): NativeCompatMls | NativeFailure
   /** Where the group is. */
-  epoch(): bigint
+  epoch(): bigint | NativeFailure
   /** The group's name. */
-  groupId(): Uint8Array
+  groupId(): Uint8Array | NativeFailure
   /** The key package by which others add this context. */
   keyPackage(now: number): Uint8Array | NativeFailure
   /** Adds somebody at once. */
@@ -73,6 +79,8 @@ export declare class NativeCompatMls {
   acceptWelcome(welcome: Uint8Array, now: number): undefined | NativeFailure
   /** The whole context, private keys and all. */
   exportState(): Uint8Array | NativeFailure
+  /** Lets go of it. */
+  close(): void
 }
 
 /** One member of a group, above its keys. */
@@ -80,11 +88,11 @@ export declare class NativeCompatNode {
   /** A node that is not started. */
   static create(member: number, group: Uint8Array): NativeCompatNode | NativeFailure
   /** Its state. */
-  state(): number
+  state(): number | NativeFailure
   /** Its epoch. */
-  epoch(): bigint
+  epoch(): bigint | NativeFailure
   /** The last transition that was applied. */
-  lastTransition(): number
+  lastTransition(): number | NativeFailure
   /** Starts it. */
   start(epoch: bigint, expected: number, now: number): undefined | NativeFailure
   /** Puts it into an epoch. */
@@ -97,6 +105,8 @@ export declare class NativeCompatNode {
   receive(mls: NativeCompatMls, wire: Uint8Array, now: number): NativeCompatEvent[] | NativeFailure
   /** What has happened and was not told yet. */
   drain(): NativeCompatEvent[] | NativeFailure
+  /** Lets go of it. */
+  close(): void
 }
 
 /** Signals. */
@@ -108,7 +118,9 @@ export declare class NativeCompatSignal {
   /** Takes a payload. */
   accept(payload: NativeCompatPayload): NativeCompatHeardSignal | NativeFailure
   /** Forgets what was seen. */
-  reset(): void
+  reset(): undefined | NativeFailure
+  /** Lets go of it. */
+  close(): void
 }
 
 /** Text. */
@@ -120,7 +132,9 @@ export declare class NativeCompatText {
   /** Takes a payload. */
   accept(payload: NativeCompatPayload): NativeCompatHeardText | NativeFailure
   /** Forgets what was seen. */
-  reset(): void
+  reset(): undefined | NativeFailure
+  /** Lets go of it. */
+  close(): void
 }
 
 /** An attachment cut into pieces. It holds none of the data. */

@@ -10,7 +10,7 @@ import {
 } from '../native.js'
 import type { PayloadCodec, SignalType } from './enums.js'
 import { contextOf, type GroupNode, nodeOf, type OutboundFrame, toFrame } from './group-node.js'
-import { buffer, CBOR, Handle, wide } from './handle.js'
+import { buffer, CBOR, Closable, Handle, wide } from './handle.js'
 import type { MlsContext } from './mls-context.js'
 
 const MAX_CODEC = 2
@@ -112,11 +112,13 @@ function shown(content: Uint8Array): string {
 }
 
 /** Text. */
-export class GtpClient implements Disposable {
+export class GtpClient extends Closable {
   readonly #handle: Handle<NativeCompatText>
 
   private constructor(client: NativeCompatText) {
-    this.#handle = new Handle(client, 'text client')
+    const handle = new Handle(client, 'text client')
+    super(handle)
+    this.#handle = handle
   }
 
   /** A client that has seen nothing. */
@@ -152,21 +154,7 @@ export class GtpClient implements Disposable {
 
   /** Forgets what was seen. */
   reset(): void {
-    this.#handle.get().reset()
-  }
-
-  /** Tells objects apart; 0 once it is closed. Nothing can be done with it. */
-  get handle(): number {
-    return this.#handle.number
-  }
-
-  /** Lets go of the client. */
-  close(): void {
-    this.#handle.close()
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
+    unwrap(this.#handle.get().reset())
   }
 }
 
@@ -177,11 +165,13 @@ function wellFormed(text: string): string {
 }
 
 /** Audio. */
-export class GapClient implements Disposable {
+export class GapClient extends Closable {
   readonly #handle: Handle<NativeCompatAudio>
 
   private constructor(client: NativeCompatAudio) {
-    this.#handle = new Handle(client, 'audio client')
+    const handle = new Handle(client, 'audio client')
+    super(handle)
+    this.#handle = handle
   }
 
   /** A client that has sent and seen nothing. */
@@ -218,30 +208,18 @@ export class GapClient implements Disposable {
 
   /** Forgets what was sent and seen. */
   reset(): void {
-    this.#handle.get().reset()
-  }
-
-  /** Tells objects apart; 0 once it is closed. Nothing can be done with it. */
-  get handle(): number {
-    return this.#handle.number
-  }
-
-  /** Lets go of the client. */
-  close(): void {
-    this.#handle.close()
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
+    unwrap(this.#handle.get().reset())
   }
 }
 
 /** Signals. Whether their senders may give them is not asked. */
-export class GspClient implements Disposable {
+export class GspClient extends Closable {
   readonly #handle: Handle<NativeCompatSignal>
 
   private constructor(client: NativeCompatSignal) {
-    this.#handle = new Handle(client, 'signal client')
+    const handle = new Handle(client, 'signal client')
+    super(handle)
+    this.#handle = handle
   }
 
   /** A client that has seen nothing. */
@@ -293,20 +271,6 @@ export class GspClient implements Disposable {
 
   /** Forgets what was seen. */
   reset(): void {
-    this.#handle.get().reset()
-  }
-
-  /** Tells objects apart; 0 once it is closed. Nothing can be done with it. */
-  get handle(): number {
-    return this.#handle.number
-  }
-
-  /** Lets go of the client. */
-  close(): void {
-    this.#handle.close()
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
+    unwrap(this.#handle.get().reset())
   }
 }

@@ -2,7 +2,7 @@ import { CoterieError, unwrap } from '../errors.js'
 import { bytes, u32 } from '../internal/arguments.js'
 import { native, type NativeCompatEvent, type NativeCompatFrame, type NativeCompatNode } from '../native.js'
 import { type ControlOpcode, type NodeState, type PayloadCodec, StreamType } from './enums.js'
-import { buffer, Handle, wide } from './handle.js'
+import { buffer, Closable, Handle, wide } from './handle.js'
 import type { MlsContext } from './mls-context.js'
 
 /** A frame and whom it is for; target 0 is everybody. */
@@ -88,14 +88,16 @@ function toEvent(event: NativeCompatEvent): NodeEvent {
 }
 
 /** One member of a group, above its keys: it seals, opens and reports, and decides nothing. */
-export class GroupNode implements Disposable {
+export class GroupNode extends Closable {
   /** The member's number. */
   readonly memberId: number
   readonly #groupId: Uint8Array
   readonly #handle: Handle<NativeCompatNode>
 
   private constructor(node: NativeCompatNode, memberId: number, groupId: Uint8Array) {
-    this.#handle = new Handle(node, 'group node')
+    const handle = new Handle(node, 'group node')
+    super(handle)
+    this.#handle = handle
     this.memberId = memberId
     this.#groupId = groupId
   }
@@ -119,17 +121,17 @@ export class GroupNode implements Disposable {
 
   /** Whether it was started. */
   get state(): NodeState {
-    return this.native.state()
+    return unwrap(this.native.state())
   }
 
   /** The node's epoch. */
   get epoch(): bigint {
-    return this.native.epoch()
+    return unwrap(this.native.epoch())
   }
 
   /** The last transition that was applied; 0 before the first. */
   get lastTransitionId(): number {
-    return this.native.lastTransition()
+    return unwrap(this.native.lastTransition())
   }
 
   /** Starts in `epoch`. */
@@ -184,20 +186,6 @@ export class GroupNode implements Disposable {
   /** What has happened and was not told yet. */
   drainEvents(): NodeEvent[] {
     return unwrap(this.native.drain()).map(toEvent)
-  }
-
-  /** Tells objects apart; 0 once it is closed. Nothing can be done with it. */
-  get handle(): number {
-    return this.#handle.number
-  }
-
-  /** Lets go of the node. */
-  close(): void {
-    this.#handle.close()
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
   }
 }
 

@@ -5,8 +5,8 @@ import { u64 } from '../internal/arguments.js'
 /** How many objects were made. */
 let made = 0
 
-/** An object that is there until it is closed. */
-export class Handle<Native extends object> {
+/** An object of native code that is there until it is closed. */
+export class Handle<Native extends { close(): void }> {
   #native: Native | undefined
   readonly #name: string
   readonly #number: number
@@ -29,7 +29,32 @@ export class Handle<Native extends object> {
   }
 
   close(): void {
+    this.#native?.close()
     this.#native = undefined
+  }
+}
+
+/** What all classes of the published package can do beside their work. */
+export abstract class Closable implements Disposable {
+  readonly #handle: { readonly number: number; close(): void }
+
+  /** @internal */
+  constructor(handle: { readonly number: number; close(): void }) {
+    this.#handle = handle
+  }
+
+  /** Tells objects apart; 0 once it is closed. Nothing can be done with it. */
+  get handle(): number {
+    return this.#handle.number
+  }
+
+  /** Lets go of it and of its keys. */
+  close(): void {
+    this.#handle.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
   }
 }
 

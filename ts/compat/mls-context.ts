@@ -1,20 +1,22 @@
 import { unwrap } from '../errors.js'
 import { bytes, text, u32 } from '../internal/arguments.js'
 import { native, type NativeCompatMls } from '../native.js'
-import { buffer, Handle } from './handle.js'
+import { buffer, Closable, Handle } from './handle.js'
 
 /**
  * One identity, its group and every number that it seals under.
  *
  * Close it when it is no longer needed; dropping it does the same later.
  */
-export class MlsContext implements Disposable {
+export class MlsContext extends Closable {
   /** The name that the caller gave, also where the context was restored. */
   readonly identity: string
   readonly #handle: Handle<NativeCompatMls>
 
   private constructor(context: NativeCompatMls, identity: string) {
-    this.#handle = new Handle(context, 'MLS context')
+    const handle = new Handle(context, 'MLS context')
+    super(handle)
+    this.#handle = handle
     this.identity = identity
   }
 
@@ -37,12 +39,12 @@ export class MlsContext implements Disposable {
 
   /** The group's epoch. */
   get epoch(): bigint {
-    return this.native.epoch()
+    return unwrap(this.native.epoch())
   }
 
   /** The group's id, of 16 bytes. */
   get groupId(): Buffer {
-    return buffer(this.native.groupId())
+    return buffer(unwrap(this.native.groupId()))
   }
 
   /** The key package by which others add this context. Once it was used there is another one. */
@@ -89,19 +91,5 @@ export class MlsContext implements Disposable {
   /** The whole context. It holds private keys: keep it encrypted. */
   exportState(): Buffer {
     return buffer(unwrap(this.native.exportState()))
-  }
-
-  /** Tells objects apart; 0 once it is closed. Nothing can be done with it. */
-  get handle(): number {
-    return this.#handle.number
-  }
-
-  /** Lets go of the context. */
-  close(): void {
-    this.#handle.close()
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
   }
 }

@@ -3,7 +3,7 @@ import { bytes, text, u32 } from '../internal/arguments.js'
 import { native, type NativeCompatMediaEncryptor, type NativeCompatMediaSession } from '../native.js'
 import { AES_128_GCM, type SFrameCipherSuite } from './enums.js'
 import { contextOf } from './group-node.js'
-import { buffer, Handle } from './handle.js'
+import { buffer, Closable, Handle } from './handle.js'
 import type { MlsContext } from './mls-context.js'
 
 const DEFAULT_LABEL = 'gbp/sframe v1'
@@ -18,11 +18,13 @@ export interface SFrameDecryptResult {
 }
 
 /** Opens the media frames of one epoch. */
-export class SFrameSession implements Disposable {
+export class SFrameSession extends Closable {
   readonly #handle: Handle<NativeCompatMediaSession>
 
   private constructor(session: NativeCompatMediaSession) {
-    this.#handle = new Handle(session, 'SFrame session')
+    const handle = new Handle(session, 'SFrame session')
+    super(handle)
+    this.#handle = handle
   }
 
   /** A session for the context's present epoch. */
@@ -56,48 +58,22 @@ export class SFrameSession implements Disposable {
     const opened = unwrap(this.#handle.get().decrypt(bytes(payload, 'payload'), metadata, Date.now()))
     return { plaintext: buffer(opened.plaintext), senderLeaf: opened.senderLeaf }
   }
-
-  /** Tells objects apart; 0 once it is closed. Nothing can be done with it. */
-  get handle(): number {
-    return this.#handle.number
-  }
-
-  /** Lets go of the session. */
-  close(): void {
-    this.#handle.close()
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
-  }
 }
 
 /** Seals the media frames of one leaf. */
-export class SFrameEncryptor implements Disposable {
+export class SFrameEncryptor extends Closable {
   readonly #handle: Handle<NativeCompatMediaEncryptor>
 
   /** @internal */
   constructor(encryptor: NativeCompatMediaEncryptor) {
-    this.#handle = new Handle(encryptor, 'SFrame encryptor')
+    const handle = new Handle(encryptor, 'SFrame encryptor')
+    super(handle)
+    this.#handle = handle
   }
 
   /** Seals a frame. */
   encrypt(plaintext: Buffer, extraAad: Buffer = buffer(NOTHING)): Buffer {
     const metadata = bytes(extraAad, 'extraAad')
     return buffer(unwrap(this.#handle.get().encrypt(bytes(plaintext, 'plaintext'), metadata)))
-  }
-
-  /** Tells objects apart; 0 once it is closed. Nothing can be done with it. */
-  get handle(): number {
-    return this.#handle.number
-  }
-
-  /** Lets go of the encryptor. */
-  close(): void {
-    this.#handle.close()
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
   }
 }

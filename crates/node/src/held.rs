@@ -36,10 +36,15 @@ impl<T> Held<T> {
 
     /// Works on the value.
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut T) -> Result<R, NativeFailure>) -> Outcome<R> {
-        outcome(guarded(|| match self.0.borrow_mut().as_mut() {
-            Some(value) => work(value),
-            None => Err(closed()),
-        }))
+        outcome(guarded(|| self.lend(work)))
+    }
+
+    /// The same within a call that is guarded, for one that works on several values.
+    pub(crate) fn lend<R>(
+        &self,
+        work: impl FnOnce(&mut T) -> Result<R, NativeFailure>,
+    ) -> Result<R, NativeFailure> {
+        work(self.0.borrow_mut().as_mut().ok_or_else(closed)?)
     }
 
     /// Looks at the value.

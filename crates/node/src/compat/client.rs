@@ -12,11 +12,12 @@ use napi_derive::napi;
 
 use super::mls::NativeCompatMls;
 use super::node::{NativeCompatFrame, NativeCompatNode};
-use super::{Held, unsigned8};
+use super::unsigned8;
 use crate::answer::guarded;
 use crate::arguments::{invalid, timestamp, unsigned};
 use crate::bytes::Uint8Array;
 use crate::failure::{NativeFailure, Outcome, outcome};
+use crate::held::Held;
 
 /// Text.
 #[napi]
@@ -154,7 +155,7 @@ fn sealed(
     seal: impl FnOnce((&mut GroupNode, &mut MlsContext)) -> Result<OutboundFrame, NativeFailure>,
 ) -> Sent {
     outcome(guarded(|| {
-        let frame = node.node.with(|node| mls.context.with(|context| seal((node, context))));
+        let frame = node.node.lend(|node| mls.context.lend(|context| seal((node, context))));
         Ok::<_, NativeFailure>(NativeCompatFrame::from(frame?))
     }))
 }
@@ -184,7 +185,7 @@ impl NativeCompatText {
         sealed(node, mls, |both| {
             let id = MessageId::new(unsigned(&order.message_id)?);
             let (target, codec) = (MemberId::new(order.target), codec(order.codec)?);
-            self.0.with(|client| Ok(client.send(both, target, id, &order.text, codec)?))
+            self.0.lend(|client| Ok(client.send(both, target, id, &order.text, codec)?))
         })
     }
 
@@ -193,7 +194,7 @@ impl NativeCompatText {
     pub fn accept(&self, payload: NativeCompatPayload) -> Outcome<NativeCompatHeardText> {
         outcome(guarded(|| {
             let ((epoch, format), now) = (payload.parts()?, timestamp(payload.now));
-            let heard = self.0.with(|client| client.accept(&payload.plaintext, epoch, format, now))?;
+            let heard = self.0.lend(|client| Ok(client.accept(&payload.plaintext, epoch, format, now)?))?;
             let message = heard.message;
             Ok(NativeCompatHeardText {
                 is_new: heard.is_new,
@@ -209,9 +210,18 @@ impl NativeCompatText {
     }
 
     /// Forgets what was seen.
+    #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure")]
+    pub fn reset(&self) -> Outcome<()> {
+        self.0.with(|client| {
+            client.reset();
+            Ok(())
+        })
+    }
+
+    /// Lets go of it.
     #[napi]
-    pub fn reset(&self) {
-        self.0.with(TextClient::reset);
+    pub fn close(&self) {
+        self.0.close();
     }
 }
 
@@ -234,7 +244,7 @@ impl NativeCompatAudio {
         sealed(node, mls, |both| {
             let media = (MediaSource::new(order.source), unsigned(&order.timestamp)?);
             let (target, codec) = (MemberId::new(order.target), codec(order.codec)?);
-            self.0.with(|client| Ok(client.send(both, target, media, &order.frame, codec)?))
+            self.0.lend(|client| Ok(client.send(both, target, media, &order.frame, codec)?))
         })
     }
 
@@ -243,7 +253,7 @@ impl NativeCompatAudio {
     pub fn accept(&self, payload: NativeCompatPayload) -> Outcome<NativeCompatHeardAudio> {
         outcome(guarded(|| {
             let ((epoch, format), now) = (payload.parts()?, timestamp(payload.now));
-            let heard = self.0.with(|client| client.accept(&payload.plaintext, epoch, format, now))?;
+            let heard = self.0.lend(|client| Ok(client.accept(&payload.plaintext, epoch, format, now)?))?;
             let packet = heard.payload;
             Ok(NativeCompatHeardAudio {
                 is_new: heard.status == AudioStatus::New,
@@ -257,9 +267,18 @@ impl NativeCompatAudio {
     }
 
     /// Forgets what was sent and seen.
+    #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure")]
+    pub fn reset(&self) -> Outcome<()> {
+        self.0.with(|client| {
+            client.reset();
+            Ok(())
+        })
+    }
+
+    /// Lets go of it.
     #[napi]
-    pub fn reset(&self) {
-        self.0.with(AudioClient::reset);
+    pub fn close(&self) {
+        self.0.close();
     }
 }
 
@@ -288,7 +307,7 @@ impl NativeCompatSignal {
                 arguments: &order.args,
                 codec: codec(order.codec)?,
             };
-            self.0.with(|client| Ok(client.send(both, signal)?))
+            self.0.lend(|client| Ok(client.send(both, signal)?))
         })
     }
 
@@ -297,7 +316,7 @@ impl NativeCompatSignal {
     pub fn accept(&self, payload: NativeCompatPayload) -> Outcome<NativeCompatHeardSignal> {
         outcome(guarded(|| {
             let (epoch, format) = payload.parts()?;
-            let heard = self.0.with(|client| client.accept(&payload.plaintext, epoch, format))?;
+            let heard = self.0.lend(|client| Ok(client.accept(&payload.plaintext, epoch, format)?))?;
             let message = heard.message;
             Ok(NativeCompatHeardSignal {
                 is_new: heard.is_new,
@@ -312,8 +331,17 @@ impl NativeCompatSignal {
     }
 
     /// Forgets what was seen.
+    #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure")]
+    pub fn reset(&self) -> Outcome<()> {
+        self.0.with(|client| {
+            client.reset();
+            Ok(())
+        })
+    }
+
+    /// Lets go of it.
     #[napi]
-    pub fn reset(&self) {
-        self.0.with(SignalClient::reset);
+    pub fn close(&self) {
+        self.0.close();
     }
 }

@@ -4,12 +4,12 @@ use coterie_compat::{MediaEncryptor, MediaSession, MediaSuite};
 use coterie_types::LeafIndex;
 use napi_derive::napi;
 
-use super::Held;
 use super::mls::NativeCompatMls;
 use crate::answer::guarded;
 use crate::arguments::timestamp;
 use crate::bytes::Uint8Array;
 use crate::failure::{Outcome, outcome};
+use crate::held::Held;
 
 /// Opens the media frames of one epoch.
 #[napi]
@@ -17,7 +17,7 @@ pub struct NativeCompatMediaSession(Held<MediaSession>);
 
 /// Seals media frames of one leaf.
 #[napi]
-pub struct NativeCompatMediaEncryptor(MediaEncryptor);
+pub struct NativeCompatMediaEncryptor(Held<MediaEncryptor>);
 
 /// A media frame that was opened.
 #[napi(object, object_from_js = false)]
@@ -35,7 +35,7 @@ impl NativeCompatMediaSession {
     pub fn create(mls: &NativeCompatMls, label: String, suite: u32) -> Outcome<NativeCompatMediaSession> {
         outcome(guarded(|| {
             let suite = MediaSuite::from_number(suite)?;
-            let session = mls.context.with(|context| MediaSession::new(context, &label, suite))?;
+            let session = mls.context.lend(|context| Ok(MediaSession::new(context, &label, suite)?))?;
             Ok(Self(Held::new(session)))
         }))
     }
@@ -53,9 +53,9 @@ impl NativeCompatMediaSession {
             let suite = suite.map(MediaSuite::from_number).transpose()?;
             let (leaf, label) = (LeafIndex::new(leaf), label.as_deref());
             let made = |session: &mut MediaSession| {
-                mls.context.with(|context| session.encryptor(context, leaf, label, suite))
+                mls.context.lend(|context| Ok(session.encryptor(context, leaf, label, suite)?))
             };
-            Ok(NativeCompatMediaEncryptor(self.0.with(made)?))
+            Ok(NativeCompatMediaEncryptor(Held::new(self.0.lend(made)?)))
         }))
     }
 
@@ -68,12 +68,18 @@ impl NativeCompatMediaSession {
         now: f64,
     ) -> Outcome<NativeCompatOpenedMedia> {
         outcome(guarded(|| {
-            let opened = self.0.with(|session| session.open(&payload, &metadata, timestamp(now)))?;
+            let opened = self.0.lend(|session| Ok(session.open(&payload, &metadata, timestamp(now))?))?;
             Ok(NativeCompatOpenedMedia {
                 plaintext: opened.plaintext.into(),
                 sender_leaf: opened.sender.number(),
             })
         }))
+    }
+
+    /// Lets go of it.
+    #[napi]
+    pub fn close(&self) {
+        self.0.close();
     }
 }
 
@@ -82,6 +88,12 @@ impl NativeCompatMediaEncryptor {
     /// Seals a frame.
     #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure")]
     pub fn encrypt(&self, plaintext: Uint8Array, metadata: Uint8Array) -> Outcome<Uint8Array> {
-        outcome(guarded(|| Ok(self.0.seal(&plaintext, &metadata)?.into())))
+        self.0.with(|encryptor| Ok(encryptor.seal(&plaintext, &metadata)?.into()))
+    }
+
+    /// Lets go of it.
+    #[napi]
+    pub fn close(&self) {
+        self.0.close();
     }
 }

@@ -8,11 +8,11 @@ use coterie_types::LeafIndex;
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 
-use super::Held;
 use crate::answer::guarded;
 use crate::arguments::timestamp;
 use crate::bytes::Uint8Array;
-use crate::failure::{NativeFailure, Outcome, outcome};
+use crate::failure::{Outcome, outcome};
+use crate::held::Held;
 
 /// One identity with its group.
 #[napi]
@@ -50,33 +50,33 @@ impl NativeCompatMls {
     }
 
     /// Where the group is.
-    #[napi]
-    pub fn epoch(&self) -> BigInt {
-        self.context.with(|context| context.epoch().number().into())
+    #[napi(catch_unwind, ts_return_type = "bigint | NativeFailure")]
+    pub fn epoch(&self) -> Outcome<BigInt> {
+        self.context.look(|context| context.epoch().number().into())
     }
 
     /// The group's name.
-    #[napi]
-    pub fn group_id(&self) -> Uint8Array {
-        self.context.with(|context| context.group_id().as_bytes().into())
+    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure")]
+    pub fn group_id(&self) -> Outcome<Uint8Array> {
+        self.context.look(|context| context.group_id().as_bytes().into())
     }
 
     /// The key package by which others add this context.
     #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure")]
     pub fn key_package(&self, now: f64) -> Outcome<Uint8Array> {
-        self.call(|context| Ok(context.key_package(timestamp(now))?.into()))
+        self.context.with(|context| Ok(context.key_package(timestamp(now))?.into()))
     }
 
     /// Adds somebody at once.
     #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure")]
     pub fn invite(&self, key_package: Uint8Array, now: f64) -> Outcome<Uint8Array> {
-        self.call(|context| Ok(context.invite_first(&key_package, timestamp(now))?.into()))
+        self.context.with(|context| Ok(context.invite_first(&key_package, timestamp(now))?.into()))
     }
 
     /// A commit that adds somebody.
     #[napi(catch_unwind, ts_return_type = "NativeCompatInvitation | NativeFailure")]
     pub fn invite_full(&self, key_package: Uint8Array, now: f64) -> Outcome<NativeCompatInvitation> {
-        self.call(|context| {
+        self.context.with(|context| {
             let (commit, welcome) = context.invite(&key_package, timestamp(now))?;
             Ok(NativeCompatInvitation { commit: commit.into(), welcome: welcome.into() })
         })
@@ -85,13 +85,13 @@ impl NativeCompatMls {
     /// A commit that removes the member at a leaf.
     #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure")]
     pub fn remove(&self, leaf: u32, now: f64) -> Outcome<Uint8Array> {
-        self.call(|context| Ok(context.remove(LeafIndex::new(leaf), timestamp(now))?.into()))
+        self.context.with(|context| Ok(context.remove(LeafIndex::new(leaf), timestamp(now))?.into()))
     }
 
     /// Takes in a message of the group.
     #[napi(catch_unwind, ts_return_type = "'commit' | 'application' | 'proposal' | NativeFailure")]
     pub fn process(&self, message: Uint8Array, now: f64) -> Outcome<String> {
-        self.call(|context| {
+        self.context.with(|context| {
             let kind = match context.process(&message, timestamp(now))? {
                 MessageKind::Commit => "commit",
                 MessageKind::Application => "application",
@@ -104,28 +104,30 @@ impl NativeCompatMls {
     /// Moves on by the commit that waits.
     #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure")]
     pub fn finalize(&self) -> Outcome<()> {
-        self.call(|context| Ok(context.finalize()?))
+        self.context.with(|context| Ok(context.finalize()?))
     }
 
     /// Drops the commits that wait.
     #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure")]
     pub fn clear_pending(&self) -> Outcome<()> {
-        self.call(|context| Ok(context.clear_pending()?))
+        self.context.with(|context| Ok(context.clear_pending()?))
     }
 
     /// Joins a group.
     #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure")]
     pub fn accept_welcome(&self, welcome: Uint8Array, now: f64) -> Outcome<()> {
-        self.call(|context| Ok(context.accept_welcome(&welcome, timestamp(now))?))
+        self.context.with(|context| Ok(context.accept_welcome(&welcome, timestamp(now))?))
     }
 
     /// The whole context, private keys and all.
     #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure")]
     pub fn export_state(&self) -> Outcome<Uint8Array> {
-        self.call(|context| Ok(context.export()?.into()))
+        self.context.with(|context| Ok(context.export()?.into()))
     }
 
-    fn call<T>(&self, work: impl FnOnce(&mut MlsContext) -> Result<T, NativeFailure>) -> Outcome<T> {
-        outcome(guarded(|| self.context.with(work)))
+    /// Lets go of it.
+    #[napi]
+    pub fn close(&self) {
+        self.context.close();
     }
 }

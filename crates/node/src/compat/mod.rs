@@ -5,8 +5,6 @@ mod media;
 mod mls;
 mod node;
 
-use std::sync::{Mutex, PoisonError};
-
 use coterie_compat::{RawFrame, lookup_error};
 use napi::bindgen_prelude::{BigInt, Null};
 use napi_derive::napi;
@@ -15,20 +13,6 @@ use crate::answer::guarded;
 use crate::arguments::{invalid, unsigned, unsigned16};
 use crate::bytes::Uint8Array;
 use crate::failure::{NativeFailure, Outcome, outcome};
-
-/// An object of the core that one call at a time uses.
-pub(super) struct Held<T>(Mutex<T>);
-
-impl<T> Held<T> {
-    pub(super) fn new(value: T) -> Self {
-        Self(Mutex::new(value))
-    }
-
-    /// Calls come from one thread and none calls another, so that nobody ever waits here.
-    pub(super) fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 /// A frame as it is to be written.
 #[napi(object, object_to_js = false)]

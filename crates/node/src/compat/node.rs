@@ -6,12 +6,12 @@ use coterie_wire::control::Opcode;
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 
-use super::Held;
 use super::mls::NativeCompatMls;
 use crate::answer::guarded;
 use crate::arguments::{invalid, timestamp, unsigned};
 use crate::bytes::Uint8Array;
-use crate::failure::{NativeFailure, Outcome, outcome};
+use crate::failure::{Outcome, outcome};
+use crate::held::Held;
 
 /// One member of a group, above its keys.
 #[napi]
@@ -164,27 +164,27 @@ impl NativeCompatNode {
     }
 
     /// Its state.
-    #[napi]
-    pub fn state(&self) -> u32 {
-        self.node.with(|node| node.state().number())
+    #[napi(catch_unwind, ts_return_type = "number | NativeFailure")]
+    pub fn state(&self) -> Outcome<u32> {
+        self.node.look(|node| node.state().number())
     }
 
     /// Its epoch.
-    #[napi]
-    pub fn epoch(&self) -> BigInt {
-        self.node.with(|node| node.epoch().number().into())
+    #[napi(catch_unwind, ts_return_type = "bigint | NativeFailure")]
+    pub fn epoch(&self) -> Outcome<BigInt> {
+        self.node.look(|node| node.epoch().number().into())
     }
 
     /// The last transition that was applied.
-    #[napi]
-    pub fn last_transition(&self) -> u32 {
-        self.node.with(|node| node.last_transition().number())
+    #[napi(catch_unwind, ts_return_type = "number | NativeFailure")]
+    pub fn last_transition(&self) -> Outcome<u32> {
+        self.node.look(|node| node.last_transition().number())
     }
 
     /// Starts it.
     #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure")]
     pub fn start(&self, epoch: BigInt, expected: u32, now: f64) -> Outcome<()> {
-        self.call(|node| {
+        self.node.with(|node| {
             let epoch = Epoch::new(unsigned(&epoch)?);
             Ok(node.start(epoch, TransitionId::new(expected), timestamp(now))?)
         })
@@ -193,7 +193,7 @@ impl NativeCompatNode {
     /// Puts it into an epoch.
     #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure")]
     pub fn set_epoch(&self, epoch: BigInt, now: f64) -> Outcome<()> {
-        self.call(|node| {
+        self.node.with(|node| {
             node.set_epoch(Epoch::new(unsigned(&epoch)?), timestamp(now));
             Ok(())
         })
@@ -202,7 +202,7 @@ impl NativeCompatNode {
     /// Goes on to the next epoch.
     #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure")]
     pub fn apply(&self, transition: u32, now: f64) -> Outcome<()> {
-        self.call(|node| Ok(node.apply(TransitionId::new(transition), timestamp(now))?))
+        self.node.with(|node| Ok(node.apply(TransitionId::new(transition), timestamp(now))?))
     }
 
     /// Seals a control message.
@@ -212,7 +212,7 @@ impl NativeCompatNode {
         mls: &NativeCompatMls,
         order: NativeCompatControl,
     ) -> Outcome<NativeCompatFrame> {
-        self.call(|node| {
+        self.node.with(|node| {
             let opcode = u16::try_from(order.opcode).ok().and_then(Opcode::from_number);
             let control = Control {
                 target: MemberId::new(order.target),
@@ -221,7 +221,7 @@ impl NativeCompatNode {
                 request: RequestId::new(order.request),
                 arguments: &order.args,
             };
-            mls.context.with(|context| Ok(node.send_control(context, control)?.into()))
+            mls.context.lend(|context| Ok(node.send_control(context, control)?.into()))
         })
     }
 
@@ -233,17 +233,20 @@ impl NativeCompatNode {
         wire: Uint8Array,
         now: f64,
     ) -> Outcome<Vec<NativeCompatEvent>> {
-        self.call(|node| Ok(events(mls.context.with(|context| node.receive(context, &wire, timestamp(now))))))
+        self.node
+            .with(|node| mls.context.lend(|context| Ok(events(node.receive(context, &wire, timestamp(now))))))
     }
 
     /// What has happened and was not told yet.
     #[napi(catch_unwind, ts_return_type = "NativeCompatEvent[] | NativeFailure")]
     pub fn drain(&self) -> Outcome<Vec<NativeCompatEvent>> {
-        self.call(|node| Ok(events(node.drain())))
+        self.node.with(|node| Ok(events(node.drain())))
     }
 
-    fn call<T>(&self, work: impl FnOnce(&mut GroupNode) -> Result<T, NativeFailure>) -> Outcome<T> {
-        outcome(guarded(|| self.node.with(work)))
+    /// Lets go of it.
+    #[napi]
+    pub fn close(&self) {
+        self.node.close();
     }
 }
 
