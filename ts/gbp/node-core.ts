@@ -1,0 +1,149 @@
+import { CoterieError } from '../errors.js'
+import { abortable, type AbortOptions } from '../internal/abort.js'
+import * as check from '../internal/arguments.js'
+import { Outlet } from '../internal/outlet.js'
+import type { NativeGroupNode, NativeNodeEvent, NativeNodeView, NativeParcel } from '../native.js'
+import { toNodeEvent, type GroupNodeEvent } from './node-events.js'
+import { toParcel, type Parcel } from './parcel.js'
+
+/** Timers cannot wait for longer. */
+const MAX_DELAY = 2 ** 31 - 1
+/** What is due at once does not keep the event loop from everything else. */
+const MIN_DELAY = 10
+/** What failed may succeed a little later. */
+const RETRY_DELAY = 1_000
+
+type NativeCall<Value> = Parameters<typeof abortable<Value>>[1]
+
+/** @internal What all parts of one node share: its native half, its time, and what happens after each call. */
+export class NodeCore {
+  readonly native: NativeGroupNode
+  readonly events: Outlet<NativeNodeEvent, GroupNodeEvent>
+  readonly frames: Outlet<NativeParcel, Parcel>
+  readonly #clock: () => number
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+  #underWay = 0
+  /** Whoever waits for something to change. */
+  readonly #watchers = new Set<() => void>()
+
+  constructor(native: NativeGroupNode, clock: () => number) {
+    this.native = native
+    this.#clock = clock
+    const taken = () => this.#tellWatchers()
+    this.events = new Outlet((max) => this.#counted(native.takeEvents(max)), toNodeEvent, taken)
+    this.frames = new Outlet((max) => this.#counted(native.takeParcels(max)), toParcel, taken)
+    this.settle()
+  }
+
+  get view(): NativeNodeView {
+    return this.native.view
+  }
+
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
+  /** Whether every call that was made is answered, and nothing more comes of it. */
+  get isIdle(): boolean {
+    return this.#underWay === 0
+  }
+
+  now(): number {
+    return check.time(this.#clock)
+  }
+
+  /** Makes a call, and hands out what came of it. */
+  async call<Value>(options: AbortOptions | undefined, call: NativeCall<Value>): Promise<Value> {
+    const signal = check.signal(options)
+    this.#underWay += 1
+    try {
+      return await abortable(signal, call)
+    } finally {
+      this.#underWay -= 1
+      this.settle()
+    }
+  }
+
+  /** The native half may have something to tell or to send, and may want to be woken at another time. */
+  settle(failed = false): void {
+    if (this.#closed) return
+    this.#schedule(failed ? RETRY_DELAY : MIN_DELAY)
+    this.events.wake()
+    this.frames.wake()
+    this.#tellWatchers()
+  }
+
+  async wake(): Promise<void> {
+    const now = this.now()
+    await this.call(undefined, () => this.native.wake(now))
+  }
+
+  /** Resolves when something has changed, or the node was closed, or `due` has come. */
+  async changed(options: AbortOptions | undefined, due?: number): Promise<void> {
+    const signal = check.signal(options)
+    signal?.throwIfAborted()
+    if (this.#closed) return
+    await new Promise<void>((resolve, reject) => {
+      const end = () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', end)
+        this.#watchers.delete(end)
+        if (signal?.aborted === true) reject(signal.reason as Error)
+        else resolve()
+      }
+      const delay = due === undefined ? undefined : Math.max(due - this.now(), 0)
+      const timer = delay === undefined ? undefined : setTimeout(end, Math.min(delay, MAX_DELAY))
+      signal?.addEventListener('abort', end, { once: true })
+      this.#watchers.add(end)
+    })
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    clearTimeout(this.#timer)
+    this.events.end()
+    this.frames.end()
+    this.#tellWatchers()
+    const native = this.native
+    await abortable(undefined, () => native.close())
+  }
+
+  checkOpen(): void {
+    if (this.#closed) throw new CoterieError('HANDLE_CLOSED', 'the node was closed')
+  }
+
+  #counted<Value>(answer: Value | Promise<Value>): Value | Promise<Value> {
+    if (!(answer instanceof Promise)) return answer
+    this.#underWay += 1
+    return answer.finally(() => {
+      this.#underWay -= 1
+    })
+  }
+
+  #tellWatchers(): void {
+    for (const tell of this.#watchers) tell()
+  }
+
+  #schedule(least: number): void {
+    clearTimeout(this.#timer)
+    const { nextWake } = this.view
+    if (nextWake === undefined) return
+    const delay = Math.min(Math.max(nextWake - this.#guessNow(nextWake), least), MAX_DELAY)
+    this.#timer = setTimeout(() => {
+      this.wake().catch(() => this.settle(true))
+    }, delay)
+    // A timer alone keeps no process alive.
+    this.#timer.unref()
+  }
+
+  /** A clock that fails has made the call fail that asked it. */
+  #guessNow(otherwise: number): number {
+    try {
+      return this.now()
+    } catch {
+      return otherwise - RETRY_DELAY
+    }
+  }
+}
