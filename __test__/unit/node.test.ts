@@ -221,7 +221,7 @@ describe.each(PROFILES)('in %s, members', (profile) => {
     await expect(world.node(2).update()).rejects.toEqual(code('GBP_NOT_COORDINATOR'))
     await expect(world.node(2).remove([3])).rejects.toEqual(code('GBP_NOT_COORDINATOR'))
     await expect(world.node(1).remove([9])).rejects.toEqual(code('GBP_NOT_A_MEMBER'))
-    await expect(world.node(1).abort()).rejects.toEqual(expect.objectContaining({ name: 'CoterieError' }))
+    await expect(world.node(1).abort()).rejects.toEqual(code('GBP_TRANSITION_MISMATCH'))
     await expect(world.node(2).resync()).resolves.toBeUndefined()
   })
 
@@ -576,6 +576,54 @@ describe('what waits', () => {
     const text = (parcel: Parcel) => parcel.type === 'frame' && parcel.streamClass === 'text'
     expect(await take(reopened.frames(), 1)).toEqual(before)
     expect(before.filter(text)).toHaveLength(1)
+  })
+})
+
+describe('audio', () => {
+  it('takes its turn while a store is written, and what fails then is told', async () => {
+    const store = join(folder(), 'alice')
+    await using device = await Device.open({
+      store,
+      identity: 'alice',
+      passphrase: 'alice',
+      suite: ANY_SUITE,
+    })
+    await using node = await GroupNode.create(device, { member: 1 })
+    const said = Array.from({ length: 20 }, (_, index) => node.text.send(`${index}`))
+    expect(node.audio.send({ timestamp: 0n, frame: OPUS })).toBe(true)
+    expect(node.audio.send({ timestamp: 960n, frame: new Uint8Array(9_000) })).toBe(true)
+    expect(node.audio.play()).toEqual([])
+    await Promise.all(said)
+    for await (const event of node.events()) {
+      if (event.type !== 'audio-failed') continue
+      expect(event.error).toEqual(code('WIRE_TOO_LARGE'))
+      break
+    }
+    const frames = node.frames()
+    const classes: string[] = []
+    while (classes.at(-1) !== 'audio') {
+      const [parcel] = await take(frames, 1)
+      if (parcel?.type === 'frame') classes.push(parcel.streamClass)
+    }
+    expect(classes.filter((name) => name === 'text')).toHaveLength(20)
+  })
+
+  it('is played when it is due, until the node is closed', async () => {
+    const world = await World.of('sealed', 2)
+    const other = world.node(2)
+    const steps = other.audio.playout()
+    const first = steps.next()
+    world.node(1).audio.send({ timestamp: 0n, frame: OPUS })
+    await world.network.settled()
+    world.now += 500
+    world.node(1).audio.send({ timestamp: 960n, frame: OPUS })
+    await world.network.settled()
+    expect(await first).toMatchObject({ done: false, value: { track: { member: 1 } } })
+    await steps.return(undefined)
+    const late = rest(other.audio.playout())
+    await turns()
+    await other.close()
+    await expect(late).resolves.toEqual(expect.any(Array))
   })
 })
 

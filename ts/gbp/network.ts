@@ -48,9 +48,9 @@ export class MemoryNetwork implements AsyncDisposable {
     this.#checkOpen()
     for (const value of nodes) {
       const node = check.instance(value, GroupNode.is, 'GroupNode')
-      this.#connections.get(node.member)?.stop.abort()
       const connection = { node, stop: new AbortController(), last: Promise.resolve() }
       const frames = node.frames({ signal: connection.stop.signal })
+      this.#connections.get(node.member)?.stop.abort()
       this.#connections.set(node.member, connection)
       void this.#pump(connection, frames)
     }

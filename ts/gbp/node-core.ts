@@ -106,8 +106,16 @@ export class NodeCore {
     this.events.end()
     this.frames.end()
     this.#tellWatchers()
-    const native = this.native
-    await abortable(undefined, () => native.close())
+    await this.#forgetDealtWith()
+  }
+
+  /** Where the store was closed before, what was dealt with comes again. */
+  async #forgetDealtWith(): Promise<void> {
+    try {
+      await abortable(undefined, () => this.native.close())
+    } catch (error) {
+      if (!(CoterieError.is(error) && error.code === 'HANDLE_CLOSED')) throw error
+    }
   }
 
   checkOpen(): void {

@@ -71,25 +71,22 @@ export class GroupText {
    * @throws {@link CoterieError} As {@link GroupText.send}; `GTP_POLICY_REJECTED` for more than 65,536 pieces.
    */
   async sendAttachment(attachment: AttachmentInit, options?: SendAttachmentOptions): Promise<bigint> {
-    const {
-      data,
-      id = BigInt(randomInt(1, MAX_ATTACHMENT)),
-      ...rest
-    } = check.options(attachment, 'attachment')
+    const given = check.options(attachment, 'attachment')
+    const { filename, mimeType, chunkLength, id = BigInt(randomInt(1, MAX_ATTACHMENT)) } = given
     const { to, onProgress } = check.options(options)
     const [target, signal] = [toNativeTarget(to), check.signal(options)]
-    const bytes = check.copyOf(data, 'attachment.data')
-    const cut = await Cut.of({ ...rest, id, signal }, bytes)
+    const tell = onProgress === undefined ? undefined : check.callable(onProgress, 'onProgress')
+    const data = check.copyOf(given.data, 'attachment.data')
+    const cut = await Cut.of({ id, filename, mimeType, chunkLength, signal }, data)
     const [core, pieces] = [this.#core, Cut.nativeOf(cut)]
     await core.call({ signal }, (cancel) => core.native.sendManifest(target, pieces, core.now(), cancel))
-    const total = cut.manifest.chunks
-    for (let index = 0; index < total; index += 1) {
+    for (let index = 0; index < cut.manifest.chunks; index += 1) {
       await room(core, { signal })
-      const piece = cut.slice(index, bytes)
+      const piece = cut.slice(index, data)
       await core.call({ signal }, (cancel) =>
         core.native.sendPiece(target, pieces, index, piece, core.now(), cancel),
       )
-      onProgress?.({ sent: index + 1, total })
+      tell?.({ sent: index + 1, total: cut.manifest.chunks })
     }
     return cut.manifest.id
   }

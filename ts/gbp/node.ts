@@ -308,7 +308,8 @@ export class GroupNode implements AsyncDisposable {
   /**
    * Takes back what this member prepares.
    *
-   * @throws {@link CoterieError} As {@link GroupNode.invite}, where it prepares nothing.
+   * @throws {@link CoterieError} `GBP_TRANSITION_MISMATCH` where it prepares nothing, `GBP_NOT_ACTIVE`, `BUSY`,
+   * `INVALID_ARGUMENT`, `HANDLE_CLOSED`.
    */
   async abort(options?: AbortOptions & { readonly reason?: bigint }): Promise<void> {
     const { reason } = check.options(options)
