@@ -13,6 +13,9 @@ const MIN_DELAY = 10
 /** What failed may succeed a little later. */
 const RETRY_DELAY = 1_000
 
+/** Whoever is awaited must not be collected: nothing else may hold on to it. */
+const awaited = new Set<object>()
+
 type NativeCall<Value> = Parameters<typeof abortable<Value>>[1]
 
 /** @internal What all parts of one node share: its native half, its time, and what happens after each call. */
@@ -84,19 +87,13 @@ export class NodeCore {
     const signal = check.signal(options)
     signal?.throwIfAborted()
     if (this.#closed) return
-    await new Promise<void>((resolve, reject) => {
-      const end = () => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', end)
-        this.#watchers.delete(end)
-        if (signal?.aborted === true) reject(signal.reason as Error)
-        else resolve()
-      }
-      const delay = due === undefined ? undefined : Math.max(due - this.now(), 0)
-      const timer = delay === undefined ? undefined : setTimeout(end, Math.min(delay, MAX_DELAY))
-      signal?.addEventListener('abort', end, { once: true })
-      this.#watchers.add(end)
-    })
+    const delay = due === undefined ? undefined : Math.min(Math.max(due - this.now(), 0), MAX_DELAY)
+    awaited.add(this.#watchers)
+    try {
+      await told(this.#watchers, delay, signal)
+    } finally {
+      if (this.#watchers.size === 0) awaited.delete(this.#watchers)
+    }
   }
 
   async close(): Promise<void> {
@@ -139,8 +136,11 @@ export class NodeCore {
     const { nextWake } = this.view
     if (nextWake === undefined) return
     const delay = Math.min(Math.max(nextWake - this.#guessNow(nextWake), least), MAX_DELAY)
+    // A node that was forgotten is not held by its own timer.
+    const reference = new WeakRef(this)
     this.#timer = setTimeout(() => {
-      this.wake().catch(() => this.settle(true))
+      const core = reference.deref()
+      core?.wake().catch(() => core.settle(true))
     }, delay)
     // A timer alone keeps no process alive.
     this.#timer.unref()
@@ -154,4 +154,24 @@ export class NodeCore {
       return otherwise - RETRY_DELAY
     }
   }
+}
+
+/** Resolves when a watcher is told, or after `delay`; rejects when `signal` aborts. */
+function told(
+  watchers: Set<() => void>,
+  delay: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', end)
+      watchers.delete(end)
+      if (signal?.aborted === true) reject(signal.reason as Error)
+      else resolve()
+    }
+    const timer = delay === undefined ? undefined : setTimeout(end, delay)
+    signal?.addEventListener('abort', end, { once: true })
+    watchers.add(end)
+  })
 }

@@ -24,6 +24,9 @@ interface Waiter<Item> {
   reject(reason: unknown): void
 }
 
+/** Whoever is awaited must not be collected: nothing else may hold on to it. */
+const awaited = new Set<object>()
+
 const DONE = { done: true, value: undefined } as const
 
 /** @internal */
@@ -143,6 +146,7 @@ class OutletReader<Raw, Item> implements AsyncIterableIterator<Item, undefined> 
 
   give(value: Item): void {
     this.#waiters.shift()?.resolve({ done: false, value })
+    if (!this.isWaiting) awaited.delete(this)
   }
 
   /** The first that waits is told why, or the next that asks. */
@@ -156,6 +160,7 @@ class OutletReader<Raw, Item> implements AsyncIterableIterator<Item, undefined> 
 
   end(): void {
     this.#ended = true
+    awaited.delete(this)
     this.#signal?.removeEventListener('abort', this.#abort)
     this.#outlet.left(this)
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE)
@@ -170,6 +175,7 @@ class OutletReader<Raw, Item> implements AsyncIterableIterator<Item, undefined> 
     if (this.#ended) return Promise.resolve(DONE)
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject })
+      awaited.add(this)
       this.#outlet.wake()
     })
   }
