@@ -327,6 +327,86 @@ export declare class NativeGroup {
   sframeSession(options: NativeSframeOptions, cancellation?: NativeCancellation | undefined | null): NativeSframeSession | NativeFailure | Promise<NativeSframeSession | NativeFailure>
 }
 
+/** A member of a group, which its coordinator orders. */
+export declare class NativeGroupNode {
+  /** Says something; its number. */
+  sendText(target: number, given: NativeDraft, now: number, cancellation?: NativeCancellation | undefined | null): bigint | NativeFailure | Promise<bigint | NativeFailure>
+  /** Announces an attachment; the message's number. */
+  sendManifest(target: number, cut: NativeCut, now: number, cancellation?: NativeCancellation | undefined | null): bigint | NativeFailure | Promise<bigint | NativeFailure>
+  /** Sends a piece of an attachment; the message's number. */
+  sendPiece(target: number, cut: NativeCut, index: number, data: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): bigint | NativeFailure | Promise<bigint | NativeFailure>
+  /** The data of an attachment that is complete. */
+  attachment(sender: number, attachment: bigint, now: number, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
+  /** What an attachment is that is here or on its way. */
+  manifest(sender: number, attachment: bigint, cancellation?: NativeCancellation | undefined | null): NativeManifest | null | NativeFailure | Promise<NativeManifest | null | NativeFailure>
+  /** Forgets an attachment. */
+  forgetAttachment(sender: number, attachment: bigint, now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Asks a member for messages that are missing here. */
+  catchUp(member: number, requestId: number, now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Messages that are kept behind a position, oldest first. */
+  history(position: bigint | undefined | null, limit: number, cancellation?: NativeCancellation | undefined | null): NativeKept[] | NativeFailure | Promise<NativeKept[] | NativeFailure>
+  /** The highest message of each sender. */
+  watermark(cancellation?: NativeCancellation | undefined | null): NativeMark[] | NativeFailure | Promise<NativeMark[] | NativeFailure>
+  /** Gives a signal; its request id, which is near the given one where that is taken. */
+  give(target: number, given: NativeOrder, fresh: boolean, now: number, cancellation?: NativeCancellation | undefined | null): number | NativeFailure | Promise<number | NativeFailure>
+  /** Defines a role here. */
+  defineRole(role: NativeRole, now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Gives a member a role here. */
+  assignRole(member: number, role: number, now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** What signals have made of the group. */
+  signalView(cancellation?: NativeCancellation | undefined | null): NativeSignalView | NativeFailure | Promise<NativeSignalView | NativeFailure>
+  /** Sends a packet of audio; false while this member is muted. */
+  sendAudio(given: NativeAudioOut, now: number): boolean | NativeFailure | Promise<boolean | NativeFailure>
+  /** What is to be played now; nothing while other work is under way. */
+  play(now: number): NativePlayed[] | NativeFailure
+  /** Adds the owners of key packages; their numbers. */
+  invite(keyPackages: Array<Uint8Array>, armed: boolean, now: number, cancellation?: NativeCancellation | undefined | null): number[] | NativeFailure | Promise<number[] | NativeFailure>
+  /** Removes members. */
+  remove(members: Array<number>, now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Renews this member's keys. */
+  update(now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Asks to be removed. */
+  leave(now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Gives the coordinator's role to another member. */
+  handOver(heir: number, now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Claims the coordinator's role. */
+  claim(now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Tells the others what this member can do. */
+  advertise(tokens: Array<string>, now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Asks the others how they stand. */
+  resync(now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Takes back what this member prepares. */
+  abort(reason: bigint | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Begins a group. */
+  static create(device: NativeDevice, options: NativeNodeOptions, settings: NativeNodeSettings, now: number, cancellation?: NativeCancellation | undefined | null): NativeGroupNode | NativeFailure | Promise<NativeGroupNode | NativeFailure>
+  /** Comes into a group. */
+  static join(device: NativeDevice, admission: Uint8Array, expected: 'interop' | 'sealed', settings: NativeNodeSettings, now: number, cancellation?: NativeCancellation | undefined | null): NativeGroupNode | NativeFailure | Promise<NativeGroupNode | NativeFailure>
+  /** Opens what is stored of a group. */
+  static open(device: NativeDevice, id: Uint8Array, settings: NativeNodeSettings, now: number, cancellation?: NativeCancellation | undefined | null): NativeGroupNode | null | NativeFailure | Promise<NativeGroupNode | null | NativeFailure>
+  /** The group's name. */
+  get id(): Uint8Array
+  /** How frames are protected. */
+  get profile(): 'interop' | 'sealed'
+  /** This member's number. */
+  get member(): number
+  /** How the node stands. */
+  get view(): NativeNodeView
+  /** Takes in a frame. */
+  receive(frame: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Does what is due. */
+  wake(now: number): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Up to `max` events that wait. Those that were taken before are dealt with. */
+  takeEvents(max: number): NativeTakenEvents | NativeFailure | Promise<NativeTakenEvents | NativeFailure>
+  /** Up to `max` parcels that wait. Those that were taken before are carried away. */
+  takeParcels(max: number): NativeTakenParcels | NativeFailure | Promise<NativeTakenParcels | NativeFailure>
+  /** Everybody in the group. */
+  members(cancellation?: NativeCancellation | undefined | null): NativeNodeMember[] | NativeFailure | Promise<NativeNodeMember[] | NativeFailure>
+  /** A value that all members of this epoch share. */
+  epochAuthenticator(cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
+  /** Lets go of the node once the work under way is done, and forgets on disk what was dealt with. */
+  close(): undefined | NativeFailure | Promise<undefined | NativeFailure>
+}
+
 /** A bounded log of messages. */
 export declare class NativeHistory {
   /** An empty history. */
@@ -545,8 +625,8 @@ export declare class NativeSignalClient {
   static create(member: number, given: NativeAuthority): NativeSignalClient
   /** What `export` wrote. */
   static import(member: number, given: NativeAuthority, state: Uint8Array): NativeSignalClient | NativeFailure
-  /** Gives a signal. */
-  give(given: NativeOrder, now: number): NativeOutgoingSignal | NativeFailure
+  /** Gives a signal in the group's present epoch. */
+  give(given: NativeOrder, epoch: bigint, now: number): NativeOutgoingSignal | NativeFailure
   /** Takes a payload in. */
   receive(given: NativeIncoming): NativeSignalOutcome | NativeFailure
   /** Takes a member's answer to a signal. */
@@ -747,6 +827,20 @@ export interface NativeAudioCount {
   source: number
   /** The number. */
   last: number
+}
+
+/** A packet of audio that is to be sent. */
+export interface NativeAudioOut {
+  /** To whom. */
+  target: number
+  /** Its source. */
+  source: number
+  /** When it was recorded, in samples. */
+  timestamp: bigint
+  /** The audio. */
+  frame: Uint8Array
+  /** How the packet is encoded. */
+  codec: string
 }
 
 /** A packet of audio. */
@@ -1537,6 +1631,147 @@ export interface NativeMessageHead {
   content: 'application' | 'proposal' | 'commit'
 }
 
+/** Something that happened. */
+export type NativeNodeEvent =
+  | { type: 'text'; /** What. */
+    message: NativeTextMessage; /** In which epoch. */
+    epoch: bigint; /** How it was encoded. */
+    codec: string; /** Who passed it on. */
+  relayedBy?: number }
+  | { type: 'signal'; /** Which. */
+    message: NativeSignalMessage; /** Whether it changed anything. */
+    changed: boolean; /** How it was encoded. */
+  codec: string }
+  | { type: 'attachment'; /** Whose. */
+    sender: number; /** Which. */
+  attachment: bigint }
+  | { type: 'joined'; /** Its number. */
+    member: number; /** Whom its credential names. */
+  identity: Uint8Array }
+  | { type: 'left'; /** Who. */
+  member: number }
+  | { type: 'epoch'; /** Which. */
+    epoch: bigint; /** By which transition. */
+  transitionId: number }
+  | { type: 'removed' }
+  | { type: 'lost' }
+  | { type: 'signal-ended'; /** How. */
+  finished: NativeFinished }
+  | { type: 'attachment-progress'; /** Whose. */
+    sender: number; /** Which. */
+    attachment: bigint; /** Pieces that are here. */
+    received: number; /** Pieces of the whole. */
+  total: number }
+  | { type: 'audio'; /** Who speaks. */
+    member: number; /** Which of its sources. */
+    source: number; /** What it is among the others. */
+    arrival: 'new' | 'reordered' | 'duplicate' | 'stray'; /** Its number. */
+    sequence: number; /** When it was recorded, in samples. */
+    timestamp: bigint; /** The audio. */
+    frame: Uint8Array; /** How it was encoded. */
+  codec: string }
+  | { type: 'duplicate'; /** What it is. */
+    streamClass: 'control' | 'audio' | 'text' | 'signal'; /** Whose. */
+    member: number; /** Its number. */
+    number: bigint; /** Whether the number stood for something else before. */
+  conflicting: boolean }
+  | { type: 'state'; /** From here. */
+    from: string; /** To here. */
+  to: string }
+  | { type: 'control'; /** Whose. */
+    member: number; /** What it asks for. */
+    opcode: string; /** The transition that it is about. */
+    transitionId: number; /** What connects it with its answer. */
+    requestId: number; /** Its arguments. */
+  arguments: Uint8Array }
+  | { type: 'coordinator'; /** What is new. */
+    change: string; /** Who. */
+    member?: number; /** Whether it is the coordinator now. */
+  accepted?: boolean }
+  | { type: 'aborted'; /** Which. */
+    transitionId: number; /** Why. */
+  reason?: bigint }
+  | { type: 'not-admitted'; /** Who. */
+  members: Array<number> }
+  | { type: 'leaving'; /** Who. */
+  member: number }
+  | { type: 'capabilities'; /** Who. */
+  member: number }
+  | { type: 'caught-up'; /** From whom. */
+    member: number; /** Whether more follows. */
+  more: boolean }
+  | { type: 'not-caught-up'; /** Who. */
+  member: number }
+  | { type: 'attachment-expired'; /** Whose. */
+    sender: number; /** Which. */
+  attachment: bigint }
+  | { type: 'trouble'; /** What, as the registry has it. */
+    number: number; /** Which transition it is about. */
+    transitionId: number; /** Whom it is about. */
+  member?: number }
+  | { type: 'refused'; /** Why. */
+    failure: NativeFailure; /** The registry's number. */
+    number?: number; /** On whose stream it came. */
+  claimed?: number }
+  | { type: 'missed'; /** How many. */
+  count: bigint }
+
+/** Somebody in the group. */
+export interface NativeNodeMember {
+  /** Its number. */
+  member: number
+  /** Its place in the tree. */
+  leaf: number
+  /** Whom its credential names. */
+  identity: Uint8Array
+  /** The key that its messages are verified with. */
+  signatureKey: Uint8Array
+}
+
+/** How a group begins. */
+export interface NativeNodeOptions {
+  /** How its frames are protected. */
+  profile: 'interop' | 'sealed'
+  /** The founder's number. */
+  member: number
+  /** Its id. */
+  id: Uint8Array
+  /** Its suite. */
+  suite?: string
+}
+
+/** What is kept, and whose signals count; what suits the profile, where nothing is said. */
+export interface NativeNodeSettings {
+  /** What is kept of messages; nothing for `false`. */
+  history?: NativeHistoryLimits | boolean
+  /** The largest attachment that is taken in; none for `false`. */
+  attachments?: bigint | boolean
+  /** Whose signals count. */
+  authority?: NativeAuthority
+}
+
+/** How a node stands; as of the last work done. */
+export interface NativeNodeView {
+  /** The epoch it is in. */
+  epoch: bigint
+  /** Where it is in its life. */
+  state: 'idle' | 'connecting' | 'establishing-group' | 'active' | 'resyncing' | 'failed' | 'closed'
+  /** Who coordinates, as far as it knows. */
+  coordinator?: number
+  /** The last transition that it has applied. */
+  transitionId: number
+  /** The transition under way. */
+  pendingTransitionId?: number
+  /** When `wake` is due, in milliseconds since 1970. */
+  nextWake?: number
+  /** When `play` is due. */
+  nextPlay?: number
+  /** Whether calls are refused because too much waits to be taken. */
+  isFull: boolean
+  /** Whether it is in the group. */
+  isMember: boolean
+}
+
 /** A signal that is to be given. */
 export interface NativeOrder {
   /** The signal. */
@@ -1553,8 +1788,6 @@ export interface NativeOrder {
   arguments?: Uint8Array
   /** How it is encoded. */
   codec: string
-  /** The group's epoch. */
-  epoch: bigint
 }
 
 /** A signal that is ready to be sealed. */
@@ -1581,6 +1814,16 @@ export interface NativeOutgoingText {
 
 /** The source that a member sends as its `index`th. */
 export declare function nativeOwnSource(member: number, index: number): number | null
+
+/** Something to be carried to others. */
+export interface NativeParcel {
+  /** Whom it is for; zero for all others. */
+  target: number
+  /** The class of a frame; none for an admission. */
+  streamClass?: 'control' | 'audio' | 'text' | 'signal'
+  /** Its bytes. */
+  bytes: Uint8Array
+}
 
 /** One step of one source. */
 export type NativePlayed =
@@ -1663,6 +1906,14 @@ export type NativePskId =
   id: Uint8Array }
   | { type: 'resumption'; /** Which epoch. */
   epoch: bigint }
+
+/** What a member publishes. */
+export interface NativePublishing {
+  /** Who. */
+  member: number
+  /** On which classes of streams. */
+  classes: Array<'control' | 'audio' | 'text' | 'signal'>
+}
 
 /** What came of a message that was pushed. */
 export interface NativePushed {
@@ -1868,6 +2119,22 @@ export interface NativeSignalOutcome {
   answer?: NativeAnswer
 }
 
+/** What signals have made of the group. */
+export interface NativeSignalView {
+  /** Who announced to have joined. */
+  members: Array<number>
+  /** Who is muted. */
+  muted: Array<number>
+  /** Who publishes what. */
+  publishing: Array<NativePublishing>
+  /** Every role. */
+  roles: Array<NativeRole>
+  /** Who has which. */
+  assignments: Array<NativeAssignment>
+  /** Who can do what. */
+  capabilities: Array<NativeAdvertisement>
+}
+
 /** The stream on which a member sends a class, if it has one. */
 export declare function nativeStandardStream(streamClass: string, member: number): number | null | NativeFailure
 
@@ -1899,6 +2166,14 @@ export interface NativeSuiteChoice {
   keyPackages: Array<Uint8Array>
 }
 
+/** Events that waited. */
+export interface NativeTakenEvents {
+  /** In their order. */
+  items: Array<NativeNodeEvent>
+  /** Whether the member is out, so that no others will come but for those that wait. */
+  isOut: boolean
+}
+
 /** A piece that was taken out. */
 export interface NativeTakenOut {
   /** Whose attachment. */
@@ -1909,6 +2184,14 @@ export interface NativeTakenOut {
   index: number
   /** The piece. */
   data: Uint8Array
+}
+
+/** Parcels that waited. */
+export interface NativeTakenParcels {
+  /** In their order. */
+  items: Array<NativeParcel>
+  /** Whether the member is out, so that no others will come but for those that wait. */
+  isOut: boolean
 }
 
 /** A text message. */

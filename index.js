@@ -791,6 +791,7 @@ module.exports.NativeDevice = nativeBinding.NativeDevice
 module.exports.NativeExternalSigner = nativeBinding.NativeExternalSigner
 module.exports.NativeFeed = nativeBinding.NativeFeed
 module.exports.NativeGroup = nativeBinding.NativeGroup
+module.exports.NativeGroupNode = nativeBinding.NativeGroupNode
 module.exports.NativeHistory = nativeBinding.NativeHistory
 module.exports.NativeInbound = nativeBinding.NativeInbound
 module.exports.NativeJitterBuffer = nativeBinding.NativeJitterBuffer

@@ -8,6 +8,7 @@ import { settle } from './memory.mjs'
 
 const require = createRequire(import.meta.url)
 const { CoterieError, Device, GroupSession, MemoryChannel } = require('../../dist/mls/index.js')
+const { GroupNode } = require('../../dist/gbp/index.js')
 
 /** Waiting for events keeps no process alive, so something else must. */
 setInterval(() => {}, 2 ** 30)
@@ -162,6 +163,19 @@ const cases = {
         bob.events()
         await bob.receive(await alice.encrypt(new Uint8Array(1 << 12)))
         // Neither is closed: that is for the collector.
+      }
+    }, MEMORY)
+  },
+  /** A node's own timer does not hold it. */
+  async 'forgotten-nodes'() {
+    const device = await Device.create({ identity: 'alice' })
+    return settle(async () => {
+      for (let index = 0; index < 40; index += 1) {
+        const node = await GroupNode.create(device, { member: 1 })
+        node.events()
+        await node.text.send('x')
+        await node.frames().next()
+        // Not closed: that is for the collector.
       }
     }, MEMORY)
   },

@@ -17,7 +17,7 @@ const native = require('../../index.js')
 const mls = require('../../dist/mls/index.js')
 const sframe = require('../../dist/sframe/index.js')
 const TOOLKITS = ['gbp', 'gtp', 'gap', 'gsp'].map((name) => require(`../../dist/${name}/index.js`))
-const [, gtp, gap, gsp] = TOOLKITS
+const [gbp, gtp, gap, gsp] = TOOLKITS
 
 const [layer, mode] = process.argv.slice(2)
 const [seed, calls] = process.argv.slice(4).map(Number)
@@ -325,6 +325,14 @@ const PLAUSIBLE = [
   () => ({ id: random(9), name: 'role', permissions: 255 }),
   () => ({ number: 0x3002, class: 'policy', retryable: false, fatal: false, reason: '', details: bytes() }),
   () => ({ groupId: new Uint8Array(16), epoch: 1n, streamClass: 'text', streamId: 1, payload: bytes() }),
+  () => ({ member: 1 + random(3), profile: one(['sealed', 'interop']), id: randomId(), groupId: randomId() }),
+  () => ({ history: one([false, true, { messages: 9, bytes: 9_999, inMemory: true }]), attachments: false }),
+  () => ({ target: random(3), source: 700, timestamp: 960n, frame: bytes(), codec: 'cbor' }),
+  () => ({ filename: 'f', mimeType: 'm', data: bytes(), to: random(3), onProgress: () => reenter() }),
+  () => ({ pattern: one(['direct', 'armed']), to: 'all', awaited: [2], after: 0n, limit: 3, reason: 1n }),
+  () => ({ type: one(['mute', 'unmute', 'role-change', 'join']), target: 2, role: 1, streamClass: 'audio' }),
+  () => one(world.parcels),
+  () => one(world.parcels),
   () => one(['cbor', 'protobuf', 'flatbuffers', 'text', 'A']),
   () => one(world.payloads),
   () => one(world.payloads),
@@ -332,6 +340,8 @@ const PLAUSIBLE = [
   () => world.cancellation,
   () => undefined,
 ]
+
+const randomId = () => new Uint8Array(16).map(() => random(256))
 
 /** Arguments of both kinds of batches, which may overlap. */
 function batchOf(frame) {
@@ -576,6 +586,52 @@ const payloads = () => [
   bytes(),
 ]
 
+/** A group of two, one that was closed, and what they have to say. */
+async function rawNodes(alice, bob, now) {
+  const options = { profile: 'interop', member: 1, id: randomId() }
+  const create = () => native.NativeGroupNode.create(alice, { ...options, id: randomId() }, {}, now)
+  const [node, closed] = [await create(), await create()]
+  await node.invite(bob.keyPackages({ count: 1 }, now), false, now)
+  const { items } = await node.takeParcels(9)
+  const admission = items.find(({ streamClass }) => streamClass === undefined).bytes
+  const other = await native.NativeGroupNode.join(bob, admission, 'interop', {}, now)
+  await node.sendText(
+    0,
+    { sentAt: 0n, requestId: 0, flags: 0, contentType: 0, content: bytes(), codec: 'cbor' },
+    now,
+  )
+  const said = await node.takeParcels(9)
+  await closed.close()
+  return { open: [node, other], closed, parcels: [...items, ...said.items].map((parcel) => parcel.bytes) }
+}
+
+async function facadeNodes(alice, bob) {
+  const create = () => gbp.GroupNode.create(alice, { member: 1 })
+  const [network, closedNetwork] = [new gbp.MemoryNetwork(), new gbp.MemoryNetwork()]
+  const [node, closed] = [await create(), await create()]
+  const [number] = await node.invite([await bob.keyPackage()])
+  await node.text.send('said')
+  const parcels = []
+  for await (const parcel of node.frames()) if (parcels.push(parcel) === 3) break
+  const admission = parcels.find(({ to }) => to === number).bytes
+  const other = await gbp.GroupNode.join(bob, admission)
+  network.connect(other)
+  await closed.close()
+  await closedNetwork.close()
+  const parts = (nodes) => ({
+    GroupNode: nodes,
+    GroupText: nodes.map(({ text }) => text),
+    GroupAudio: nodes.map(({ audio }) => audio),
+    GroupSignals: nodes.map(({ signals }) => signals),
+    GroupRoles: nodes.map(({ roles }) => roles),
+  })
+  return {
+    of: { ...parts([node, other]), MemoryNetwork: [network] },
+    closedOf: { ...parts([closed]), MemoryNetwork: [closedNetwork] },
+    parcels: parcels.map((parcel) => parcel.bytes),
+  }
+}
+
 async function rawWorld() {
   const create = (name) =>
     native.NativeDevice.create({ identity: new TextEncoder().encode(name), suite: SUITE }, Date.now())
@@ -607,10 +663,12 @@ async function rawWorld() {
   closedSession.close()
   const toolkits = rawToolkits()
   const compat = rawCompat()
+  const nodes = await rawNodes(alice, bob, now)
   return {
     group,
     frames,
     payloads: payloads(),
+    parcels: nodes.parcels,
     groupInfo: await group.groupInfo(false),
     signerBytes: signer.export(),
     senders: [{ identity: signer.identity, signatureKey: signer.signatureKey }],
@@ -620,6 +678,7 @@ async function rawWorld() {
       NativeSframeEncryptor: [encryptor],
       NativeDevice: [alice, bob],
       NativeGroup: [group, joined],
+      NativeGroupNode: nodes.open,
       NativeFeed: [feed],
       NativeCancellation: [cancellation],
       ...toolkits.of,
@@ -631,6 +690,7 @@ async function rawWorld() {
       NativeSframeEncryptor: [closedEncryptor],
       NativeDevice: [alice],
       NativeGroup: [closedGroup],
+      NativeGroupNode: [nodes.closed],
       NativeFeed: [closedFeed],
       NativeCancellation: [cancellation],
       ...toolkits.closedOf,
@@ -646,6 +706,7 @@ async function rawWorld() {
       signer,
       session,
       encryptor,
+      ...nodes.open,
       ...toolkits.things,
       ...Object.values(compat).flat(),
     ],
@@ -690,10 +751,12 @@ async function facadeWorld() {
   const [encryptor, closedEncryptor] = [await media.encryptor(), await closedMedia.encryptor()]
   closedMedia.close()
   const toolkits = facadeToolkits()
+  const nodes = await facadeNodes(alice, bob)
   return {
     group,
     frames: encryptor.encryptAll([new Uint8Array(8), new Uint8Array(9)]),
     payloads: payloads(),
+    parcels: nodes.parcels,
     groupInfo: await group.groupInfo(),
     signerBytes: signer.toBytes(),
     senders: [signer.sender],
@@ -706,6 +769,7 @@ async function facadeWorld() {
       GroupSession: [session, joined],
       MemoryChannel: [channel],
       MemoryDirectory: [directory],
+      ...nodes.of,
       ...toolkits.of,
     },
     closedOf: {
@@ -717,10 +781,12 @@ async function facadeWorld() {
       GroupSession: [closedSession],
       MemoryChannel: [closedChannel],
       MemoryDirectory: [directory],
+      ...nodes.closedOf,
       ...toolkits.closedOf,
     },
     things: [alice, bob, channel, directory, session, joined, group, signer, media, encryptor].concat(
       toolkits.things,
+      Object.values(nodes.of).flat(),
     ),
     closed: [closedGroup, closedSession, closedChannel, closedSigner, gone, closedMedia, closedEncryptor],
     messages,

@@ -57,7 +57,7 @@ describe('an iterator of events', () => {
 })
 
 describe('memory', () => {
-  it.each(['groups-and-devices', 'opened-and-closed'])(
+  it.each(['groups-and-devices', 'forgotten-nodes', 'opened-and-closed'])(
     'of %s is given back',
     async (name) => {
       const memory = await collected<Memory>(name)

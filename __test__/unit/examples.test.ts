@@ -19,7 +19,14 @@ import { meet, turns } from './members.js'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const modules: Readonly<Record<string, Record<string, unknown>>> = { mls, sframe, gbp, gtp, gap, gsp }
 
+/** Pages by their names, each with the entry point that it describes. */
+const PAGES: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(Object.keys(modules).map((entry) => [entry, entry])),
+  stack: 'gbp',
+}
+
 interface Page {
+  readonly page: string
   readonly entry: string
   readonly text: string
   /** The page's first block introduces those whom all others use. */
@@ -28,10 +35,18 @@ interface Page {
   readonly sections: readonly string[]
 }
 
-const pages: readonly Page[] = Object.keys(modules).map((entry) => {
-  const text = readFileSync(join(root, `docs/${entry}.md`), 'utf8')
+const textOf = (page: string) => readFileSync(join(root, `docs/${page}.md`), 'utf8')
+
+const pages: readonly Page[] = Object.entries(PAGES).map(([page, entry]) => {
+  const text = textOf(page)
   const [introduction = '', ...sections] = text.split(/^## /m)
-  return { entry, text, introduction, sections: sections.filter((section) => section.includes('```js')) }
+  return {
+    page,
+    entry,
+    text,
+    introduction,
+    sections: sections.filter((section) => section.includes('```js')),
+  }
 })
 
 function blocks(text: string): string {
@@ -74,8 +89,8 @@ function classes(exported: Record<string, unknown>): Class[] {
   return made.filter(({ prototype }) => (prototype as unknown) !== undefined)
 }
 
-describe.each(pages.map((page) => [`docs/${page.entry}.md`, page] as const))('%s', (_name, page) => {
-  const { entry, text, introduction, sections } = page
+describe.each(pages.map((page) => [`docs/${page.page}.md`, page] as const))('%s', (_name, page) => {
+  const { introduction, sections } = page
   it.each(sections.map((section) => [section.split('\n')[0] ?? '', section]))('%s', (_title, section) => {
     const program = `${blocks(introduction)}\n${blocks(section)}`
     const said = promised(program)
@@ -89,9 +104,12 @@ describe.each(pages.map((page) => [`docs/${page.entry}.md`, page] as const))('%s
       said.map((line) => `${line}\n`).join(''),
     )
   })
+})
 
+describe.each(Object.keys(modules))('the documentation of coterie/%s', (entry) => {
   it('names everything that can be called', () => {
-    const called = new Set(text.match(/[A-Za-z_]+/g))
+    const text = pages.filter((page) => page.entry === entry).map((page) => page.text)
+    const called = new Set(text.join('\n').match(/[A-Za-z_]+/g))
     const exported = modules[entry] ?? {}
     const names = (
       entry === 'mls' ? [mls.Device, mls.Group, mls.GroupSession, mls.ExternalSigner] : classes(exported)
@@ -126,12 +144,23 @@ const FILES = [
 
 const TOOLKITS: ReadonlySet<string> = new Set(['gbp', 'gtp', 'gap', 'gsp'])
 
+/** A member of a group of the protocol stack, and a device that may come in. */
+async function nodeScope() {
+  const { devices } = await meet(['alice', 'bob'])
+  const [alice, bob] = devices
+  if (alice === undefined || bob === undefined) throw new Error('two are needed')
+  const node = await gbp.GroupNode.create(alice, { member: 1 })
+  onTestFinished(() => node.close())
+  return { alice, bob, node, signal: new AbortController().signal }
+}
+
 /** What the examples of a toolkit take for granted. */
-function toolkitScope(entry: string) {
+async function toolkitScope(entry: string) {
   const opus = Uint8Array.of(0xfc, 1, 2, 3)
   const packet = { source: 700, sequence: 1, timestamp: 960n, keyPhase: 1, frame: opus }
   return {
     ...modules[entry],
+    ...(entry === 'gbp' ? await nodeScope() : {}),
     client: gtp.TextClient.create({ member: 7 }),
     data: new Uint8Array(100_000).fill(7),
     opus,
@@ -190,7 +219,7 @@ describe('the example at', () => {
 
   it.each(examples.map(({ where, code }) => [where, code]))('%s', async (where, code) => {
     const [, entry = ''] = where.split('/')
-    const given = TOOLKITS.has(entry) ? toolkitScope(entry) : await mlsScope()
+    const given = await (TOOLKITS.has(entry) ? toolkitScope(entry) : mlsScope())
     const before = process.cwd()
     process.chdir(folder())
     onTestFinished(() => {
@@ -206,6 +235,7 @@ describe('the example at', () => {
     if (code.includes('for await')) {
       await turns()
       if ('group' in given) given.group.close()
+      if ('node' in given) await given.node?.close()
     }
     await expect(running).resolves.toBeUndefined()
   })

@@ -1,5 +1,6 @@
 /**
- * The base of the Group Protocol Stack: frames, the words that all its layers share, and the registry of errors.
+ * The Group Protocol Stack: {@link GroupNode}, one object that owns a group, with text, audio and signals; and its base by
+ * itself: frames, the words that all its layers share, and the registry of errors.
  *
  * @packageDocumentation
  */
@@ -10,5 +11,45 @@ export type { PayloadCodec, PayloadFormat, StreamClass } from './codec.js'
 export { authenticatedData, decodeFrame, encodeFrame, FrameFlags, PROFILES, standardStream } from './frame.js'
 export type { Frame, FrameHeader, FrameInit, Profile } from './frame.js'
 export type { IncomingPayload } from './incoming.js'
+export { MemoryNetwork } from './network.js'
+export { GroupNode } from './node.js'
+export type { GroupMember, InviteOptions } from './node.js'
+export { GroupAudio } from './node-audio.js'
+export type { AudioInit } from './node-audio.js'
+export type {
+  AbortedEvent,
+  AttachmentEvent,
+  AttachmentExpiredEvent,
+  AttachmentProgressEvent,
+  AudioEvent,
+  AudioFailedEvent,
+  CaughtUpEvent,
+  ControlEvent,
+  CoordinatorEvent,
+  DuplicateEvent,
+  DurableEvent,
+  EpochEvent,
+  GroupNodeEvent,
+  JoinedEvent,
+  LeftEvent,
+  MemberEvent,
+  MissedEvent,
+  NodeState,
+  NotAdmittedEvent,
+  Opcode,
+  OutEvent,
+  RefusedFrameEvent,
+  SignalEndedEvent,
+  SignalEvent,
+  StateEvent,
+  TextEvent,
+  TroubleEvent,
+} from './node-events.js'
+export type { CreateNodeOptions, JoinNodeOptions, NodeSettings } from './node-options.js'
+export { GroupRoles, GroupSignals } from './node-signals.js'
+export type { NodeGroupView, SendSignalOptions } from './node-signals.js'
+export { GroupText } from './node-text.js'
+export type { AttachmentInit, HistoryOptions, SendAttachmentOptions, SendOptions } from './node-text.js'
+export type { AdmissionParcel, FrameParcel, Parcel, Target } from './parcel.js'
 export { decodeError, encodeError, ERROR_CLASSES, lookupError, registeredErrors } from './registry.js'
 export type { ErrorClass, ErrorObject, ErrorObjectInit, RegisteredError } from './registry.js'

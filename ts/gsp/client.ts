@@ -196,21 +196,9 @@ export class SignalClient implements Disposable {
    */
   give(order: Order): OutgoingSignal {
     const given = check.record(order, 'order')
-    const { requestId, timeout } = given
-    const message = this.#native.give(
-      {
-        signal: toNativeSignal(given['signal'], 'order.signal'),
-        epoch: check.u64(given['epoch'], 'order.epoch'),
-        requestId: requestId === undefined ? this.freshRequest() : check.u32(requestId, 'order.requestId'),
-        roleClaim: check.u32(given['roleClaim'] ?? 0, 'order.roleClaim'),
-        awaited: check.list(given['awaited'] ?? [], 'order.awaited', check.u32),
-        ...(timeout === undefined ? {} : { timeout: check.milliseconds(timeout, 'order.timeout') }),
-        ...rawArguments(given['arguments'], 'order.arguments'),
-        codec: codec(given['codec']),
-      },
-      this.#now(),
-    )
-    const outgoing = unwrap(message)
+    const epoch = check.u64(given['epoch'], 'order.epoch')
+    const wanted = toNativeOrder(given, () => this.freshRequest())
+    const outgoing = unwrap(this.#native.give(wanted, epoch, this.#now()))
     return {
       message: toSignalMessage(outgoing.message),
       payload: outgoing.payload,
@@ -366,16 +354,32 @@ export class SignalClient implements Disposable {
   }
 }
 
+/** @internal An order without its epoch; `fresh` names it where the caller does not. */
+export function toNativeOrder(given: Readonly<Record<string, unknown>>, fresh: () => number) {
+  const { signal, requestId, roleClaim = 0, awaited = [], timeout } = given
+  return {
+    signal: toNativeSignal(signal, 'order.signal'),
+    requestId: requestId === undefined ? fresh() : check.u32(requestId, 'order.requestId'),
+    roleClaim: check.u32(roleClaim, 'order.roleClaim'),
+    awaited: check.list(awaited, 'order.awaited', check.u32),
+    ...(timeout === undefined ? {} : { timeout: check.milliseconds(timeout, 'order.timeout') }),
+    ...rawArguments(given['arguments'], 'order.arguments'),
+    codec: codec(given['codec']),
+  }
+}
+
 function toNativeOptions(options: SignalClientOptions) {
   const { member, authority = {}, clock } = check.record(options, 'options')
   return {
     member: check.u32(member, 'member'),
-    authority: authority === 'open' ? { enforced: false, unassigned: 0 } : toNativeAuthority(authority),
+    authority: toNativeAuthority(authority),
     clock: check.clock(clock),
   }
 }
 
-function toNativeAuthority(value: unknown) {
+/** @internal */
+export function toNativeAuthority(value: unknown) {
+  if (value === 'open') return { enforced: false, unassigned: 0 }
   const { unassigned = Permissions.SEND, automaticControl } = check.record(value, 'authority')
   return {
     enforced: true,
@@ -390,7 +394,8 @@ function toAnswer({ to, requestId, refused }: NativeAnswer): Answer {
   return { to, requestId, refused }
 }
 
-function toFinished(finished: NativeFinished): Finished {
+/** @internal */
+export function toFinished(finished: NativeFinished): Finished {
   const { requestId, signal, silent } = finished
   const refused = new Map(finished.refused.map(({ member, error }) => [member, error]))
   return { requestId, signal, refused, silent, carriedOut: refused.size === 0 && silent.length === 0 }

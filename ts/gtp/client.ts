@@ -238,17 +238,7 @@ export class TextClient implements Disposable {
    * @throws {@link CoterieError} `INVALID_ARGUMENT`, also once every number is used; `WIRE_TOO_LARGE`, `HANDLE_CLOSED`.
    */
   send(draft: Draft): OutgoingText {
-    const given = check.record(draft, 'draft')
-    return toOutgoing(
-      this.#native.send({
-        ...(given['id'] === undefined ? {} : { id: check.u64(given['id'], 'draft.id') }),
-        sentAt: check.u64(given['sentAt'] ?? BigInt(this.#now()), 'draft.sentAt'),
-        requestId: check.u32(given['requestId'] ?? 0, 'draft.requestId'),
-        flags: check.upTo(MAX_U8, given['flags'] ?? 0, 'draft.flags'),
-        ...contentOf(given, 'draft'),
-        codec: codec(given['codec']),
-      }),
-    )
+    return toOutgoing(this.#native.send(toNativeDraft(draft, () => this.#now())))
   }
 
   /**
@@ -512,6 +502,19 @@ export class TextClient implements Disposable {
   }
 }
 
+/** @internal */
+export function toNativeDraft(draft: unknown, now: () => number) {
+  const given = check.record(draft, 'draft')
+  return {
+    ...(given['id'] === undefined ? {} : { id: check.u64(given['id'], 'draft.id') }),
+    sentAt: check.u64(given['sentAt'] ?? BigInt(now()), 'draft.sentAt'),
+    requestId: check.u32(given['requestId'] ?? 0, 'draft.requestId'),
+    flags: check.upTo(MAX_U8, given['flags'] ?? 0, 'draft.flags'),
+    ...contentOf(given, 'draft'),
+    codec: codec(given['codec']),
+  }
+}
+
 function clockOf(options: TextClientOptions): () => number {
   return check.clock(check.options(options).clock)
 }
@@ -537,7 +540,8 @@ function toNativeOptions(options: TextClientOptions) {
   }
 }
 
-function toNativeClientLimits(value: unknown) {
+/** @internal */
+export function toNativeClientLimits(value: unknown) {
   const { inMemory = true } = check.record(value, 'history')
   return { ...toNativeLimits(value, 'history'), inMemory: check.flag(inMemory, 'history.inMemory') }
 }
@@ -555,7 +559,8 @@ function toNativeAsked(value: unknown): NativeAsked {
   }
 }
 
-function keyOf(value: AttachmentKey): [sender: number, attachment: bigint] {
+/** @internal */
+export function keyOf(value: AttachmentKey): [sender: number, attachment: bigint] {
   const { sender, attachment } = check.record(value, 'key')
   return [check.u32(sender, 'key.sender'), check.u64(attachment, 'key.attachment')]
 }

@@ -126,7 +126,8 @@ function pages(
   })()
 }
 
-function toKept(kept: NativeKept): Kept {
+/** @internal */
+export function toKept(kept: NativeKept): Kept {
   const { position, sender, id, relayed, message } = kept
   return { position, sender, id, relayed, message: message ? toMessage(message) : undefined }
 }

@@ -178,7 +178,12 @@ export function milliseconds(value: unknown, name: string): number {
 /** The caller's clock, or the system's where there is none. */
 export function clock(value: unknown): () => number {
   if (value === undefined) return Date.now
-  return typeof value === 'function' ? (value as () => number) : refuse('clock', 'a function')
+  return callable(value as () => number, 'clock')
+}
+
+/** A function of the caller's. */
+export function callable<Value>(value: Value, name: string): Value {
+  return typeof value === 'function' ? value : refuse(name, 'a function')
 }
 
 /** What a clock says, in milliseconds since 1970. */

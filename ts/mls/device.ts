@@ -207,6 +207,7 @@ function suiteOrDefault(value: CipherSuite | undefined): CipherSuite | undefined
 export interface DeviceInside {
   readonly native: NativeDevice
   readonly clock: () => number
+  readonly policy: Policy | undefined
 }
 
 /** @internal */
@@ -232,7 +233,11 @@ export class Device implements Disposable, AsyncDisposable {
   readonly #policy: Policy | undefined
 
   static {
-    insideOfDevice = (device) => ({ native: device.#device, clock: device.#clock })
+    insideOfDevice = (device) => ({
+      native: device.#device,
+      clock: device.#clock,
+      policy: device.#policy,
+    })
   }
 
   private constructor(device: NativeDevice, clock: () => number, policy: Policy | undefined) {

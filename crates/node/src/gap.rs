@@ -595,18 +595,21 @@ impl From<AudioPayload> for NativeAudioPayload {
     }
 }
 
+pub(crate) const fn arrival_name(arrival: Arrival) -> &'static str {
+    match arrival {
+        Arrival::New => "new",
+        Arrival::Reordered => "reordered",
+        Arrival::Duplicate => "duplicate",
+        Arrival::Stray => "stray",
+    }
+}
+
 impl From<Accepted> for NativeAccepted {
     fn from(accepted: Accepted) -> Self {
-        let arrival = match accepted.arrival {
-            Arrival::New => "new",
-            Arrival::Reordered => "reordered",
-            Arrival::Duplicate => "duplicate",
-            Arrival::Stray => "stray",
-        };
         Self {
             track: accepted.track.into(),
             epoch: accepted.epoch.number().into(),
-            arrival: arrival.to_owned(),
+            arrival: arrival_name(accepted.arrival).to_owned(),
             packet: accepted.payload.into(),
             dropped: false,
         }

@@ -140,13 +140,8 @@ pub fn native_decode_error(bytes: Uint8Array) -> Outcome<NativeErrorObject> {
 }
 
 fn header(given: NativeFrameHeader) -> Result<Header, NativeFailure> {
-    let profile = match given.profile.as_str() {
-        "interop" => Profile::Interop,
-        "sealed" => Profile::Sealed,
-        _ => return Err(invalid("there is no such profile")),
-    };
     Ok(Header {
-        profile,
+        profile: profile(&given.profile)?,
         group: GroupId::new(&given.group_id)?,
         epoch: Epoch::new(unsigned(&given.epoch)?),
         transition: TransitionId::new(given.transition_id),
@@ -160,12 +155,8 @@ fn header(given: NativeFrameHeader) -> Result<Header, NativeFailure> {
 
 impl From<Header> for NativeFrameHeader {
     fn from(header: Header) -> Self {
-        let profile = match header.profile {
-            Profile::Interop => "interop",
-            Profile::Sealed => "sealed",
-        };
         Self {
-            profile: profile.to_owned(),
+            profile: profile_name(header.profile).to_owned(),
             group_id: header.group.as_bytes().into(),
             epoch: header.epoch.number().into(),
             transition_id: header.transition.number(),
@@ -223,6 +214,8 @@ const CLASSES: [(StreamClass, &str); 4] = [
     (StreamClass::Signal, "signal"),
 ];
 
+const PROFILES: [(Profile, &str); 2] = [(Profile::Interop, "interop"), (Profile::Sealed, "sealed")];
+
 const ERROR_CLASSES: [(ErrorClass, &str); 6] = [
     (ErrorClass::Transport, "transport"),
     (ErrorClass::Crypto, "crypto"),
@@ -263,6 +256,14 @@ fn format_name(format: PayloadFormat) -> NativeFormat {
         Some(codec) => Either::A(codec_name(codec)),
         None => Either::B(format.number().into()),
     }
+}
+
+pub(crate) fn profile(name: &str) -> Result<Profile, NativeFailure> {
+    named(&PROFILES, name).ok_or_else(|| invalid("there is no such profile"))
+}
+
+pub(crate) fn profile_name(profile: Profile) -> &'static str {
+    name_of(&PROFILES, &profile)
 }
 
 pub(crate) fn class(name: &str) -> Result<StreamClass, NativeFailure> {

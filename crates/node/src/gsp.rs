@@ -109,8 +109,6 @@ pub struct NativeOrder {
     pub arguments: Option<Uint8Array>,
     /// How it is encoded.
     pub codec: String,
-    /// The group's epoch.
-    pub epoch: BigInt,
 }
 
 /// A signal that is ready to be sealed.
@@ -244,11 +242,11 @@ impl NativeSignalClient {
         }))
     }
 
-    /// Gives a signal.
+    /// Gives a signal in the group's present epoch.
     #[napi(catch_unwind, ts_return_type = "NativeOutgoingSignal | NativeFailure")]
-    pub fn give(&self, given: NativeOrder, now: f64) -> Outcome<NativeOutgoingSignal> {
+    pub fn give(&self, given: NativeOrder, epoch: BigInt, now: f64) -> Outcome<NativeOutgoingSignal> {
         self.client.with(|client| {
-            let epoch = Epoch::new(unsigned(&given.epoch)?);
+            let epoch = Epoch::new(unsigned(&epoch)?);
             Ok(client.give(order(given)?, epoch, timestamp(now))?.into())
         })
     }
@@ -403,9 +401,7 @@ impl NativeRoles {
     /// Defines a role, or changes it.
     #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure")]
     pub fn define(&self, role: NativeRole) -> Outcome<()> {
-        let NativeRole { id, name, permissions } = role;
-        let role = RoleSpec { id: Role::new(id), name, permissions: Permissions::new(permissions) };
-        self.roles.with(|roles| Ok(roles.define(role)?))
+        self.roles.with(|roles| Ok(roles.define(role.into())?))
     }
 
     /// Gives a member a role.
@@ -435,11 +431,7 @@ impl NativeRoles {
     /// Who has which role.
     #[napi(catch_unwind, ts_return_type = "Array<NativeAssignment> | NativeFailure")]
     pub fn assignments(&self) -> Outcome<Vec<NativeAssignment>> {
-        let assignment = |(member, role): (MemberId, Role)| NativeAssignment {
-            member: member.number(),
-            role: role.number(),
-        };
-        self.roles.look(|roles| roles.assignments().map(assignment).collect())
+        self.roles.look(|roles| roles.assignments().map(NativeAssignment::from).collect())
     }
 
     /// The role of a member.
@@ -527,11 +519,7 @@ impl NativeNegotiator {
     /// Who advertised, and what.
     #[napi(catch_unwind, ts_return_type = "Array<NativeAdvertisement> | NativeFailure")]
     pub fn all(&self) -> Outcome<Vec<NativeAdvertisement>> {
-        let advertisement = |(member, tokens): (MemberId, &BTreeSet<String>)| NativeAdvertisement {
-            member: member.number(),
-            tokens: tokens.iter().cloned().collect(),
-        };
-        self.negotiator.look(|negotiator| negotiator.iter().map(advertisement).collect())
+        self.negotiator.look(|negotiator| negotiator.iter().map(NativeAdvertisement::from).collect())
     }
 
     /// Whether somebody advertised, and everybody who did has the token.
@@ -633,7 +621,7 @@ pub fn native_class_tokens(
     outcome(guarded(|| Ok(conformance(&conformance_class)?.tokens().map(ToOwned::to_owned).collect())))
 }
 
-fn authority(given: &NativeAuthority) -> Authority {
+pub(crate) fn authority(given: &NativeAuthority) -> Authority {
     match given.enforced {
         false => Authority::Open,
         true => Authority::Enforced {
@@ -643,7 +631,7 @@ fn authority(given: &NativeAuthority) -> Authority {
     }
 }
 
-fn order(given: NativeOrder) -> Result<Order, NativeFailure> {
+pub(crate) fn order(given: NativeOrder) -> Result<Order, NativeFailure> {
     let order = Order::new(signal(given.signal)?, RequestId::new(given.request_id));
     Ok(Order {
         role_claim: Role::new(given.role_claim),
@@ -709,7 +697,7 @@ impl From<Signal> for NativeSignal {
     }
 }
 
-fn signal_message(message: SignalMessage, arguments: Vec<u8>) -> NativeSignalMessage {
+pub(crate) fn signal_message(message: SignalMessage, arguments: Vec<u8>) -> NativeSignalMessage {
     let SignalMessage { signal, request, sender, role_claim } = message;
     NativeSignalMessage {
         signal: signal.into(),
@@ -773,6 +761,24 @@ impl From<Finished> for NativeFinished {
 
 fn all_finished(all: Vec<Finished>) -> Vec<NativeFinished> {
     all.into_iter().map(NativeFinished::from).collect()
+}
+
+impl From<NativeRole> for RoleSpec {
+    fn from(NativeRole { id, name, permissions }: NativeRole) -> Self {
+        Self { id: Role::new(id), name, permissions: Permissions::new(permissions) }
+    }
+}
+
+impl From<(MemberId, Role)> for NativeAssignment {
+    fn from((member, role): (MemberId, Role)) -> Self {
+        Self { member: member.number(), role: role.number() }
+    }
+}
+
+impl From<(MemberId, &BTreeSet<String>)> for NativeAdvertisement {
+    fn from((member, tokens): (MemberId, &BTreeSet<String>)) -> Self {
+        Self { member: member.number(), tokens: tokens.iter().cloned().collect() }
+    }
 }
 
 impl From<&RoleSpec> for NativeRole {

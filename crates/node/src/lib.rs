@@ -35,6 +35,7 @@ mod outside;
 mod promise;
 mod serial;
 mod sframe;
+mod stack;
 mod values;
 
 use napi_derive::napi;

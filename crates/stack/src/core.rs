@@ -67,8 +67,8 @@ pub(crate) struct Core {
     pub(crate) places: Places,
     /// The node as it is stored.
     pub(crate) stored_node: Vec<u8>,
-    /// Parcels that were handed out and whose rows can go.
-    pub(crate) sent: Vec<u64>,
+    /// What is done with, and whose rows can go.
+    pub(crate) done: Done,
     /// Whether memory is ahead of the store.
     pub(crate) touched: bool,
 }
@@ -88,6 +88,21 @@ pub(crate) struct Own {
 pub(crate) struct Places {
     pub(crate) event: u64,
     pub(crate) parcel: u64,
+}
+
+/// Where the rows stand of what is dealt with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) events: Vec<u64>,
+    pub(crate) parcels: Vec<u64>,
+}
+
+impl Done {
+    pub(crate) fn keys(&self, space: &RowSpace) -> Vec<Vec<u8>> {
+        let key = |kind| move |place: &u64| space.key(kind, &place.to_be_bytes());
+        let events = self.events.iter().map(key(rows::EVENT));
+        events.chain(self.parcels.iter().map(key(rows::PARCEL))).collect()
+    }
 }
 
 /// What waited when the process ended.
@@ -167,7 +182,7 @@ impl Core {
             inviting: None,
             places: Places::default(),
             stored_node: Vec::new(),
-            sent: Vec::new(),
+            done: Done::default(),
             touched: false,
         }
     }

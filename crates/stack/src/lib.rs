@@ -32,6 +32,7 @@ mod step;
 pub use admission::Admission;
 pub use change::Pattern;
 pub use core::Settings;
+pub use coterie_gbp::node::NodeState;
 pub use error::StackError;
 pub use event::{AudioTaken, CoordinatorChange, Event, Parcel, ParcelKind, SignalGiven, Text};
 pub use node::{AudioOut, CreateOptions, GroupNode, Member};

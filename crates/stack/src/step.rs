@@ -131,8 +131,8 @@ impl<'s, 'a, 'b> Step<'s, 'a, 'b> {
             (true, None) => self.delete(rows::INVITING, &[])?,
             (false, _) => {}
         }
-        for place in std::mem::take(&mut self.core.sent) {
-            self.delete(rows::PARCEL, &place.to_be_bytes())?;
+        for key in self.core.done.keys(&self.core.space) {
+            self.together.rows().delete(&key)?;
         }
         Ok(())
     }

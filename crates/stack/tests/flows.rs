@@ -296,6 +296,35 @@ fn who_is_out_still_has_what_it_was_told() {
 }
 
 #[test]
+fn events_and_parcels_are_done_with_apart_and_their_rows_go_with_the_next_step() {
+    let mut world = World::of(Profile::Sealed, Seed::new(21), 2);
+    let now = world.now();
+    world.peers.values_mut().for_each(|peer| peer.node.consume().unwrap());
+    world.node(1).send_text(MemberId::EVERYBODY, Draft::text("one"), now).unwrap();
+    let sent = world.node(1).poll_parcel().unwrap();
+    world.crash(1);
+    assert_eq!(world.node(1).poll_parcel().unwrap(), sent, "nobody said that it was carried away");
+
+    world.node(2).receive(&sent.bytes, now).unwrap();
+    assert_eq!(texts(&world.events(2)).len(), 1);
+    world.node(2).send_text(MemberId::EVERYBODY, Draft::text("two"), now).unwrap();
+    let answer = world.node(2).poll_parcel().unwrap();
+    world.crash(2);
+    assert_eq!(texts(&world.events(2)).len(), 1, "nobody said that it was dealt with");
+
+    world.node(2).events_dealt_with();
+    world.node(2).send_text(MemberId::EVERYBODY, Draft::text("three"), now).unwrap();
+    world.crash(2);
+    assert_eq!(world.events(2), []);
+    assert_eq!(world.node(2).poll_parcel().unwrap(), answer, "parcels are another matter");
+    world.node(2).parcels_carried();
+    world.node(2).remove_rows().unwrap();
+    world.crash(2);
+    assert_ne!(world.node(2).poll_parcel().unwrap(), answer);
+    assert_eq!(world.node(2).poll_parcel(), None);
+}
+
+#[test]
 fn whoever_wants_to_leave_is_removed_by_the_coordinator() {
     for profile in PROFILES {
         for leaver in [3, 1] {

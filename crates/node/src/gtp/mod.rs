@@ -19,11 +19,15 @@ use crate::failure::{NativeFailure, Outcome, outcome};
 use crate::gbp::{NativeFormat, codec, format};
 use crate::held::Held;
 use crate::values::milliseconds;
-use parts::{NativeCut, NativeWatermark};
+use parts::NativeWatermark;
+pub(crate) use parts::{NativeCut, after};
 use values::{
-    NativeAsked, NativeChunk, NativeExpired, NativeKept, NativeManifest, NativeMark, NativeOutgoingText,
-    NativeProgress, NativeReceivedText, NativeRow, NativeRowChange, NativeTakenOut, NativeTextMessage,
-    NativeTextOptions, asked, changes, chunk, content_type, key, manifest, message, options, unsigned8,
+    NativeAsked, NativeChunk, NativeExpired, NativeOutgoingText, NativeProgress, NativeReceivedText,
+    NativeRow, NativeRowChange, NativeTakenOut, NativeTextOptions, asked, changes, chunk, content_type,
+    manifest, message, options, unsigned8,
+};
+pub(crate) use values::{
+    NativeHistoryLimits, NativeKept, NativeManifest, NativeMark, NativeTextMessage, key,
 };
 
 /// A message that is to be sent.
@@ -451,7 +455,7 @@ impl From<TextClient> for NativeTextClient {
     }
 }
 
-fn draft(given: NativeDraft) -> Result<Draft, NativeFailure> {
+pub(crate) fn draft(given: NativeDraft) -> Result<Draft, NativeFailure> {
     Ok(Draft {
         id: given.id.as_ref().map(unsigned).transpose()?.map(MessageId::new),
         sent_at: Timestamp::from_millis(unsigned(&given.sent_at)?),

@@ -62,7 +62,7 @@ pub struct NativeWatermark {
 /// An attachment cut into pieces. It holds none of the data.
 #[napi]
 pub struct NativeCut {
-    pub(super) cut: Cut,
+    pub(crate) cut: Cut,
 }
 
 #[napi]
@@ -253,7 +253,7 @@ pub(super) fn size(history: &History) -> Vec<u32> {
     [history.len(), history.bytes()].map(|size| u32::try_from(size).unwrap_or(u32::MAX)).to_vec()
 }
 
-pub(super) fn after(
+pub(crate) fn after(
     history: &History,
     position: Option<&BigInt>,
     limit: u32,

@@ -486,6 +486,6 @@ impl From<Expired> for NativeExpired {
     }
 }
 
-pub(super) fn key(sender: u32, attachment: &BigInt) -> Result<AttachmentKey, NativeFailure> {
+pub(crate) fn key(sender: u32, attachment: &BigInt) -> Result<AttachmentKey, NativeFailure> {
     Ok((MemberId::new(sender), AttachmentId::new(unsigned(attachment)?)))
 }

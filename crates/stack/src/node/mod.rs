@@ -18,12 +18,11 @@ pub use audio::AudioOut;
 pub use begin::CreateOptions;
 pub use views::Member;
 
-use crate::core::{Core, Waiting};
+use crate::core::{Core, Done, Waiting};
 use crate::error::StackError;
 use crate::event::{Event, Parcel};
 use crate::limits::{MAX_EVENTS, MAX_FRAME_BYTES, MAX_FRAMES, MAX_TRANSIENT_EVENTS};
 use crate::receive::claimed;
-use crate::rows;
 use crate::step::{Made, Step};
 
 /// A member of a group, which its coordinator orders.
@@ -42,8 +41,10 @@ pub struct GroupNode {
     parcel_bytes: usize,
     events: VecDeque<(Option<u64>, Event)>,
     missed: u64,
-    /// Events that were handed out and are not consumed yet.
-    handed: Vec<u64>,
+    /// Rows of events that were handed out and may not be dealt with yet.
+    handed_events: Vec<u64>,
+    /// Rows of parcels that were handed out and may not be carried away yet.
+    handed_parcels: Vec<u64>,
 }
 
 impl GroupNode {
@@ -65,7 +66,8 @@ impl GroupNode {
             parcel_bytes: 0,
             events: VecDeque::new(),
             missed: 0,
-            handed: Vec::new(),
+            handed_events: Vec::new(),
+            handed_parcels: Vec::new(),
         }
     }
 
@@ -75,13 +77,19 @@ impl GroupNode {
     /// When too much waits already, this member is out, or the store fails. Then nothing was taken in, and the frame can be
     /// given again.
     pub fn receive(&mut self, frame: &[u8], now: Timestamp) -> Result<(), StackError> {
-        if claimed(frame).is_some_and(|claimed| claimed.class == StreamClass::Audio) {
+        if Self::is_audio(frame) {
             self.check_room()?;
             let event = self.core.take_in_audio(frame, now)?;
             self.push_event(None, event);
             return Ok(());
         }
         self.step(now, |step| step.take_in(frame))
+    }
+
+    /// Whether taking in a frame is no step, because it says to be audio.
+    #[must_use]
+    pub fn is_audio(frame: &[u8]) -> bool {
+        claimed(frame).is_some_and(|claimed| claimed.class == StreamClass::Audio)
     }
 
     /// Does what is due. Early calls do nothing.
@@ -113,40 +121,56 @@ impl GroupNode {
         due.into_iter().flatten().min().filter(|_| self.group.is_some())
     }
 
-    /// The next thing to be carried to others. It counts as sent with the step after this call, or with [`Self::consume`]: a
-    /// crash before sends it again.
+    /// The next thing to be carried to others. After a crash it comes again unless [`Self::parcels_carried`] was called.
     pub fn poll_parcel(&mut self) -> Option<Parcel> {
         let (place, parcel) = self.parcels.pop_front()?;
         self.parcel_bytes = self.parcel_bytes.saturating_sub(parcel.bytes.len());
-        self.core.sent.extend(place);
+        self.handed_parcels.extend(place);
         Some(parcel)
     }
 
-    /// The next event. After a crash it comes again unless [`Self::consume`] was called.
+    /// The next event. After a crash it comes again unless [`Self::events_dealt_with`] was called.
     pub fn poll_event(&mut self) -> Option<Event> {
         if self.missed > 0 {
             return Some(Event::Missed(std::mem::take(&mut self.missed)));
         }
         let (place, event) = self.events.pop_front()?;
-        self.handed.extend(place);
+        self.handed_events.extend(place);
         Some(event)
     }
 
-    /// Says that all events that were handed out are dealt with, and all parcels carried away.
+    /// Says that all parcels that were handed out are carried away. Their rows go with the next step.
+    pub fn parcels_carried(&mut self) {
+        self.core.done.parcels.append(&mut self.handed_parcels);
+    }
+
+    /// Says that all events that were handed out are dealt with. Their rows go with the next step.
+    pub fn events_dealt_with(&mut self) {
+        self.core.done.events.append(&mut self.handed_events);
+    }
+
+    /// Says both, and removes their rows now.
     ///
     /// # Errors
     /// When the store fails; then they may come again after a restart.
     pub fn consume(&mut self) -> Result<(), StackError> {
-        if self.handed.is_empty() && self.core.sent.is_empty() {
+        self.parcels_carried();
+        self.events_dealt_with();
+        self.remove_rows()
+    }
+
+    /// Removes the rows of what is done with, which the next step would do as well.
+    ///
+    /// # Errors
+    /// When the store fails; then they may come again after a restart.
+    pub fn remove_rows(&mut self) -> Result<(), StackError> {
+        let keys = self.core.done.keys(&self.core.space);
+        if keys.is_empty() {
             return Ok(());
         }
-        let space = &self.core.space;
-        let key = |kind| move |place: &u64| space.key(kind, &place.to_be_bytes());
-        let events = self.handed.iter().map(key(rows::EVENT));
-        let mut keys = events.chain(self.core.sent.iter().map(key(rows::PARCEL)));
-        self.device.rows(|rows| keys.try_for_each(|key| rows.delete(&key)).map_err(StackError::from))?;
-        self.handed.clear();
-        self.core.sent.clear();
+        self.device
+            .rows(|rows| keys.iter().try_for_each(|key| rows.delete(key)).map_err(StackError::from))?;
+        self.core.done = Done::default();
         Ok(())
     }
 
@@ -169,6 +193,7 @@ impl GroupNode {
         });
         match done {
             Ok((value, made)) => {
+                self.core.done = Done::default();
                 self.publish(made);
                 self.group = self.group.take().filter(Group::is_member);
                 Ok(value)
@@ -193,8 +218,8 @@ impl GroupNode {
         let Some(group) = self.group.as_mut() else { return Err(StackError::NotActive) };
         let loaded = group.together(|together| begin::load(space, |_| settings, together, now))?;
         let (core, waiting) = loaded.ok_or(StackError::BadState)?;
-        let sent = std::mem::replace(&mut self.core, core).sent;
-        self.core.sent = sent;
+        let done = std::mem::replace(&mut self.core, core).done;
+        self.core.done = done;
         self.take_back(waiting);
         self.torn = false;
         Ok(())
@@ -203,8 +228,9 @@ impl GroupNode {
     /// What is stored takes the place of what waits; what was handed out is not handed out again.
     fn take_back(&mut self, waiting: Waiting) {
         let Waiting { mut events, mut parcels } = waiting;
-        events.retain(|(place, _)| !self.handed.contains(place));
-        parcels.retain(|(place, _)| !self.core.sent.contains(place));
+        let done = &self.core.done;
+        events.retain(|(place, _)| !self.handed_events.contains(place) && !done.events.contains(place));
+        parcels.retain(|(place, _)| !self.handed_parcels.contains(place) && !done.parcels.contains(place));
         self.events.retain(|(place, _)| place.is_none());
         self.events.extend(events.into_iter().map(|(place, event)| (Some(place), event)));
         self.parcels.retain(|(place, _)| place.is_none());
@@ -234,6 +260,7 @@ impl GroupNode {
         self.parcels.push_back((place, parcel));
     }
 
+    /// Refuses what would make more wait.
     fn check_room(&self) -> Result<(), StackError> {
         if self.events.len() >= MAX_EVENTS {
             return Err(StackError::Busy("too many events"));

@@ -3,6 +3,7 @@
 use coterie_gbp::node::{Node, NodeState};
 use coterie_gsp::SignalClient;
 use coterie_gtp::TextClient;
+use coterie_mls::Group;
 use coterie_types::{Epoch, GroupId, LeafIndex, MemberId};
 use coterie_wire::Profile;
 
@@ -57,6 +58,33 @@ impl GroupNode {
     #[must_use]
     pub const fn state(&self) -> NodeState {
         self.core.node.state()
+    }
+
+    /// Whether this member is in the group.
+    #[must_use]
+    pub const fn is_member(&self) -> bool {
+        self.group.is_some()
+    }
+
+    /// Whether calls are refused because too much waits to be taken.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.check_room().is_err()
+    }
+
+    /// Whether a step takes less than a millisecond: the group is small, and nothing waits for a disk.
+    #[must_use]
+    pub fn is_quick(&self) -> bool {
+        self.device.is_volatile() && self.group.as_ref().is_none_or(Group::is_small)
+    }
+
+    /// The same for a packet of audio, which waits for a disk only when numbers have to be reserved.
+    #[must_use]
+    pub fn sends_audio_quickly(&self) -> bool {
+        let reserves = |protection: &crate::protection::Protection| {
+            protection.wants_reservation(coterie_types::StreamClass::Audio)
+        };
+        self.device.is_volatile() || !self.core.protection.as_ref().is_some_and(reserves)
     }
 
     /// Everybody in the group; nobody once this member is out.

@@ -1,0 +1,204 @@
+import { CoterieError } from '../errors.js'
+import type { AbortOptions } from '../internal/abort.js'
+import * as check from '../internal/arguments.js'
+import { GroupNode, isIdle } from './node.js'
+import { memberNumber, type FrameParcel, type Parcel } from './parcel.js'
+
+/** What a member that is out, or closed meanwhile, answers to a frame. */
+const GONE: ReadonlySet<string> = new Set(['GBP_NOT_ACTIVE', 'HANDLE_CLOSED'])
+
+interface Connection {
+  readonly node: GroupNode
+  readonly stop: AbortController
+  /** What comes is taken in in its order. */
+  last: Promise<void>
+}
+
+/**
+ * A network in memory for the nodes of one group, for tests and for programs whose members live in one process: it carries
+ * every parcel to whom it is for, in order, and keeps admissions until they are asked for. A frame for somebody who is not
+ * connected is lost, as it may be in any network.
+ *
+ * @example
+ * ```ts
+ * await using network = new MemoryNetwork()
+ * await using node = await GroupNode.create(alice, { member: 1 })
+ * network.connect(node)
+ * const [number] = await node.invite([await bob.keyPackage()])
+ * await using other = await GroupNode.join(bob, await network.admission(number))
+ * network.connect(other)
+ * await other.text.send('hello')
+ * ```
+ */
+export class MemoryNetwork implements AsyncDisposable {
+  readonly #connections = new Map<number, Connection>()
+  readonly #admissions = new Map<number, PromiseWithResolver>()
+  readonly #admitted = new Set<number>()
+  #carried = 0
+  #underWay = 0
+  #failure: { reason: unknown } | undefined
+  #closed = false
+
+  /**
+   * Carries what a node sends from now on, and brings it what others send. A node of the same number gives way to it.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `HANDLE_CLOSED`.
+   */
+  connect(...nodes: readonly GroupNode[]): void {
+    this.#checkOpen()
+    for (const value of nodes) {
+      const node = check.instance(value, GroupNode.is, 'GroupNode')
+      const connection = { node, stop: new AbortController(), last: Promise.resolve() }
+      const frames = node.frames({ signal: connection.stop.signal })
+      this.#connections.get(node.member)?.stop.abort()
+      this.#connections.set(node.member, connection)
+      void this.#pump(connection, frames)
+    }
+  }
+
+  /**
+   * Carries nothing more from or to a node.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`.
+   */
+  disconnect(value: GroupNode): void {
+    const { member } = check.instance(value, GroupNode.is, 'GroupNode')
+    const connection = this.#connections.get(member)
+    if (connection?.node !== value) return
+    this.#connections.delete(member)
+    connection.stop.abort()
+  }
+
+  /**
+   * The admission of whoever was invited as this number, once it has come.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `HANDLE_CLOSED`.
+   */
+  async admission(member: number | undefined, options?: AbortOptions): Promise<Uint8Array> {
+    this.#checkOpen()
+    const signal = check.signal(options)
+    signal?.throwIfAborted()
+    const { promise } = this.#admissionOf(memberNumber(member, 'member'))
+    if (signal === undefined) return promise
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        reject(signal.reason as Error)
+      }
+      signal.addEventListener('abort', abort, { once: true })
+      void promise.then(resolve, reject).finally(() => {
+        signal.removeEventListener('abort', abort)
+      })
+    })
+  }
+
+  /**
+   * Resolves when everything that was sent has been taken in, and what came of it as well.
+   *
+   * @throws {@link CoterieError} Why a node could not take in or give out, where one could not.
+   */
+  async settled(): Promise<void> {
+    let before: number
+    do {
+      before = this.#carried
+      await new Promise(setImmediate)
+      if (this.#failure !== undefined) throw this.#failure.reason
+    } while (this.#underWay > 0 || before !== this.#carried || !this.#areIdle())
+  }
+
+  /** Carries nothing more. The nodes stay open. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const connections = [...this.#connections.values()]
+    this.#connections.clear()
+    for (const { stop } of connections) stop.abort()
+    await Promise.all(connections.map(({ last }) => last))
+    const closed = new CoterieError('HANDLE_CLOSED', 'the network was closed')
+    for (const { reject } of this.#admissions.values()) reject(closed)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #pump({ node, stop }: Connection, frames: AsyncIterable<Parcel>): Promise<void> {
+    try {
+      for await (const parcel of frames) {
+        this.#carried += 1
+        if (parcel.type === 'frame') this.#carry(node.member, parcel)
+        else this.#admit(parcel.to, parcel.bytes)
+      }
+    } catch (reason) {
+      if (!stop.signal.aborted) this.#failure ??= { reason }
+    }
+  }
+
+  #carry(from: number, { to, bytes }: FrameParcel): void {
+    for (const [member, connection] of this.#connections) {
+      if (member !== from && (to === 'all' || to === member)) this.#bring(connection, bytes)
+    }
+  }
+
+  #bring(connection: Connection, bytes: Uint8Array): void {
+    this.#underWay += 1
+    connection.last = connection.last
+      .then(() => this.#deliver(connection, bytes))
+      .catch((reason: unknown) => {
+        this.#failure ??= { reason }
+      })
+      .finally(() => {
+        this.#underWay -= 1
+      })
+  }
+
+  async #deliver({ node, stop: { signal } }: Connection, bytes: Uint8Array): Promise<void> {
+    try {
+      await node.room({ signal })
+      await node.receive(bytes)
+    } catch (error) {
+      if (!signal.aborted && !(CoterieError.is(error) && GONE.has(error.code))) throw error
+    }
+  }
+
+  /** One that came before has ended, if another one comes. */
+  #admit(member: number, bytes: Uint8Array): void {
+    if (this.#admitted.has(member)) this.#admissions.delete(member)
+    this.#admitted.add(member)
+    this.#admissionOf(member).resolve(bytes)
+  }
+
+  #admissionOf(member: number): PromiseWithResolver {
+    const known = this.#admissions.get(member)
+    if (known !== undefined) return known
+    const made = promiseWithResolver()
+    this.#admissions.set(member, made)
+    return made
+  }
+
+  #areIdle(): boolean {
+    return [...this.#connections.values()].every(({ node }) => isIdle(node))
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new CoterieError('HANDLE_CLOSED', 'the network was closed')
+  }
+}
+
+interface PromiseWithResolver {
+  readonly promise: Promise<Uint8Array>
+  readonly resolve: (admission: Uint8Array) => void
+  readonly reject: (reason: unknown) => void
+}
+
+function promiseWithResolver(): PromiseWithResolver {
+  let settle: Pick<PromiseWithResolver, 'resolve' | 'reject'> | undefined
+  const promise = new Promise<Uint8Array>((resolve, reject) => {
+    settle = { resolve, reject }
+  })
+  // Nobody may be waiting when it ends.
+  promise.catch(() => undefined)
+  return {
+    promise,
+    resolve: (admission) => settle?.resolve(admission),
+    reject: (reason) => settle?.reject(reason),
+  }
+}
