@@ -16,12 +16,12 @@ const OPERATIONS = {
 }
 const ALONE = new Set(['keyPackage', 'groupOfOne'])
 
-/** Enough for a sample of 20 ms where that can be had in the time that a run may take. */
+/** Enough for several samples of 20 ms, as one collection of garbage in it doubles a sample, where a run has the time. */
 const SIZES = [
-  { size: 2, native: { groups: 40, joins: 1 }, tsMls: { groups: 8, joins: 1 }, davey: { groups: 20 } },
-  { size: 10, native: { groups: 20, joins: 4 }, tsMls: { groups: 4, joins: 2 }, davey: { groups: 8 } },
-  { size: 100, native: { groups: 6, joins: 6 }, tsMls: { groups: 1, joins: 2 }, davey: { groups: 2 } },
-  { size: 500, native: { groups: 3, joins: 4 }, tsMls: { groups: 1, joins: 1 }, davey: { groups: 1 } },
+  { size: 2, native: { groups: 400, joins: 1 }, tsMls: { groups: 8, joins: 1 }, davey: { groups: 20 } },
+  { size: 10, native: { groups: 100, joins: 4 }, tsMls: { groups: 4, joins: 2 }, davey: { groups: 8 } },
+  { size: 100, native: { groups: 20, joins: 6 }, tsMls: { groups: 1, joins: 2 }, davey: { groups: 2 } },
+  { size: 500, native: { groups: 5, joins: 4 }, tsMls: { groups: 1, joins: 1 }, davey: { groups: 1 } },
 ]
 
 const PEERS = {

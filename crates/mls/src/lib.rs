@@ -44,7 +44,7 @@ pub use events::{Events, GroupEvent, Subscription};
 pub use extension::{ExternalSenderInfo, GroupExtension, PROFILE_EXTENSION, RequiredCapabilities};
 pub use external::{ExternalJoin, ExternalSigner, GroupInfoSummary, read_group_info};
 pub use group::{
-    CertifiedKey, Changes, Committed, Encrypted, Framing, Group, HandshakeFraming, Received, Together,
+    CertifiedKey, Changes, Committed, Encrypted, Framing, Group, HandshakeFraming, Pace, Received, Together,
     TreePlacement, UpdateReason, Wish,
 };
 pub use head::{MessageContent, MessageHead, read_message_head};

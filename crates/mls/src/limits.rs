@@ -115,8 +115,18 @@ pub const MAX_EXTENSION_LENGTH: usize = 64 * 1024;
 /// The largest step to which messages may be padded. Beyond it padding costs more than the length tells.
 pub const MAX_PADDING: usize = 4 * 1024;
 
-/// Members up to whom making, merging or taking in a commit with an Ed25519 suite stays below that.
+/// Members up to whom making, merging or taking in any commit with an Ed25519 suite stays below that.
 pub const QUICK_MEMBERS: usize = 12;
+
+/// Members up to whom a commit that only adds one or two, and merging a commit, does.
+pub const QUICK_ADDING_MEMBERS: usize = 100;
+
+/// Members up to whom taking in a commit of [`QUICK_COMMIT_LENGTH`] does.
+pub const QUICK_RECEIVING_MEMBERS: usize = 500;
+
+/// A commit up to this length brings one or two members in, or the path of a tree that is in use: a longer one has keys to
+/// agree on, or signatures to verify, by the dozen.
+pub const QUICK_COMMIT_LENGTH: usize = 2 * 1024;
 
 /// A Welcome up to this length is for a group of about that size, and opened as quickly.
 pub const QUICK_WELCOME_LENGTH: usize = 4 * 1024;

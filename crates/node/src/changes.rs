@@ -1,6 +1,5 @@
 //! Changes to a group across the boundary: commits, proposals, and how they are framed.
 
-use coterie_mls::limits::QUICK_KEY_PACKAGES;
 use coterie_mls::{Changes, Framing, Group, GroupExtension, HandshakeFraming, PskId, TreePlacement};
 use coterie_types::LeafIndex;
 use napi::Env;
@@ -137,7 +136,7 @@ impl NativeGroup {
             Ok(changes) => changes,
             Err(failure) => return Ok(Either::A(Either::B(failure))),
         };
-        let quick = self.is_small() && changes.add.len() <= QUICK_KEY_PACKAGES;
+        let quick = self.commits_quickly(&changes.borrowed());
         let work = move |group: &mut Group| Ok(group.commit(changes.borrowed(), timestamp(now))?);
         self.quickly(env, quick, cancellation, work, NativeCommitted::from)
     }
@@ -256,7 +255,8 @@ impl NativeGroup {
         env: &'env Env,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeCommitSummary>> {
-        self.by_size(env, cancellation, |group| Ok(group.merge_pending()?), NativeCommitSummary::from)
+        let quick = self.pace().merges_quickly();
+        self.quickly(env, quick, cancellation, |group| Ok(group.merge_pending()?), NativeCommitSummary::from)
     }
 
     /// Drops the own commit.
@@ -279,7 +279,8 @@ impl NativeGroup {
         env: &'env Env,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeCommitSummary>> {
-        self.by_size(env, cancellation, |group| Ok(group.merge_staged()?), NativeCommitSummary::from)
+        let quick = self.pace().merges_quickly();
+        self.quickly(env, quick, cancellation, |group| Ok(group.merge_staged()?), NativeCommitSummary::from)
     }
 
     /// Drops the staged commit.

@@ -1,10 +1,9 @@
 //! A group across the boundary.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use coterie_mls::limits::QUICK_LENGTH;
-use coterie_mls::{Events, Group, Received};
+use coterie_mls::{Changes, Events, Group, Pace, Received};
 use coterie_types::ErrorCode;
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either, Function};
@@ -37,8 +36,8 @@ pub(crate) struct View {
     epoch: AtomicU64,
     own_leaf: AtomicU32,
     member: AtomicBool,
-    /// Whether commits are done on the caller's thread.
-    small: AtomicBool,
+    pace: Mutex<Pace>,
+    has_proposals: AtomicBool,
     volatile: bool,
     /// Media that go on with the group.
     pub(crate) followers: Followers,
@@ -48,9 +47,10 @@ impl View {
     fn refresh(&self, group: &mut Group) {
         let epoch = group.epoch().number();
         if self.epoch.swap(epoch, Ordering::AcqRel) != epoch {
-            self.small.store(group.is_small(), Ordering::Release);
+            *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = group.pace();
             self.followers.follow(group);
         }
+        self.has_proposals.store(group.has_proposals(), Ordering::Release);
         if self.member.swap(group.is_member(), Ordering::AcqRel) && !group.is_member() {
             self.followers.remove();
         }
@@ -68,7 +68,8 @@ impl NativeGroup {
             epoch: AtomicU64::new(0),
             own_leaf: AtomicU32::new(0),
             member: AtomicBool::new(true),
-            small: AtomicBool::new(group.is_small()),
+            pace: Mutex::new(group.pace()),
+            has_proposals: AtomicBool::new(false),
             volatile: group.is_volatile(),
             followers: Followers::default(),
         };
@@ -98,9 +99,15 @@ impl NativeGroup {
         in_turn(env, &self.group, Cancelled::by(cancellation), quick && self.view.volatile, work, convert)
     }
 
-    /// Whether commits are done on the caller's thread.
-    pub(crate) fn is_small(&self) -> bool {
-        self.view.small.load(Ordering::Acquire)
+    /// Whether a commit of these changes is done on the caller's thread.
+    pub(crate) fn commits_quickly(&self, changes: &Changes<'_>) -> bool {
+        let pace = self.pace();
+        pace.commits_quickly(changes) && (pace.is_small() || !self.view.has_proposals.load(Ordering::Acquire))
+    }
+
+    /// Which calls are done on the caller's thread.
+    pub(crate) fn pace(&self) -> Pace {
+        *self.view.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Work that grows with the group: on this thread where that is small.
@@ -115,7 +122,7 @@ impl NativeGroup {
         T: napi::bindgen_prelude::ToNapiValue + 'static,
         V: Send + 'static,
     {
-        self.quickly(env, self.is_small(), cancellation, work, convert)
+        self.quickly(env, self.pace().is_small(), cancellation, work, convert)
     }
 }
 
@@ -305,8 +312,7 @@ impl NativeGroup {
         now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeGroupEvent>> {
-        let small = self.is_small() && message.len() <= QUICK_LENGTH;
-        let quick = small || Group::receives_quickly(&message);
+        let quick = self.pace().receives_quickly(&message);
         let work = move |group: &mut Group| Ok(group.receive(&message, timestamp(now))?);
         self.quickly(env, quick, cancellation, work, NativeGroupEvent::from)
     }
@@ -339,7 +345,7 @@ impl NativeGroup {
         now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, Vec<NativeCandidate>>> {
-        let quick = Group::receives_quickly(&message);
+        let quick = self.pace().receives_quickly(&message);
         let work = move |group: &mut Group| Ok(group.received_candidates(&message, timestamp(now))?);
         self.quickly(env, quick, cancellation, work, candidates)
     }

@@ -67,6 +67,21 @@ pub struct Changes<'a> {
     pub tree: TreePlacement,
 }
 
+impl Changes<'_> {
+    /// Whether all they do is to bring members in.
+    pub(super) fn only_add(&self) -> bool {
+        let Self { add: _, remove, update, psks, extensions, succession, identity, certificate, tree: _ } =
+            self;
+        remove.is_empty()
+            && !update
+            && psks.is_empty()
+            && extensions.is_none()
+            && succession.is_none()
+            && identity.is_none()
+            && certificate.is_none()
+    }
+}
+
 /// A certificate with its key.
 #[derive(Clone, Copy, Debug)]
 pub struct CertifiedKey<'a> {

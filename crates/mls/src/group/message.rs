@@ -6,7 +6,7 @@ use openmls::prelude::tls_codec::Serialize as _;
 use super::{Group, Live};
 use crate::device::Shared;
 use crate::error::MlsError;
-use crate::limits::{MAX_ASSOCIATED_DATA_LENGTH, MAX_PLAINTEXT_LENGTH, QUICK_LENGTH};
+use crate::limits::{MAX_ASSOCIATED_DATA_LENGTH, MAX_PLAINTEXT_LENGTH};
 use crate::provider::Provider;
 use crate::rows::Rows;
 
@@ -40,12 +40,6 @@ impl Group {
             |live, provider, shared| live.encrypt(plaintext, associated_data, provider, shared),
             beside,
         )
-    }
-
-    /// Whether [`Self::encrypt`] takes so little time, in a volatile group, that another thread is not worth it.
-    #[must_use]
-    pub const fn encrypts_quickly(length: usize) -> bool {
-        length <= QUICK_LENGTH
     }
 
     /// Seals several messages in one step, which is one write for all of them.

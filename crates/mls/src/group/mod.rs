@@ -16,6 +16,7 @@ mod info;
 #[cfg(feature = "interop")]
 mod interop;
 mod message;
+mod pace;
 mod propose;
 mod receive;
 mod stay;
@@ -33,6 +34,7 @@ use openmls_traits::OpenMlsProvider;
 pub use commit::{CertifiedKey, Changes, Committed, TreePlacement};
 pub use info::{Framing, HandshakeFraming};
 pub use message::Encrypted;
+pub use pace::Pace;
 pub use propose::Wish;
 pub use receive::Received;
 pub(crate) use stay::Stay;
@@ -43,7 +45,7 @@ use crate::device::Shared;
 use crate::error::MlsError;
 use crate::events::{Events, GroupEvent};
 use crate::held::Hold;
-use crate::limits::{MAX_EXPORT_LENGTH, QUICK_MEMBERS};
+use crate::limits::MAX_EXPORT_LENGTH;
 use crate::provider::{GroupRow, Provider, StoredSecrets};
 use crate::restored;
 use crate::roster::{self, CommitSummary, Member, ProposalSummary};
@@ -214,17 +216,6 @@ impl Group {
     #[must_use]
     pub fn counters(&self) -> &Arc<CounterKeeper> {
         self.shared.counters()
-    }
-
-    /// Whether commits here take so little time, in a volatile group, that another thread is not worth it.
-    #[must_use]
-    pub fn is_small(&self) -> bool {
-        match &self.state {
-            State::Member(live) => {
-                self.suite.is_quick() && live.mls.treesync().full_leaves().count() <= QUICK_MEMBERS
-            }
-            State::Removed(_) | State::Torn(_) => false,
-        }
     }
 
     /// Whether this device is still in the group.

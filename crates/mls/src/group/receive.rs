@@ -24,7 +24,7 @@ use crate::device::Shared;
 use crate::error::MlsError;
 use crate::events::GroupEvent;
 use crate::head::{self, MessageContent};
-use crate::limits::{MAX_MESSAGE_LENGTH, QUICK_LENGTH};
+use crate::limits::MAX_MESSAGE_LENGTH;
 use crate::provider::{GroupRow, Provider};
 use crate::psk;
 use crate::refusal;
@@ -133,13 +133,6 @@ impl Group {
         beside: impl FnOnce(&Received, &mut Rows<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<Received, MlsError> {
         self.take_in(message, OnCommit::Merge, now, beside)
-    }
-
-    /// Whether [`Self::receive`] takes so little time, in a volatile group, that another thread is not worth it:
-    /// so for short application messages, not for commits.
-    #[must_use]
-    pub fn receives_quickly(message: &[u8]) -> bool {
-        message.len() <= QUICK_LENGTH && is_application_message(message)
     }
 
     /// Takes in one message of the group, but lets a commit wait to be looked at.
@@ -738,22 +731,6 @@ impl Staged {
 /// Whether the message may be a proposal or a commit. What cannot be read is for the receiving call to refuse.
 fn may_bring_somebody(message: &[u8]) -> bool {
     head::read_message_head(message).is_ok_and(|head| head.content != MessageContent::Application)
-}
-
-/// Reads as much of a message's head as tells application data from the rest (RFC 9420 sections 6 and 6.3):
-/// version, wire format, group id, epoch, content type. Decides nothing but where the work is done.
-fn is_application_message(message: &[u8]) -> bool {
-    const VERSION_AND_PRIVATE_MESSAGE: [u8; 4] = [0, 1, 0, 2];
-    const EPOCH_LENGTH: usize = 8;
-    const APPLICATION: u8 = 1;
-    let Some(rest) = message.strip_prefix(&VERSION_AND_PRIVATE_MESSAGE) else { return false };
-    // A length below 64 takes one byte, one below 16,384 two.
-    let (length, rest) = match rest {
-        [length @ 0..=63, rest @ ..] => (usize::from(*length), rest),
-        [high @ 64..=127, low, rest @ ..] => (usize::from(u16::from_be_bytes([high & 0x3f, *low])), rest),
-        _ => return false,
-    };
-    rest.get(length.saturating_add(EPOCH_LENGTH)) == Some(&APPLICATION)
 }
 
 /// What was taken in before the store failed is the caller's; the rest answers with the failure. Nothing behind it is

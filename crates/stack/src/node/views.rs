@@ -3,7 +3,6 @@
 use coterie_gbp::node::{Node, NodeState};
 use coterie_gsp::SignalClient;
 use coterie_gtp::TextClient;
-use coterie_mls::Group;
 use coterie_types::{Epoch, GroupId, LeafIndex, MemberId};
 use coterie_wire::Profile;
 
@@ -75,7 +74,7 @@ impl GroupNode {
     /// Whether a step takes less than a millisecond: the group is small, and nothing waits for a disk.
     #[must_use]
     pub fn is_quick(&self) -> bool {
-        self.device.is_volatile() && self.group.as_ref().is_none_or(Group::is_small)
+        self.device.is_volatile() && self.group.as_ref().is_none_or(|group| group.pace().is_small())
     }
 
     /// The same for a packet of audio, which waits for a disk only when numbers have to be reserved.
