@@ -122,6 +122,8 @@ pub(crate) struct TreeSyncDiff<'a> {
     diff: MlsBinaryTreeDiff<'a, TreeSyncLeafNode, TreeSyncParentNode>,
     /// The hashes of the original tree's subtrees.
     hashes: &'a SubtreeHashes,
+    /// No leaf before this one is blank.
+    full_before: LeafNodeIndex,
 }
 
 impl<'a> From<&'a TreeSync> for TreeSyncDiff<'a> {
@@ -129,6 +131,7 @@ impl<'a> From<&'a TreeSync> for TreeSyncDiff<'a> {
         TreeSyncDiff {
             diff: tree_sync.tree.empty_diff(),
             hashes: &tree_sync.hashes,
+            full_before: LeafNodeIndex::new(0),
         }
     }
 }
@@ -239,17 +242,13 @@ impl TreeSyncDiff<'_> {
     /// Find and return the index of either the left-most blank leaf, or, if
     /// there are no blank leaves, the leaf count.
     pub(crate) fn free_leaf_index(&self) -> LeafNodeIndex {
-        let mut leaf_count = 0;
+        let leaf_count = self.diff.size().leaf_count();
         // Search for blank leaves in existing leaves
-        for (leaf_index, leaf_id) in self.diff.leaves() {
-            if leaf_id.node().is_none() {
-                return leaf_index;
-            }
-            leaf_count += 1;
-        }
-
-        // Return the next free virtual blank leaf
-        LeafNodeIndex::new(leaf_count)
+        (self.full_before.u32()..leaf_count)
+            .map(LeafNodeIndex::new)
+            .find(|leaf_index| self.diff.leaf(*leaf_index).node().is_none())
+            // Return the next free virtual blank leaf
+            .unwrap_or_else(|| LeafNodeIndex::new(leaf_count))
     }
 
     /// Adds a new leaf to the tree either by filling a blank leaf or by
@@ -273,6 +272,7 @@ impl TreeSyncDiff<'_> {
                 .map_err(|_| TreeSyncAddLeaf::TreeFull)?;
         }
         self.diff.replace_leaf(leaf_index, leaf_node.into());
+        self.full_before = leaf_index;
 
         // Add new unmerged leaves entry to all nodes in direct path. Also, wipe
         // the cached tree hash.
@@ -293,6 +293,7 @@ impl TreeSyncDiff<'_> {
     ///
     /// Returns an error if the target leaf is outside of the tree.
     pub(crate) fn blank_leaf(&mut self, leaf_index: LeafNodeIndex) {
+        self.full_before = self.full_before.min(leaf_index);
         self.diff
             .replace_leaf(leaf_index, TreeSyncLeafNode::blank());
         // This also erases any cached tree hash in the direct path.
