@@ -9,11 +9,11 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
-/** What an AbortSignal becomes on this side: it stops work that has not begun. */
+/** What an AbortSignal becomes on this side: it stops work that has not begun, or that waits for somebody else. */
 export declare class NativeCancellation {
   /** One that has not fired. */
   constructor()
-  /** Work that has not begun is not begun any more. */
+  /** Work that has not begun is not begun any more, and nobody is waited for. */
   cancel(): void
 }
 
@@ -475,6 +475,38 @@ export declare class NativeJitterBuffer {
   clear(): undefined | NativeFailure
   /** Lets go of everything. */
   close(): void
+}
+
+/** A connection to one peer that carries frames in both directions. */
+export declare class NativeLink {
+  /** Connects to a peer. */
+  static connect(options: NativeLinkOptions, cancellation?: NativeCancellation | undefined | null): NativeLink | NativeFailure | Promise<NativeLink | NativeFailure>
+  /** Sends a frame behind those of its class. */
+  send(bytes: Uint8Array, streamClass: 'control' | 'audio' | 'text' | 'signal', cancellation?: NativeCancellation | undefined | null): void | NativeFailure | Promise<void | NativeFailure>
+  /** The next frame and those that are there with it; none once the peer has ended. */
+  receive(): Array<NativeReceivedFrame> | NativeFailure | Promise<Array<NativeReceivedFrame> | NativeFailure>
+  /** Closes the link: what was sent goes out, and the peer has `grace` milliseconds to take it. */
+  close(grace: number): void | NativeFailure | Promise<void | NativeFailure>
+  /** How many audio frames of this side were dropped. */
+  get audioDropped(): number
+  /** How many audio frames of the peer's never came. */
+  get audioLost(): number
+  /** The longest audio frame that goes over the link at present. */
+  get longestAudio(): number
+  /** The certificate that the peer has shown. */
+  get peer(): Uint8Array | null
+}
+
+/** Where peers come in. */
+export declare class NativeListener {
+  /** Listens. */
+  static listen(options: NativeLinkOptions, cancellation?: NativeCancellation | undefined | null): NativeListener | NativeFailure | Promise<NativeListener | NativeFailure>
+  /** Where it listens. */
+  get address(): string
+  /** The next peer's link. */
+  accept(): NativeLink | NativeFailure | Promise<NativeLink | NativeFailure>
+  /** Refuses whoever comes from now on. */
+  close(): void | NativeFailure | Promise<void | NativeFailure>
 }
 
 /** What each member advertised. */
@@ -1413,6 +1445,9 @@ export interface NativeFraming {
   padding: number
 }
 
+/** A new certificate that vouches for itself, and its key. */
+export declare function nativeGenerateLinkIdentity(name: string): Outcome<NativeLinkIdentity>
+
 /** Something that happened in a group, and what a message turned out to be. */
 export type NativeGroupEvent =
   | { type: 'message'; /** Who. */
@@ -1578,6 +1613,28 @@ export interface NativeKeyPackageStock {
   wanted: number
   /** Whether to make and publish one of last resort now. */
   wantsLastResort: boolean
+}
+
+/** A certificate and its private key. */
+export interface NativeLinkIdentity {
+  /** The certificate, in DER. */
+  certificate: Uint8Array
+  /** Its private key, in PKCS#8. */
+  privateKey: Uint8Array
+}
+
+/** What is spoken with a peer, and whom it must be. */
+export interface NativeLinkOptions {
+  /** What is spoken. */
+  kind: 'tcp' | 'published' | 'quic'
+  /** A host and a port. */
+  address: string
+  /** The name that the peer is certified as. */
+  name: string
+  /** The certificates that count, in DER. */
+  trust?: Array<Uint8Array>
+  /** Who this side is. */
+  identity?: NativeLinkIdentity
 }
 
 /** What an attachment is. */
@@ -1951,6 +2008,14 @@ export interface NativeRawFrame {
   sequence: number
   /** The payload. */
   payload: Uint8Array
+}
+
+/** A frame that came. */
+export interface NativeReceivedFrame {
+  /** By which stream it came; none where a link has but one. */
+  streamClass?: 'control' | 'audio' | 'text' | 'signal'
+  /** The frame. */
+  bytes: Uint8Array
 }
 
 /** A signal that was received. */

@@ -20,9 +20,22 @@ import { suite as memory } from './suites/memory.mjs'
 import { suite as messages } from './suites/messages.mjs'
 import { suite as scale } from './suites/scale.mjs'
 import { suite as table } from './suites/table.mjs'
+import { suite as textFrames } from './suites/text-frames.mjs'
 import { manifest } from '../scripts/lib/workspace.mjs'
 
-const SUITES = [messages, durable, media, groups, scale, memory, eventLoop, footprint, boundary, table]
+const SUITES = [
+  messages,
+  durable,
+  media,
+  textFrames,
+  groups,
+  scale,
+  memory,
+  eventLoop,
+  footprint,
+  boundary,
+  table,
+]
 const ROUNDS = 5
 const QUICK_ROUNDS = 2
 

@@ -51,8 +51,8 @@ export class CoterieError extends Error {
   }
 }
 
-/** The failure that a native call answered with, if it did not answer with a value. */
-function isFailure(answer: unknown): answer is NativeFailure {
+/** @internal The failure that a native call answered with, if it did not answer with a value. */
+export function isFailure(answer: unknown): answer is NativeFailure {
   return typeof answer === 'object' && answer !== null && (answer as NativeFailure).failed === true
 }
 

@@ -334,6 +334,14 @@ const PLAUSIBLE = [
   () => one(world.parcels),
   () => one(world.parcels),
   () => one(['cbor', 'protobuf', 'flatbuffers', 'text', 'A']),
+  () => ({ kind: 'tcp', address: world.links.address, name: 'localhost' }),
+  () => ({
+    kind: one(['quic', 'published']),
+    address: ANYWHERE,
+    name: 'localhost',
+    identity: world.links.identity,
+  }),
+  () => ({ grace: random(9), member: 1 + random(3), forward: true, patience: 50 }),
   () => one(world.payloads),
   () => one(world.payloads),
   () => () => {},
@@ -632,6 +640,45 @@ async function facadeNodes(alice, bob) {
   }
 }
 
+const ANYWHERE = '127.0.0.1:0'
+
+/** A listener, a link with both its ends, and those of them that were closed. */
+async function rawLinks() {
+  const wanted = { kind: 'tcp', address: ANYWHERE, name: 'localhost' }
+  const [listener, closedListener] = [
+    await native.NativeListener.listen(wanted),
+    await native.NativeListener.listen(wanted),
+  ]
+  const connect = () => native.NativeLink.connect({ ...wanted, address: listener.address })
+  const [near, far, closed] = [await connect(), await listener.accept(), await connect()]
+  await closed.close(0)
+  await closedListener.close()
+  return {
+    open: { NativeLink: [near, far], NativeListener: [listener] },
+    closed: { NativeLink: [closed], NativeListener: [closedListener] },
+    address: listener.address,
+    identity: native.nativeGenerateLinkIdentity('localhost'),
+  }
+}
+
+async function facadeLinks(node) {
+  const wanted = { kind: 'tcp', address: ANYWHERE }
+  const [listener, closedListener] = [await gbp.Link.listen(wanted), await gbp.Link.listen(wanted)]
+  const connect = () => gbp.Link.connect({ kind: 'tcp', address: listener.address })
+  const links = listener.links()
+  const [near, { value: far }, closed] = [await connect(), await links.next(), await connect()]
+  const [network, closedNetwork] = [1, 2].map(() => gbp.LinkNetwork.of(node, { patience: 50 }))
+  await closed.close({ grace: 0 })
+  await closedListener.close()
+  await closedNetwork.close()
+  return {
+    open: { Link: [near, far], LinkListener: [listener], LinkNetwork: [network] },
+    closed: { Link: [closed], LinkListener: [closedListener], LinkNetwork: [closedNetwork] },
+    address: listener.address,
+    identity: gbp.generateLinkIdentity(),
+  }
+}
+
 async function rawWorld() {
   const create = (name) =>
     native.NativeDevice.create({ identity: new TextEncoder().encode(name), suite: SUITE }, Date.now())
@@ -664,7 +711,9 @@ async function rawWorld() {
   const toolkits = rawToolkits()
   const compat = rawCompat()
   const nodes = await rawNodes(alice, bob, now)
+  const links = await rawLinks()
   return {
+    links,
     group,
     frames,
     payloads: payloads(),
@@ -683,6 +732,7 @@ async function rawWorld() {
       NativeCancellation: [cancellation],
       ...toolkits.of,
       ...compat,
+      ...links.open,
     },
     closedOf: {
       NativeExternalSigner: [signer],
@@ -695,6 +745,7 @@ async function rawWorld() {
       NativeCancellation: [cancellation],
       ...toolkits.closedOf,
       ...compat,
+      ...links.closed,
     },
     things: [
       alice,
@@ -708,7 +759,7 @@ async function rawWorld() {
       encryptor,
       ...nodes.open,
       ...toolkits.things,
-      ...Object.values(compat).flat(),
+      ...Object.values({ ...compat, ...links.open }).flat(),
     ],
     closed: [closedGroup, closedFeed, closedSession, closedEncryptor],
     messages,
@@ -752,7 +803,9 @@ async function facadeWorld() {
   closedMedia.close()
   const toolkits = facadeToolkits()
   const nodes = await facadeNodes(alice, bob)
+  const links = await facadeLinks(nodes.of.GroupNode[0])
   return {
+    links,
     group,
     frames: encryptor.encryptAll([new Uint8Array(8), new Uint8Array(9)]),
     payloads: payloads(),
@@ -771,6 +824,7 @@ async function facadeWorld() {
       MemoryDirectory: [directory],
       ...nodes.of,
       ...toolkits.of,
+      ...links.open,
     },
     closedOf: {
       ExternalSigner: [closedSigner],
@@ -783,10 +837,11 @@ async function facadeWorld() {
       MemoryDirectory: [directory],
       ...nodes.closedOf,
       ...toolkits.closedOf,
+      ...links.closed,
     },
     things: [alice, bob, channel, directory, session, joined, group, signer, media, encryptor].concat(
       toolkits.things,
-      Object.values(nodes.of).flat(),
+      Object.values({ ...nodes.of, ...links.open }).flat(),
     ),
     closed: [closedGroup, closedSession, closedChannel, closedSigner, gone, closedMedia, closedEncryptor],
     messages,
@@ -795,11 +850,18 @@ async function facadeWorld() {
   }
 }
 
+/** A link's other end may be closed after it. */
+function closing(thing) {
+  if (thing instanceof native.NativeLink) return thing.close(0)
+  if (thing instanceof gbp.Link) return thing.close({ grace: 0 })
+  return thing.close?.()
+}
+
 /** Closes whatever is there, waits for everything under way, and forgets it. */
 async function end() {
   for (const thing of [...Object.values(world.of).flat(), ...world.opened]) {
     try {
-      await thing.close?.()
+      await closing(thing)
     } catch (error) {
       if (!CoterieError.is(error)) violation('close', 'threw', error)
     }

@@ -23,6 +23,7 @@ const modules: Readonly<Record<string, Record<string, unknown>>> = { mls, sframe
 const PAGES: Readonly<Record<string, string>> = {
   ...Object.fromEntries(Object.keys(modules).map((entry) => [entry, entry])),
   stack: 'gbp',
+  links: 'gbp',
 }
 
 interface Page {

@@ -35,6 +35,8 @@ export async function prepare({ reuse }) {
     bareFrames: script('bare-frames.mjs', here, { COTERIE_BENCHES_ADDON: addon }),
     daveyFrames: script('davey-frames.mjs', here, { COTERIE_BENCHES: rust }),
     bareLoop: program(rust, 'bare'),
+    textFrames: script('text-frames.mjs', INSTALLED),
+    gbpStack: python('gbp-stack.py'),
     oursFromRust: program(rust, 'ours'),
     openmls: program(openmls, 'openmls', { COTERIE_BENCHES: rust }),
     mlsRs: program(mlsRs, 'mls-rs'),
@@ -61,6 +63,27 @@ const program = (command, scenario, env) => (options) => ({
   args: [scenario, JSON.stringify(options)],
   env,
 })
+
+/**
+ * What runs a program of `peers/` in an environment with the published Group Protocol Stack package, which is made where it
+ * is missing. It needs CPython 3.11 on x86-64 Linux: elsewhere its rows say that they could not be measured.
+ */
+function python(file) {
+  const [environment, stamp] = ['', 'installed'].map((name) => at('target/peers/gbp-stack', name))
+  const command = join(environment, 'bin/python')
+  try {
+    if (!existsSync(stamp)) {
+      console.log('Installing the published gbp-stack…')
+      run('python3.11', ['-m', 'venv', environment])
+      const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--requirement']
+      run(command, [...pip, at('crates/gbp-interop/peer/requirements.txt')])
+      writeFileSync(stamp, '')
+    }
+  } catch (error) {
+    console.warn(`NOT MEASURED: the published gbp-stack cannot be installed: ${error.message}`)
+  }
+  return (options) => ({ command, args: [at('benches/peers', file), JSON.stringify(options)] })
+}
 
 /** The peers of package-lock.json, unless just those are there. */
 function installPeers() {

@@ -1,6 +1,6 @@
 /**
- * The Group Protocol Stack: {@link GroupNode}, one object that owns a group, with text, audio and signals; and its base by
- * itself: frames, the words that all its layers share, and the registry of errors.
+ * The Group Protocol Stack: {@link GroupNode}, one object that owns a group, with text, audio and signals; the
+ * {@link Link | links} that carry its frames; and its base by itself: frames, the words that all its layers share, and the registry of errors.
  *
  * @packageDocumentation
  */
@@ -11,6 +11,17 @@ export type { PayloadCodec, PayloadFormat, StreamClass } from './codec.js'
 export { authenticatedData, decodeFrame, encodeFrame, FrameFlags, PROFILES, standardStream } from './frame.js'
 export type { Frame, FrameHeader, FrameInit, Profile } from './frame.js'
 export type { IncomingPayload } from './incoming.js'
+export { generateLinkIdentity, Link, LINK_KINDS, LinkListener } from './link.js'
+export type {
+  CloseLinkOptions,
+  ConnectOptions,
+  LinkIdentity,
+  LinkKind,
+  ListenOptions,
+  ReceivedFrame,
+} from './link.js'
+export { LinkNetwork } from './link-network.js'
+export type { AttachedLink, AttachOptions, LinkNetworkOptions } from './link-network.js'
 export { MemoryNetwork } from './network.js'
 export { GroupNode } from './node.js'
 export type { GroupMember, InviteOptions } from './node.js'

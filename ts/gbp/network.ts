@@ -1,11 +1,8 @@
-import { CoterieError } from '../errors.js'
 import type { AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
+import { Admissions, isGone, networkClosed } from './admissions.js'
 import { GroupNode, isIdle } from './node.js'
 import { memberNumber, type FrameParcel, type Parcel } from './parcel.js'
-
-/** What a member that is out, or closed meanwhile, answers to a frame. */
-const GONE: ReadonlySet<string> = new Set(['GBP_NOT_ACTIVE', 'HANDLE_CLOSED'])
 
 interface Connection {
   readonly node: GroupNode
@@ -32,8 +29,7 @@ interface Connection {
  */
 export class MemoryNetwork implements AsyncDisposable {
   readonly #connections = new Map<number, Connection>()
-  readonly #admissions = new Map<number, PromiseWithResolver>()
-  readonly #admitted = new Set<number>()
+  readonly #admissions = new Admissions()
   #carried = 0
   #underWay = 0
   #failure: { reason: unknown } | undefined
@@ -76,19 +72,7 @@ export class MemoryNetwork implements AsyncDisposable {
    */
   async admission(member: number | undefined, options?: AbortOptions): Promise<Uint8Array> {
     this.#checkOpen()
-    const signal = check.signal(options)
-    signal?.throwIfAborted()
-    const { promise } = this.#admissionOf(memberNumber(member, 'member'))
-    if (signal === undefined) return promise
-    return new Promise((resolve, reject) => {
-      const abort = () => {
-        reject(signal.reason as Error)
-      }
-      signal.addEventListener('abort', abort, { once: true })
-      void promise.then(resolve, reject).finally(() => {
-        signal.removeEventListener('abort', abort)
-      })
-    })
+    return this.#admissions.of(memberNumber(member, 'member'), options)
   }
 
   /**
@@ -112,8 +96,7 @@ export class MemoryNetwork implements AsyncDisposable {
     this.#connections.clear()
     for (const { stop } of connections) stop.abort()
     await Promise.all(connections.map(({ last }) => last))
-    const closed = new CoterieError('HANDLE_CLOSED', 'the network was closed')
-    for (const { reject } of this.#admissions.values()) reject(closed)
+    this.#admissions.end(networkClosed())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -125,7 +108,7 @@ export class MemoryNetwork implements AsyncDisposable {
       for await (const parcel of frames) {
         this.#carried += 1
         if (parcel.type === 'frame') this.#carry(node.member, parcel)
-        else this.#admit(parcel.to, parcel.bytes)
+        else this.#admissions.put(parcel.to, parcel.bytes)
       }
     } catch (reason) {
       if (!stop.signal.aborted) this.#failure ??= { reason }
@@ -155,23 +138,8 @@ export class MemoryNetwork implements AsyncDisposable {
       await node.room({ signal })
       await node.receive(bytes)
     } catch (error) {
-      if (!signal.aborted && !(CoterieError.is(error) && GONE.has(error.code))) throw error
+      if (!signal.aborted && !isGone(error)) throw error
     }
-  }
-
-  /** One that came before has ended, if another one comes. */
-  #admit(member: number, bytes: Uint8Array): void {
-    if (this.#admitted.has(member)) this.#admissions.delete(member)
-    this.#admitted.add(member)
-    this.#admissionOf(member).resolve(bytes)
-  }
-
-  #admissionOf(member: number): PromiseWithResolver {
-    const known = this.#admissions.get(member)
-    if (known !== undefined) return known
-    const made = promiseWithResolver()
-    this.#admissions.set(member, made)
-    return made
   }
 
   #areIdle(): boolean {
@@ -179,26 +147,6 @@ export class MemoryNetwork implements AsyncDisposable {
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new CoterieError('HANDLE_CLOSED', 'the network was closed')
-  }
-}
-
-interface PromiseWithResolver {
-  readonly promise: Promise<Uint8Array>
-  readonly resolve: (admission: Uint8Array) => void
-  readonly reject: (reason: unknown) => void
-}
-
-function promiseWithResolver(): PromiseWithResolver {
-  let settle: Pick<PromiseWithResolver, 'resolve' | 'reject'> | undefined
-  const promise = new Promise<Uint8Array>((resolve, reject) => {
-    settle = { resolve, reject }
-  })
-  // Nobody may be waiting when it ends.
-  promise.catch(() => undefined)
-  return {
-    promise,
-    resolve: (admission) => settle?.resolve(admission),
-    reject: (reason) => settle?.reject(reason),
+    if (this.#closed) throw networkClosed()
   }
 }

@@ -1,13 +1,15 @@
 //! An answer now or a promise of one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use coterie_types::Code;
 use napi::Env;
-use napi::bindgen_prelude::spawn_blocking;
 use napi::bindgen_prelude::{Either, PromiseRaw, ToNapiValue};
+use napi::bindgen_prelude::{spawn, spawn_blocking, within_runtime_if_available};
 use napi_derive::napi;
 
 use crate::failure::{NativeFailure, Outcome, outcome};
@@ -17,10 +19,17 @@ use crate::serial::Serial;
 /// The outcome, or a promise of it. A promise is only ever resolved: failures are outcomes.
 pub(crate) type Answer<'env, T> = Either<Outcome<T>, PromiseRaw<'env, Outcome<T>>>;
 
-/// What an AbortSignal becomes on this side: it stops work that has not begun.
+/// What an AbortSignal becomes on this side: it stops work that has not begun, or that waits for somebody else.
 #[napi]
 pub struct NativeCancellation {
-    cancelled: Arc<AtomicBool>,
+    cancelled: Arc<Flag>,
+}
+
+#[derive(Default)]
+struct Flag {
+    fired: AtomicBool,
+    /// What waits for somebody else.
+    waiting: Mutex<Option<Waker>>,
 }
 
 #[napi]
@@ -28,19 +37,23 @@ impl NativeCancellation {
     /// One that has not fired.
     #[napi(constructor)]
     pub fn new() -> Self {
-        Self { cancelled: Arc::new(AtomicBool::new(false)) }
+        Self { cancelled: Arc::default() }
     }
 
-    /// Work that has not begun is not begun any more.
+    /// Work that has not begun is not begun any more, and nobody is waited for.
     #[napi]
     pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
+        self.cancelled.fired.store(true, Ordering::Release);
+        let waiting = self.cancelled.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
     }
 }
 
 /// Asked when work begins.
 #[derive(Clone, Default)]
-pub(crate) struct Cancelled(Option<Arc<AtomicBool>>);
+pub(crate) struct Cancelled(Option<Arc<Flag>>);
 
 impl Cancelled {
     pub(crate) fn by(cancellation: Option<&NativeCancellation>) -> Self {
@@ -49,9 +62,17 @@ impl Cancelled {
 
     fn check(&self) -> Result<(), NativeFailure> {
         match &self.0 {
-            Some(flag) if flag.load(Ordering::Acquire) => Err(NativeFailure::of(Code::ABORTED)),
+            Some(flag) if flag.fired.load(Ordering::Acquire) => Err(NativeFailure::of(Code::ABORTED)),
             _ => Ok(()),
         }
+    }
+
+    /// The same, and whoever asks is woken when it fires.
+    fn check_again(&self, waker: &Waker) -> Result<(), NativeFailure> {
+        if let Some(flag) = &self.0 {
+            *flag.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+        }
+        self.check()
     }
 }
 
@@ -76,6 +97,43 @@ where
     let (promise, done) = promise(env, convert)?;
     spawn_blocking(move || done(guarded(|| cancelled.check().and_then(|()| work()))));
     Ok(Either::B(promise))
+}
+
+/// Work that waits for others: begun on this thread, in the order of the calls, and gone on with on the runtime where it
+/// has to wait. It is left in the middle when it is cancelled.
+pub(crate) fn awaited<T, V>(
+    env: &Env,
+    cancelled: Cancelled,
+    work: impl Future<Output = Result<V, NativeFailure>> + Send + 'static,
+    convert: fn(V) -> T,
+) -> napi::Result<Answer<'_, T>>
+where
+    T: ToNapiValue + 'static,
+    V: Send + 'static,
+{
+    let mut work = Box::pin(work);
+    let mut begun = Context::from_waker(Waker::noop());
+    if let Poll::Ready(answer) = within_runtime_if_available(|| go_on(work.as_mut(), &cancelled, &mut begun))
+    {
+        return Ok(Either::A(outcome(answer.map(convert))));
+    }
+    let (promise, done) = promise(env, convert)?;
+    spawn(async move {
+        done(std::future::poll_fn(|context| go_on(work.as_mut(), &cancelled, context)).await);
+    });
+    Ok(Either::B(promise))
+}
+
+fn go_on<V>(
+    work: Pin<&mut impl Future<Output = Result<V, NativeFailure>>>,
+    cancelled: &Cancelled,
+    context: &mut Context<'_>,
+) -> Poll<Result<V, NativeFailure>> {
+    if let Err(aborted) = cancelled.check_again(context.waker()) {
+        return Poll::Ready(Err(aborted));
+    }
+    let polled = catch_unwind(AssertUnwindSafe(|| work.poll(context)));
+    polled.unwrap_or_else(|payload| Poll::Ready(Err(NativeFailure::panicked(&*payload))))
 }
 
 /// Work on a value that does one job at a time: at once where `quick` says so and nothing is under way, else in

@@ -31,6 +31,7 @@ mod identity;
 mod interop;
 mod inventory;
 mod life;
+mod link;
 mod outside;
 mod promise;
 mod serial;
@@ -53,6 +54,7 @@ pub use gtp::{
     native_decode_chunk, native_decode_manifest, native_decode_text, native_encode_chunk,
     native_encode_manifest, native_encode_text, native_kept_key, native_kept_message,
 };
+pub use link::native_generate_link_identity;
 pub use outside::{NativeGroupInfo, NativeMessageHead, native_group_info, native_message_head};
 pub use sframe::sframe_refusals;
 

@@ -4,6 +4,7 @@
 //! future that is dropped loses and tears nothing.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -29,6 +30,8 @@ pub(crate) struct BlobWriter<W> {
     /// The blob under way, of which `written` bytes have left.
     blob: Vec<u8>,
     written: usize,
+    /// How long the peer may take nothing; for ever, where the connection itself shows whether the peer lives.
+    patience: Option<Duration>,
     failed: Option<LinkError>,
 }
 
@@ -87,8 +90,8 @@ async fn fill<R: AsyncRead + Unpin>(
 }
 
 impl<W: AsyncWrite + Unpin> BlobWriter<W> {
-    pub(crate) const fn new(stream: W) -> Self {
-        Self { stream, blob: Vec::new(), written: 0, failed: None }
+    pub(crate) const fn new(stream: W, patience: Option<Duration>) -> Self {
+        Self { stream, blob: Vec::new(), written: 0, patience, failed: None }
     }
 
     /// Sends a blob. Whoever drops the future before it has ended does not know whether the blob is sent; the next call
@@ -118,7 +121,11 @@ impl<W: AsyncWrite + Unpin> BlobWriter<W> {
 
     async fn write(&mut self) -> Result<(), LinkError> {
         while let Some(rest) = self.blob.get(self.written..).filter(|rest| !rest.is_empty()) {
-            let left = timeout(STALL, self.stream.write(rest)).await.map_err(|_| LinkError::Stalled)?;
+            let write = self.stream.write(rest);
+            let left = match self.patience {
+                None => write.await,
+                Some(patience) => timeout(patience, write).await.map_err(|_| LinkError::Stalled)?,
+            };
             let left =
                 left.and_then(|left| if left == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(left) });
             self.written = self.written.saturating_add(left.map_err(|error| lost(&error))?);

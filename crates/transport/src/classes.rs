@@ -5,7 +5,7 @@
 //! priority of what leaves and of what is received, and audio takes only room that is there, for one short queue.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex as QuickMutex, PoisonError};
+use std::sync::{Mutex as QuickMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use coterie_types::StreamClass;
@@ -16,11 +16,15 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::blob::{BlobReader, BlobWriter};
+use crate::endpoint::certificate_of;
 use crate::error::{LinkError, gone};
 use crate::link::Received;
 
 /// The form of what follows, on streams and in datagrams.
 const VERSION: u8 = 1;
+
+/// What stands before an audio frame: the version, and its number in four bytes, the lowest first.
+const AUDIO_HEAD: usize = 5;
 
 /// The classes that have streams, and what goes first when not everything can.
 const STREAMS: [(StreamClass, i32); 3] =
@@ -38,9 +42,18 @@ pub(crate) struct Classes {
     signal: Mutex<BlobWriter<SendStream>>,
     text: Mutex<BlobWriter<SendStream>>,
     inbound: Mutex<Inbound>,
-    /// One at a time looks whether there is room.
-    audio: QuickMutex<()>,
+    /// The number of the next audio frame. One at a time looks whether there is room.
+    audio: QuickMutex<u32>,
     dropped: AtomicU64,
+    heard: QuickMutex<Heard>,
+}
+
+/// Which audio frames of the peer's came.
+#[derive(Debug, Default)]
+struct Heard {
+    /// One more than the highest number.
+    end: u64,
+    count: u64,
 }
 
 struct Inbound {
@@ -84,6 +97,7 @@ impl Classes {
             inbound: Mutex::new(inbound),
             audio: QuickMutex::default(),
             dropped: AtomicU64::new(0),
+            heard: QuickMutex::default(),
         })
     }
 
@@ -102,8 +116,8 @@ impl Classes {
         if frame.len() > most {
             return Err(too_long);
         }
-        let datagram = [&[VERSION], frame].concat();
-        let _one = self.audio.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut number = self.audio.lock().unwrap_or_else(PoisonError::into_inner);
+        let datagram = [&[VERSION], &number.to_le_bytes()[..], frame].concat();
         // A control frame that cannot leave at once means that the path is full.
         let is_full = self.connection.datagram_send_buffer_space() < datagram.len();
         if is_full || self.control.try_lock().is_err() {
@@ -114,7 +128,9 @@ impl Classes {
             SendDatagramError::TooLarge => too_long,
             SendDatagramError::ConnectionLost(why) => gone(&why),
             _ => LinkError::Lost,
-        })
+        })?;
+        *number = number.wrapping_add(1);
+        Ok(())
     }
 
     /// The next frame of any class: control if there is one, else whichever of the others.
@@ -146,10 +162,13 @@ impl Classes {
             // The streams say how it ended, behind what is left in them.
             return std::future::pending().await;
         };
-        match datagram.split_first() {
-            Some((&VERSION, frame)) => Ok(Some(frame.to_vec())),
-            _ => Err(LinkError::Malformed("a datagram")),
+        let (version, rest) = datagram.split_first().ok_or(LinkError::Malformed("a datagram"))?;
+        let (number, frame) = rest.split_first_chunk().ok_or(LinkError::Malformed("a datagram"))?;
+        if *version != VERSION {
+            return Err(LinkError::Malformed("a datagram"));
         }
+        self.heard().note(u32::from_le_bytes(*number));
+        Ok(Some(frame.to_vec()))
     }
 
     pub(crate) async fn close(&self, grace: Duration) {
@@ -169,8 +188,34 @@ impl Classes {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn audio_lost(&self) -> u64 {
+        let heard = self.heard();
+        heard.end.saturating_sub(heard.count)
+    }
+
     pub(crate) fn longest_audio(&self) -> usize {
-        self.connection.max_datagram_size().map_or(0, |most| most.saturating_sub(1))
+        self.connection.max_datagram_size().map_or(0, |most| most.saturating_sub(AUDIO_HEAD))
+    }
+
+    /// The certificate that the peer has shown.
+    pub(crate) fn peer(&self) -> Option<Vec<u8>> {
+        certificate_of(&self.connection)
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Heard {
+    /// Numbers begin again after 2^32: the nearest to the highest is meant.
+    fn note(&mut self, number: u32) {
+        let low = u32::try_from(self.end & u64::from(u32::MAX)).unwrap_or_default();
+        let ahead = number.wrapping_sub(low);
+        if ahead < 1 << 31 {
+            self.end = self.end.saturating_add(u64::from(ahead)).saturating_add(1);
+        }
+        self.count = self.count.saturating_add(1);
     }
 }
 
@@ -184,7 +229,7 @@ async fn open(
         WriteError::ConnectionLost(why) => why.into(),
         _ => LinkError::Lost,
     })?;
-    Ok(BlobWriter::new(stream))
+    Ok(BlobWriter::new(stream, None))
 }
 
 impl Inbound {
@@ -231,5 +276,24 @@ impl Incoming {
         let frame = self.reader.next().await?;
         self.has_ended = frame.is_none();
         Ok(frame)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Heard;
+
+    #[test]
+    fn what_is_missing_is_counted_in_any_order_and_after_four_thousand_million() {
+        let mut heard = Heard::default();
+        for number in [0, 3, 1, 4, 2, 9] {
+            heard.note(number);
+        }
+        assert_eq!((heard.end, heard.count), (10, 6));
+        let mut heard = Heard { end: u64::from(u32::MAX), count: u64::from(u32::MAX) };
+        for number in [u32::MAX, 1, 0, 3] {
+            heard.note(number);
+        }
+        assert_eq!(heard.end - heard.count, 1);
     }
 }

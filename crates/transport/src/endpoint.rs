@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{Connection, Endpoint, Incoming, ServerConfig, TransportConfig, VarInt};
+use rustls::pki_types::CertificateDer;
 use tokio::time::timeout;
 
 use crate::error::LinkError;
@@ -58,6 +59,17 @@ pub(crate) async fn connect(
         .connect_with(config, address, name)
         .map_err(|_| LinkError::Unreachable(std::io::ErrorKind::InvalidInput))?;
     in_time(async { Ok(connecting.await?) }).await
+}
+
+/// The certificate that the peer has shown.
+pub(crate) fn certificate_of(connection: &Connection) -> Option<Vec<u8>> {
+    let shown = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    shown.first().map(|certificate| certificate.to_vec())
+}
+
+/// Refuses whoever comes from now on. Connections that stand go on.
+pub(crate) fn close(endpoint: &Endpoint) {
+    endpoint.set_server_config(None);
 }
 
 /// The next peer that wants something. Its handshake is its own affair, so that a slow one keeps nobody waiting.

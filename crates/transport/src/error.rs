@@ -25,7 +25,11 @@ pub enum LinkError {
     /// The peer, or the network, went away.
     #[error("the connection was lost")]
     Lost,
-    /// A frame that had begun stood still for [`crate::limits::STALL`].
+    /// Too many frames wait to be sent. This one was not.
+    #[error("too many frames wait to be sent")]
+    Busy,
+    /// A frame that had begun stood still for [`crate::limits::STALL`], or one that is sent for
+    /// [`crate::limits::PATIENCE`].
     #[error("the peer stood still in the middle of a frame")]
     Stalled,
     /// Nobody answered, or not in time.
@@ -43,6 +47,7 @@ impl ErrorCode for LinkError {
     fn code(&self) -> Code {
         match self {
             Self::Closed => Code::LINK_CLOSED,
+            Self::Busy => Code::BUSY,
             Self::TooLong { .. } => Code::LINK_TOO_LONG,
             Self::Malformed(_) => Code::LINK_MALFORMED,
             Self::Lost => Code::LINK_LOST,

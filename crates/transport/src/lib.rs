@@ -11,11 +11,15 @@ mod endpoint;
 mod error;
 pub mod limits;
 mod link;
+mod listener;
 pub mod published;
 pub mod quic;
+mod route;
 pub mod tcp;
 mod tls;
 
 pub use error::LinkError;
 pub use link::{Link, Received};
+pub use listener::Listener;
+pub use route::{Route, connect};
 pub use tls::{Identity, Trust};

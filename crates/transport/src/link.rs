@@ -1,21 +1,30 @@
 //! A link, whatever carries it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex as QuickMutex, PoisonError};
 use std::time::Duration;
 
 use coterie_types::StreamClass;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, OnceCell, watch};
 use tokio::time::timeout;
 
 use crate::blob::{BlobReader, BlobWriter};
 use crate::classes::Classes;
 use crate::error::LinkError;
+use crate::limits::{BATCH, BATCH_BYTES, MAX_SENDING};
 
 /// A connection to one peer that carries frames in both directions. Any number of tasks may send, and one receives.
 pub struct Link {
     kind: Kind,
+    peer: Option<Vec<u8>>,
     closing: watch::Sender<bool>,
+    closed: OnceCell<()>,
+    /// Frames that are being sent or wait for it.
+    sending: AtomicUsize,
+    /// Why nothing more is received.
+    ended: QuickMutex<Option<LinkError>>,
 }
 
 /// A frame that came.
@@ -36,18 +45,24 @@ enum Kind {
 struct OneStream {
     reader: Mutex<Option<BlobReader<Box<dyn AsyncRead + Send + Unpin>>>>,
     writer: Mutex<Option<BlobWriter<Box<dyn AsyncWrite + Send + Unpin>>>>,
+    dropped: AtomicU64,
 }
+
+/// A place among the frames that are being sent.
+struct Place<'a>(&'a AtomicUsize);
 
 impl Link {
     pub(crate) fn of_one_stream(
         reader: impl AsyncRead + Send + Unpin + 'static,
         writer: impl AsyncWrite + Send + Unpin + 'static,
+        patience: Option<Duration>,
     ) -> Self {
         let reader: Box<dyn AsyncRead + Send + Unpin> = Box::new(reader);
         let writer: Box<dyn AsyncWrite + Send + Unpin> = Box::new(writer);
         Self::new(Kind::OneStream(Box::new(OneStream {
             reader: Mutex::new(Some(BlobReader::new(reader))),
-            writer: Mutex::new(Some(BlobWriter::new(writer))),
+            writer: Mutex::new(Some(BlobWriter::new(writer, patience))),
+            dropped: AtomicU64::new(0),
         })))
     }
 
@@ -56,20 +71,28 @@ impl Link {
     }
 
     fn new(kind: Kind) -> Self {
-        Self { kind, closing: watch::Sender::new(false) }
+        let (closing, sending) = (watch::Sender::new(false), AtomicUsize::new(0));
+        Self { kind, peer: None, closing, closed: OnceCell::new(), sending, ended: QuickMutex::default() }
     }
 
-    /// Sends a frame behind those of its class, and waits while the peer does not keep up. Audio never waits: where our
-    /// QUIC link has no room for it, it is dropped and counted ([`Self::audio_dropped`]).
+    /// The same link, with the certificate that its peer has shown.
+    pub(crate) fn with_peer(self, peer: Option<Vec<u8>>) -> Self {
+        Self { peer, ..self }
+    }
+
+    /// Sends a frame behind those of its class, and waits while the peer does not keep up. Audio waits behind nothing:
+    /// where there is no room for it at once, it is dropped and counted ([`Self::audio_dropped`]).
     ///
-    /// Whoever drops the future does not know whether the frame is sent.
+    /// The first poll gives a frame its place behind the others. Whoever drops the future later does not know whether the
+    /// frame is sent.
     ///
     /// # Errors
-    /// [`LinkError::TooLong`], after which the link goes on, and whatever ends it.
+    /// [`LinkError::TooLong`] and [`LinkError::Busy`], after which the link goes on, and whatever ends it.
     pub async fn send(&self, frame: &[u8], class: StreamClass) -> Result<(), LinkError> {
+        let _place = self.place()?;
         let send = async {
             match &self.kind {
-                Kind::OneStream(stream) => stream.send(frame).await,
+                Kind::OneStream(stream) => stream.send(frame, class).await,
                 Kind::Classes(classes) => classes.send(frame, class).await,
             }
         };
@@ -86,36 +109,85 @@ impl Link {
     /// # Errors
     /// What ended the link. It ends every later call too.
     pub async fn receive(&self) -> Result<Option<Received>, LinkError> {
+        if let Some(ended) = self.ended().clone() {
+            return Err(ended);
+        }
         let receive = async {
             match &self.kind {
                 Kind::OneStream(stream) => stream.receive().await,
                 Kind::Classes(classes) => classes.receive().await,
             }
         };
-        tokio::select! {
+        let received = tokio::select! {
             biased;
             () = self.closed() => Err(LinkError::Closed),
             received = receive => received,
+        };
+        if let Err(why) = &received {
+            self.ended().get_or_insert_with(|| why.clone());
         }
+        received
+    }
+
+    /// The next frame and those that are there with it, up to [`BATCH`]; none once the peer has ended. A dropped future
+    /// loses nothing: it waits for the first alone.
+    ///
+    /// # Errors
+    /// As [`Self::receive`], behind all frames that came before.
+    pub async fn receive_batch(&self) -> Result<Vec<Received>, LinkError> {
+        let mut batch: Vec<_> = self.receive().await?.into_iter().collect();
+        let mut bytes = batch.first().map_or(BATCH_BYTES, |first| first.frame.len());
+        while batch.len() < BATCH && bytes < BATCH_BYTES {
+            let next = tokio::select! {
+                biased;
+                received = self.receive() => received,
+                () = std::future::ready(()) => Ok(None),
+            };
+            // An end is met again by the next call.
+            let Ok(Some(next)) = next else { break };
+            bytes = bytes.saturating_add(next.frame.len());
+            batch.push(next);
+        }
+        Ok(batch)
     }
 
     /// Closes the link: what was sent goes out, and the peer has `grace` to take it and to end its own direction; then
-    /// nothing is left of the connection. Calls that wait end with [`LinkError::Closed`], and so do later ones.
+    /// nothing is left of the connection. Calls that wait end with [`LinkError::Closed`], and so do later ones. Whoever
+    /// closes once more waits for the first.
     pub async fn close(&self, grace: Duration) {
         self.closing.send_replace(true);
-        match &self.kind {
-            Kind::OneStream(stream) => stream.close(grace).await,
-            Kind::Classes(classes) => classes.close(grace).await,
-        }
+        let close = || async {
+            match &self.kind {
+                Kind::OneStream(stream) => stream.close(grace).await,
+                Kind::Classes(classes) => classes.close(grace).await,
+            }
+        };
+        self.closed.get_or_init(close).await;
     }
 
-    /// How many audio frames were dropped because there was no room for them, so far.
+    /// How many audio frames of this side were dropped because there was no room for them, so far.
     #[must_use]
     pub fn audio_dropped(&self) -> u64 {
         match &self.kind {
-            Kind::OneStream(_) => 0,
+            Kind::OneStream(stream) => stream.dropped.load(Ordering::Relaxed),
             Kind::Classes(classes) => classes.audio_dropped(),
         }
+    }
+
+    /// How many audio frames of the peer's were lost on the way, or dropped because nobody received them in time, as far
+    /// as later ones show.
+    #[must_use]
+    pub fn audio_lost(&self) -> u64 {
+        match &self.kind {
+            Kind::OneStream(_) => 0,
+            Kind::Classes(classes) => classes.audio_lost(),
+        }
+    }
+
+    /// The certificate that the peer has shown, in DER, where it had to show one.
+    #[must_use]
+    pub fn peer(&self) -> Option<&[u8]> {
+        self.peer.as_deref()
     }
 
     /// The longest audio frame that goes over the link at present: a packet's worth, where audio has packets of its own.
@@ -127,15 +199,44 @@ impl Link {
         }
     }
 
+    fn place(&self) -> Result<Place<'_>, LinkError> {
+        let place = Place(&self.sending);
+        if self.sending.fetch_add(1, Ordering::Relaxed) < MAX_SENDING {
+            Ok(place)
+        } else {
+            Err(LinkError::Busy)
+        }
+    }
+
+    fn ended(&self) -> std::sync::MutexGuard<'_, Option<LinkError>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn closed(&self) {
         // The sender lives as long as the link, so this ends only by closing.
         let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
     }
 }
 
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl OneStream {
-    async fn send(&self, frame: &[u8]) -> Result<(), LinkError> {
-        self.writer.lock().await.as_mut().ok_or(LinkError::Closed)?.send(frame).await
+    async fn send(&self, frame: &[u8], class: StreamClass) -> Result<(), LinkError> {
+        let mut writer = match class {
+            StreamClass::Audio => match self.writer.try_lock() {
+                Ok(writer) => writer,
+                Err(_) => {
+                    self.dropped.fetch_add(1, Ordering::Relaxed);
+                    return Ok(());
+                }
+            },
+            _ => self.writer.lock().await,
+        };
+        writer.as_mut().ok_or(LinkError::Closed)?.send(frame).await
     }
 
     async fn receive(&self) -> Result<Option<Received>, LinkError> {

@@ -9,7 +9,7 @@ use quinn::{Endpoint, Incoming, TransportConfig, VarInt};
 
 use crate::endpoint;
 use crate::error::{LinkError, gone};
-use crate::limits::{CONNECTION_WINDOW, PUBLISHED_STREAMS, STREAM_WINDOW};
+use crate::limits::{CONNECTION_WINDOW, KEEP_ALIVE, PUBLISHED_STREAMS, STREAM_WINDOW};
 use crate::link::Link;
 use crate::tcp::unreachable;
 use crate::tls::{self, Identity, Trust};
@@ -51,6 +51,11 @@ impl Acceptor {
     pub async fn accept(&self) -> Result<Arriving, LinkError> {
         endpoint::accept(&self.0).await.map(Arriving)
     }
+
+    /// Refuses whoever comes from now on.
+    pub(crate) fn close(&self) {
+        endpoint::close(&self.0);
+    }
 }
 
 impl Arriving {
@@ -69,7 +74,10 @@ impl Arriving {
 /// As [`Arriving::connection`].
 pub async fn connect(address: SocketAddr, name: &str, trust: &Trust) -> Result<Connection, LinkError> {
     let tls = tls::client(trust, None, None)?;
-    endpoint::connect(address, name, tls, transport(0)?).await.map(Connection)
+    let mut transport = transport(0)?;
+    // The side that accepts waits for as long as the other one says that it is there.
+    transport.keep_alive_interval(Some(KEEP_ALIVE));
+    endpoint::connect(address, name, tls, transport).await.map(Connection)
 }
 
 impl Connection {
@@ -79,7 +87,7 @@ impl Connection {
     /// What ended the connection.
     pub async fn open(&self) -> Result<Link, LinkError> {
         let (writer, reader) = self.0.open_bi().await.map_err(|why| gone(&why))?;
-        Ok(Link::of_one_stream(reader, writer))
+        Ok(self.link(reader, writer))
     }
 
     /// The next link that the peer has opened, for the side that accepted.
@@ -88,7 +96,11 @@ impl Connection {
     /// What ended the connection.
     pub async fn accept(&self) -> Result<Link, LinkError> {
         let (writer, reader) = self.0.accept_bi().await.map_err(|why| gone(&why))?;
-        Ok(Link::of_one_stream(reader, writer))
+        Ok(self.link(reader, writer))
+    }
+
+    fn link(&self, reader: quinn::RecvStream, writer: quinn::SendStream) -> Link {
+        Link::of_one_stream(reader, writer, None).with_peer(endpoint::certificate_of(&self.0))
     }
 
     /// Ends the connection and every link on it.

@@ -51,6 +51,11 @@ impl Acceptor {
     pub async fn accept(&self) -> Result<Arriving, LinkError> {
         endpoint::accept(&self.0).await.map(Arriving)
     }
+
+    /// Refuses whoever comes from now on.
+    pub(crate) fn close(&self) {
+        endpoint::close(&self.0);
+    }
 }
 
 impl Arriving {
@@ -59,9 +64,14 @@ impl Arriving {
     /// # Errors
     /// [`LinkError::Refused`], [`LinkError::Malformed`], [`LinkError::Unreachable`] or [`LinkError::Lost`].
     pub async fn link(self) -> Result<Link, LinkError> {
-        let connection = endpoint::complete(self.0).await?;
-        endpoint::in_time(Classes::establish(connection)).await.map(Link::of_classes)
+        link(endpoint::complete(self.0).await?).await
     }
+}
+
+async fn link(connection: quinn::Connection) -> Result<Link, LinkError> {
+    let classes = endpoint::in_time(Classes::establish(connection)).await?;
+    let peer = classes.peer();
+    Ok(Link::of_classes(classes).with_peer(peer))
 }
 
 /// Connects to whoever is certified as `name` at `address`, and shows `identity` if it is asked for.
@@ -75,8 +85,7 @@ pub async fn connect(
     identity: Option<&Identity>,
 ) -> Result<Link, LinkError> {
     let tls = tls::client(trust, identity, Some(PROTOCOL))?;
-    let connection = endpoint::connect(address, name, tls, transport()?).await?;
-    endpoint::in_time(Classes::establish(connection)).await.map(Link::of_classes)
+    link(endpoint::connect(address, name, tls, transport()?).await?).await
 }
 
 fn transport() -> Result<TransportConfig, LinkError> {

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::error::LinkError;
-use crate::limits::HANDSHAKE;
+use crate::limits::{HANDSHAKE, PATIENCE};
 use crate::link::Link;
 
 /// Accepts links.
@@ -57,7 +57,7 @@ fn link(stream: TcpStream) -> Result<Link, LinkError> {
     // A frame is whole when it is written: there is nothing to wait for.
     stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
     let (reader, writer) = stream.into_split();
-    Ok(Link::of_one_stream(reader, writer))
+    Ok(Link::of_one_stream(reader, writer, Some(PATIENCE)))
 }
 
 pub(crate) fn unreachable(error: &io::Error) -> LinkError {

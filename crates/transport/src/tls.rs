@@ -13,7 +13,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use crate::error::LinkError;
-use crate::limits::MAX_CERTIFICATE;
+use crate::limits::{MAX_CERTIFICATE, MAX_TRUSTED};
 
 /// A certificate and its private key.
 pub struct Identity {
@@ -21,7 +21,7 @@ pub struct Identity {
     key: Secret,
 }
 
-/// The one certificate that a peer must show, or that must have signed what it shows.
+/// The certificates of which a peer must show one, or that must have signed what it shows.
 #[derive(Clone)]
 pub struct Trust(Arc<RootCertStore>);
 
@@ -38,6 +38,28 @@ impl Identity {
         Ok(Self { certificate, key: Secret::copy_from(key) })
     }
 
+    /// A new one that vouches for itself, as `name`, and never expires: whoever is to trust it is given its certificate.
+    ///
+    /// # Errors
+    /// [`LinkError::Identity`] for what is no name.
+    pub fn generate(name: &str) -> Result<Self, LinkError> {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]);
+        let made = made.map_err(|_| LinkError::Identity("the name"))?;
+        Self::new(made.cert.der(), &made.signing_key.serialize_der())
+    }
+
+    /// The certificate, in DER.
+    #[must_use]
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    /// Its private key in PKCS#8, to be stored where nobody else reads it.
+    #[must_use]
+    pub const fn key(&self) -> &Secret {
+        &self.key
+    }
+
     fn chain(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let key = PrivatePkcs8KeyDer::from(self.key.expose().to_vec());
         (vec![self.certificate.clone()], PrivateKeyDer::Pkcs8(key))
@@ -50,13 +72,24 @@ impl Trust {
     /// # Errors
     /// [`LinkError::Identity`] when it is no certificate.
     pub fn new(certificate: &[u8]) -> Result<Self, LinkError> {
+        Self::any_of([certificate])
+    }
+
+    /// Trust in whoever shows one of these.
+    ///
+    /// # Errors
+    /// [`LinkError::Identity`] when one is no certificate, for none at all, and above [`MAX_TRUSTED`].
+    pub fn any_of<'a>(certificates: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, LinkError> {
         let unusable = LinkError::Identity("the trusted certificate");
-        if certificate.len() > MAX_CERTIFICATE {
-            return Err(unusable);
-        }
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from(certificate.to_vec())).map_err(|_| unusable)?;
-        Ok(Self(Arc::new(roots)))
+        for certificate in certificates {
+            if certificate.len() > MAX_CERTIFICATE || roots.len() == MAX_TRUSTED {
+                return Err(unusable);
+            }
+            let certificate = CertificateDer::from(certificate.to_vec());
+            roots.add(certificate).map_err(|_| unusable.clone())?;
+        }
+        if roots.is_empty() { Err(unusable) } else { Ok(Self(Arc::new(roots))) }
     }
 }
 

@@ -150,8 +150,10 @@ async fn closing_delivers_what_was_sent_and_then_the_peer_reads_the_end() {
         other.close(Duration::ZERO).await;
         received
     };
-    let ((), mut received) =
-        in_time(async { tokio::join!(one.close(Duration::from_secs(60)), reading) }).await;
+    // Whoever closes twice at once does not cut the first one short.
+    let again = one.close(Duration::ZERO);
+    let ((), (), mut received) =
+        in_time(async { tokio::join!(one.close(Duration::from_secs(60)), again, reading) }).await;
     received.sort();
     let text = Some(StreamClass::Text);
     assert_eq!(received, [Some(StreamClass::Control), text, text, text]);
@@ -222,12 +224,29 @@ async fn a_peer_that_does_not_keep_to_the_format_gets_no_link() {
 }
 
 #[tokio::test]
-async fn a_bad_length_or_datagram_of_a_peer_is_told_from_a_loss() {
+async fn a_bad_length_or_datagram_of_a_peer_is_told_from_a_loss_and_ends_the_link_for_good() {
+    for (datagram, why) in
+        [(&[9, 0, 0, 0, 0, 1][..], "a datagram"), (&[1, 0, 0, 0], "a datagram"), (&[], "a length")]
+    {
+        let (link, connection, mut streams) = half_bare_pair().await;
+        if datagram.is_empty() {
+            streams[1].write_all(&u32::MAX.to_le_bytes()).await.unwrap();
+        } else {
+            connection.send_datagram(datagram.to_vec().into()).unwrap();
+        }
+        for _ in 0..2 {
+            assert_eq!(in_time(link.receive()).await, Err(LinkError::Malformed(why)));
+        }
+    }
+}
+
+/// A link, and the peer that has only the protocol's name and its streams.
+async fn half_bare_pair() -> (coterie_transport::Link, quinn::Connection, Vec<quinn::SendStream>) {
     let server = Certified::new();
     let acceptor = quic::Acceptor::bind(anywhere(), &server.identity(), None).unwrap();
     let address = acceptor.address().unwrap();
     let accept = async { acceptor.accept().await.unwrap().link().await };
-    let hostile = async {
+    let bare = async {
         let connection = bare(address, &server).await;
         let mut streams = Vec::new();
         for class in [0, 2, 3] {
@@ -237,12 +256,90 @@ async fn a_bad_length_or_datagram_of_a_peer_is_told_from_a_loss() {
         }
         (connection, streams)
     };
-    let (link, (connection, mut streams)) = in_time(async { tokio::join!(accept, hostile) }).await;
-    let link = link.unwrap();
-    connection.send_datagram(vec![9, 1, 2].into()).unwrap();
-    assert_eq!(in_time(link.receive()).await, Err(LinkError::Malformed("a datagram")));
-    streams[1].write_all(&u32::MAX.to_le_bytes()).await.unwrap();
-    for _ in 0..2 {
-        assert_eq!(in_time(link.receive()).await, Err(LinkError::Malformed("a length")));
+    let (link, (connection, streams)) = in_time(async { tokio::join!(accept, bare) }).await;
+    (link.unwrap(), connection, streams)
+}
+
+#[tokio::test]
+async fn audio_that_never_came_is_counted_by_the_numbers_of_what_did() {
+    let (link, connection, _streams) = half_bare_pair().await;
+    for number in [0_u8, 2, 1, 7] {
+        connection.send_datagram(vec![1, number, 0, 0, 0, 42].into()).unwrap();
     }
+    for _ in 0..4 {
+        assert_eq!(in_time(link.receive()).await.unwrap().unwrap().frame, [42]);
+    }
+    assert_eq!((link.audio_lost(), link.audio_dropped()), (4, 0));
+}
+
+/// Nobody reads for as long as a TCP link would wait, and longer. The connection itself says that the peer is there.
+#[tokio::test]
+async fn a_consumer_that_pauses_for_long_keeps_its_link() {
+    let (one, other) = quic_pair().await;
+    let one = Arc::new(one);
+    let sending = tokio::spawn({
+        let one = Arc::clone(&one);
+        async move {
+            for count in 0..3 {
+                one.send(&blob(MAX_BLOB, count), StreamClass::Text).await?;
+            }
+            Ok::<(), LinkError>(())
+        }
+    });
+    // The window is full by now, and time goes on in steps in which both sides answer each other.
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::pause();
+    for _ in 0..2_000 {
+        tokio::time::advance(Duration::from_millis(300)).await;
+        tokio::task::yield_now().await;
+    }
+    tokio::time::resume();
+    for count in 0..3 {
+        assert_eq!(in_time(other.receive()).await.unwrap().unwrap().frame, blob(MAX_BLOB, count));
+    }
+    in_time(sending).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_is_there_comes_together_and_the_end_behind_it() {
+    let (one, other) = quic_pair().await;
+    for count in 0..10 {
+        one.send(&blob(100, count), StreamClass::Text).await.unwrap();
+    }
+    let closing = tokio::spawn(async move { one.close(Duration::from_secs(60)).await });
+    let (mut frames, mut batches) = (Vec::new(), 0);
+    loop {
+        let batch = in_time(other.receive_batch()).await.unwrap();
+        if batch.is_empty() {
+            break;
+        }
+        batches += 1;
+        frames.extend(batch.into_iter().map(|received| received.frame));
+    }
+    other.close(Duration::ZERO).await;
+    in_time(closing).await.unwrap();
+    assert_eq!(frames, (0..10).map(|count| blob(100, count)).collect::<Vec<_>>());
+    assert!(batches < 10, "{batches} batches");
+}
+
+#[tokio::test]
+async fn whoever_sends_without_waiting_is_stopped_before_memory_is() {
+    let (one, _other) = quic_pair().await;
+    let frame = vec![0; MAX_BLOB];
+    let more = coterie_transport::limits::MAX_SENDING + 10;
+    let mut waiting: Vec<_> = (0..more).map(|_| Box::pin(one.send(&frame, StreamClass::Text))).collect();
+    let mut refused = 0;
+    for send in &mut waiting {
+        // What is there at once is there, and the rest waits.
+        tokio::select! {
+            biased;
+            sent = send => refused += usize::from(sent == Err(LinkError::Busy)),
+            () = std::future::ready(()) => {}
+        }
+    }
+    assert!((1..=10).contains(&refused), "{refused} were refused");
+    drop(waiting);
+    one.send(b"goes on", StreamClass::Control).await.unwrap();
 }

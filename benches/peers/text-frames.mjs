@@ -1,0 +1,109 @@
+/** Text frames: by the published package's calls, and by a node that owns its group; one at a time and 50 under way. */
+import { GroupNode as CompatNode, GtpClient, MlsContext } from 'coterie/compat'
+import { GroupNode } from 'coterie/gbp'
+import { Device } from 'coterie/mls'
+
+import { ensure, range, report } from './samples.mjs'
+
+const BATCH = 50
+
+function compatMember(number, mls) {
+  const node = CompatNode.create(number, mls.groupId)
+  node.bootstrapAsCreator(mls.epoch)
+  node.drainEvents()
+  return { mls, node, client: GtpClient.create() }
+}
+
+function compatPair() {
+  const [alice, bob] = ['alice', 'bob'].map((name) => MlsContext.create(name))
+  bob.acceptWelcome(alice.invite(bob.exportKeyPackage()))
+  return [compatMember(1, alice), compatMember(2, bob)]
+}
+
+/** What a user does with a frame that came. */
+function opened({ mls, node, client }, wire) {
+  const event = node.onWire(mls, wire).find(({ kind }) => kind === 'payload_received')
+  return client.accept(event.plaintext, mls.epoch, event.codec)
+}
+
+function compat(samples, { messages, length }) {
+  const [near, far] = compatPair()
+  const text = 'x'.repeat(length)
+  const { wires, heard } = { wires: [], heard: [] }
+  samples.timeSync('compatSeal', messages, () => {
+    for (let number = 1n; number <= messages; number += 1n) {
+      wires.push(near.client.send(near.node, near.mls, 0, number, text).wire)
+    }
+  })
+  samples.timeSync('compatOpen', messages, () => {
+    for (const wire of wires) heard.push(opened(far, wire))
+  })
+  ensure(
+    heard.every((each) => each.status === 'new' && each.text === text),
+    'another text came out',
+  )
+  for (const { mls, node, client } of [near, far]) for (const each of [client, node, mls]) each.close()
+}
+
+async function nodes(profile) {
+  const [alice, bob] = await Promise.all(['alice', 'bob'].map((identity) => Device.create({ identity })))
+  const near = await GroupNode.create(alice, { member: 1, profile, history: false })
+  const parcels = near.frames()
+  await near.invite([await bob.keyPackage()])
+  for await (const parcel of parcels) {
+    if (parcel.type !== 'admission') continue
+    const far = await GroupNode.join(bob, parcel.bytes, { profile, history: false })
+    return { near, far, close: () => Promise.all([near, far, alice, bob].map((each) => each.close())) }
+  }
+  throw new Error('nobody was admitted')
+}
+
+/** Frames of text that come out, as many as were said. */
+async function take(iterator, count, is, convert) {
+  const taken = []
+  while (taken.length < count) {
+    const { value } = await iterator.next()
+    if (is(value)) taken.push(convert(value))
+  }
+  return taken
+}
+
+const isText = (parcel) => parcel.streamClass === 'text'
+const isSaid = (event) => event.type === 'text'
+
+async function owned(samples, { messages, length }, profile) {
+  const { near, far, close } = await nodes(profile)
+  const text = 'x'.repeat(length)
+  const [parcels, events] = [near.frames(), far.events()]
+  for (const batch of [1, BATCH]) {
+    const suffix = batch === 1 ? '' : 'Batch'
+    for (let done = 0; done < messages; done += BATCH) {
+      const frames = await samples.time(`${profile}Seal${suffix}`, BATCH, async () => {
+        for (let said = 0; said < BATCH; said += batch) {
+          await Promise.all(range(batch).map(() => near.text.send(text)))
+        }
+        return take(parcels, BATCH, isText, ({ bytes }) => bytes)
+      })
+      const heard = await samples.time(`${profile}Open${suffix}`, BATCH, async () => {
+        for (let taken = 0; taken < BATCH; taken += batch) {
+          await Promise.all(frames.slice(taken, taken + batch).map((frame) => far.receive(frame)))
+        }
+        return take(events, BATCH, isSaid, ({ message }) => message.text)
+      })
+      ensure(
+        heard.every((each) => each === text),
+        'another text came out',
+      )
+    }
+  }
+  await Promise.all([parcels.return(), events.return()])
+  await close()
+}
+
+await report(async (options, samples) => {
+  for (let batch = 0; batch < Math.max(1, options.batches); batch += 1) {
+    compat(samples, options)
+    await owned(samples, options, 'interop')
+    await owned(samples, options, 'sealed')
+  }
+})

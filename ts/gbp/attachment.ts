@@ -1,0 +1,144 @@
+import { CoterieError } from '../errors.js'
+import type { StreamClass } from './codec.js'
+import type { Link, ReceivedFrame } from './link.js'
+import {
+  decodeLinkMessage,
+  READY_MESSAGE,
+  type FrameMessage,
+  type Hello,
+  type LinkMessage,
+} from './link-messages.js'
+
+/** Frames of one class that may be on their way over one link: the link itself holds more, of all classes. */
+const MAX_UNDER_WAY = 64
+
+/** @internal One link of a network: what it takes, and how it ends. */
+export class Attachment {
+  readonly link: Link
+  readonly #patience: number
+  readonly #frames: AsyncIterableIterator<ReceivedFrame, undefined>
+  readonly #stop = new AbortController()
+  readonly #underWay = new Map<StreamClass, number>()
+  readonly #settle: { resolve: (reason: CoterieError | undefined) => void }
+  #waiting: (() => void)[] = []
+  /** Resolves with why it ended; with nothing, where either side has closed. */
+  readonly ended: Promise<CoterieError | undefined>
+
+  constructor(link: Link, patience: number) {
+    this.link = link
+    this.#patience = patience
+    this.#frames = link.frames({ signal: this.#stop.signal })
+    let settle: ((reason: CoterieError | undefined) => void) | undefined
+    this.ended = new Promise((resolve) => {
+      settle = resolve
+    })
+    this.#settle = { resolve: (reason) => settle?.(reason) }
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal
+  }
+
+  /** Tells the other end who this one is, and hears who that is. */
+  async greet(hello: Uint8Array, signal: AbortSignal | undefined): Promise<Hello> {
+    const abort = () => {
+      this.#stop.abort(signal?.reason)
+    }
+    const timer = setTimeout(() => {
+      this.#stop.abort(stalled())
+    }, this.#patience)
+    signal?.addEventListener('abort', abort, { once: true })
+    try {
+      await this.link.send(hello, 'control', { signal: this.signal })
+      const greeting = await this.#expect('hello')
+      await this.link.send(READY_MESSAGE, 'control', { signal: this.signal })
+      await this.#expect('ready')
+      return greeting
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', abort)
+    }
+  }
+
+  async #expect<Type extends LinkMessage['type']>(type: Type): Promise<Extract<LinkMessage, { type: Type }>> {
+    const { value } = await this.#frames.next()
+    if (value === undefined) throw new CoterieError('LINK_LOST', 'the peer ended before it was attached')
+    const message = decodeLinkMessage(value.bytes)
+    if (message?.type !== type) throw malformed(`anything but ${type}`)
+    return message as Extract<LinkMessage, { type: Type }>
+  }
+
+  /** The frames that come, until either side ends. */
+  async *frames(): AsyncGenerator<FrameMessage, void> {
+    for await (const { bytes } of this.#frames) {
+      const message = decodeLinkMessage(bytes)
+      if (message?.type !== 'frame') throw malformed('what is no frame')
+      yield message
+    }
+  }
+
+  /** Resolves when a frame of this class is worth sending; an end that takes nothing for too long is given up. */
+  async room(streamClass: StreamClass): Promise<void> {
+    if (streamClass === 'audio' || this.#isRoom(streamClass)) return
+    const timer = setTimeout(() => {
+      this.end(stalled())
+    }, this.#patience)
+    while (!this.signal.aborted && !this.#isRoom(streamClass)) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+      timer.refresh()
+    }
+    clearTimeout(timer)
+  }
+
+  /** Sends without waiting, and answers whether the link takes it. */
+  put(message: Uint8Array, streamClass: StreamClass): Promise<boolean> {
+    if (this.signal.aborted) return Promise.resolve(false)
+    this.#count(streamClass, 1)
+    return this.link
+      .send(message, streamClass)
+      .then(() => true)
+      .catch((error: unknown) => {
+        if (!isPassing(error)) this.end(toReason(error))
+        return false
+      })
+      .finally(() => {
+        this.#count(streamClass, -1)
+        for (const resolve of this.#waiting.splice(0)) resolve()
+      })
+  }
+
+  /** Carries nothing more. The link is closed by whoever ends it. */
+  end(reason?: CoterieError): void {
+    if (!this.signal.aborted) this.#stop.abort(reason)
+    for (const resolve of this.#waiting.splice(0)) resolve()
+    this.#settle.resolve(reason)
+  }
+
+  #isRoom(streamClass: StreamClass): boolean {
+    return (this.#underWay.get(streamClass) ?? 0) < MAX_UNDER_WAY
+  }
+
+  #count(streamClass: StreamClass, change: 1 | -1): void {
+    this.#underWay.set(streamClass, (this.#underWay.get(streamClass) ?? 0) + change)
+  }
+}
+
+/** Whether only the frame failed, and the link goes on. */
+function isPassing(error: unknown): boolean {
+  return CoterieError.is(error) && (error.code === 'LINK_TOO_LONG' || error.code === 'BUSY')
+}
+
+/** @internal Why a link ended; that this side has closed it is no reason. */
+export function toReason(error: unknown): CoterieError | undefined {
+  if (!CoterieError.is(error)) return new CoterieError('INTERNAL', 'a link failed', { cause: error })
+  return error.code === 'LINK_CLOSED' ? undefined : error
+}
+
+/** @internal */
+export function malformed(what: string): CoterieError {
+  return new CoterieError('LINK_MALFORMED', `the peer sent ${what}`)
+}
+
+function stalled(): CoterieError {
+  return new CoterieError('LINK_STALLED', 'the peer took nothing, or said nothing, for too long')
+}
