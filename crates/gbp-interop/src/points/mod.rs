@@ -1,9 +1,14 @@
 //! The points of the checklist, in its order.
 
 mod control;
+mod coordination;
 mod encoding;
 mod groups;
+mod links;
+mod media;
+mod programs;
 mod sealing;
+mod whole;
 
 use std::process::ExitCode;
 
@@ -14,74 +19,131 @@ use coterie_wire::{Codec, Flags, Header, PayloadFormat, Profile};
 use crate::members::{Heard, Member, Ours, Theirs};
 use crate::package::Package;
 
-/// How a point is tested.
-enum Check {
-    Run(fn(&Package) -> anyhow::Result<()>),
-    /// Not at all, for this reason.
-    Not(&'static str),
+/// The published peers, each or why it is not to be had.
+pub(crate) struct Peers {
+    pub(crate) python: Result<Package, String>,
+    pub(crate) crates: Result<Package, String>,
 }
 
-const CRATES: &str = "needs the published crates gbp-node, gbp-transport and gbp-cli";
+type Test = fn(&Package) -> anyhow::Result<()>;
 
-const POINTS: &[(&str, Check)] = &[
-    ("frames decode and encode to the same bytes on both sides", Check::Run(encoding::same_bytes)),
-    ("pf is absent for CBOR and taken as 0", Check::Run(encoding::codec_key)),
-    ("extra text keys and any order of keys are taken", Check::Run(encoding::keys_in_any_order)),
-    ("integers are in shortest form at every boundary", Check::Run(encoding::boundaries)),
-    ("the four class keys agree", Check::Run(sealing::class_keys)),
-    ("wrong class, number or tag is 0x0006", Check::Run(sealing::refused)),
-    ("a sender may begin high and skip, not go back", Check::Run(sealing::high_numbers)),
-    ("two members send on one class at once", Check::Run(sealing::at_once)),
-    ("key packages are taken, bare", Check::Run(groups::key_packages)),
-    ("Welcomes are joined", Check::Run(groups::welcomes)),
-    ("commits are staged and exporters agree afterwards", Check::Run(groups::commits)),
-    ("one Welcome serves several joiners", Check::Run(groups::several)),
-    ("removal by either side", Check::Run(groups::removal)),
-    ("a self-update of ours is followed", Check::Run(groups::update)),
-    ("pattern A in both roles", Check::Run(control::pattern_a)),
-    ("pattern B in both roles", Check::Run(control::pattern_b)),
-    ("pattern C, text in both directions", Check::Run(control::pattern_c)),
-    ("what is of another transition is 0x0004", Check::Run(control::other_transitions)),
-    ("ABORT leaves everybody where they were", Check::Run(control::abort)),
-    ("of competing PREPAREs the lower member's wins", Check::Not(CRATES)),
-    ("a claim makes a coordinator with a higher number yield", Check::Not(CRATES)),
-    ("after an execute timeout ABORT makes room", Check::Not(CRATES)),
-    ("the order of checks", Check::Run(sealing::order_of_checks)),
-    ("a digest response ends RESYNCING", Check::Run(control::digest)),
-    ("text, audio and signals in all codecs, both directions", Check::Run(sealing::codecs)),
-    ("TCP and QUIC", Check::Not(CRATES)),
+/// A part of a point.
+enum Check {
+    /// What every peer shows.
+    Both(Test),
+    /// What only the crates show.
+    Crates(Test),
+}
+
+use Check::{Both, Crates};
+
+const POINTS: &[(&str, &[Check])] = &[
+    ("frames decode and encode to the same bytes on both sides", &[Both(encoding::same_bytes)]),
+    ("pf is absent for CBOR and taken as 0", &[Both(encoding::codec_key)]),
+    ("extra text keys and any order of keys are taken", &[Both(encoding::keys_in_any_order)]),
+    ("integers are in shortest form at every boundary", &[Both(encoding::boundaries)]),
+    ("the four class keys agree", &[Both(sealing::class_keys)]),
+    ("wrong class, number or tag is 0x0006", &[Both(sealing::refused)]),
+    ("a sender may begin high and skip, not go back", &[Both(sealing::high_numbers)]),
+    ("two members send on one class at once", &[Both(sealing::at_once)]),
+    ("key packages are taken, bare", &[Both(groups::key_packages)]),
+    ("Welcomes are joined", &[Both(groups::welcomes)]),
+    ("commits are staged and exporters agree afterwards", &[Both(groups::commits)]),
+    ("one Welcome serves several joiners", &[Both(groups::several), Crates(groups::several_of_theirs)]),
+    ("removal by either side", &[Both(groups::removal)]),
+    ("a self-update of ours is followed", &[Both(groups::update)]),
+    ("pattern A in both roles", &[Both(control::pattern_a), Crates(whole::they_lead)]),
+    ("pattern B in both roles", &[Both(control::pattern_b), Crates(whole::we_lead)]),
+    ("pattern C, text in both directions", &[Both(control::pattern_c)]),
+    ("what is of another transition is 0x0004", &[Both(control::other_transitions)]),
+    ("ABORT leaves everybody where they were", &[Both(control::abort)]),
+    ("of competing PREPAREs the lower member's wins", &[Crates(coordination::competing)]),
+    (
+        "a claim makes a coordinator with a higher number yield",
+        &[Both(coordination::claims_are_told), Crates(coordination::yielding)],
+    ),
+    ("after an execute timeout ABORT makes room", &[Crates(coordination::timeouts)]),
+    ("the order of checks", &[Both(sealing::order_of_checks)]),
+    ("a digest response ends RESYNCING", &[Both(control::digest)]),
+    ("text, audio and signals in all codecs, both directions", &[Both(sealing::codecs)]),
+    (
+        "TCP and QUIC",
+        &[Crates(programs::listen), Crates(programs::connect), Crates(links::tcp), Crates(links::quic)],
+    ),
 ];
 
+/// What the checklist leaves to the sub-protocols' description.
+const MEDIA: &[(&str, &[Check])] = &[
+    ("the key schedules agree: the same bytes on both sides", &[Crates(media::same_bytes)]),
+    ("frames pass in both directions", &[Crates(media::both_directions)]),
+    ("key ids name leaf and epoch", &[Crates(media::key_ids)]),
+    ("replays and forgeries are refused alike", &[Crates(media::replays)]),
+    ("a new epoch has keys of its own", &[Crates(media::epochs)]),
+];
+
+/// What came of a point.
+enum Outcome {
+    Held,
+    NotTested(String),
+    Failed(String),
+}
+
+/// Where something was not tested and nothing failed.
+const NOT_TESTED: u8 = 3;
+
 /// Runs all points and says how many held.
-pub(crate) fn run(package: &Package) -> ExitCode {
-    let (mut held, mut failed) = (0_usize, false);
-    for (number, (title, check)) in (1..).zip(POINTS) {
-        let said = match check {
-            Check::Not(reason) => format!("not tested: {reason}"),
-            Check::Run(test) => match test(package) {
-                Ok(()) => {
+pub(crate) fn run(peers: &Peers) -> ExitCode {
+    let (mut failed, mut untested) = (false, false);
+    let sums = [("", POINTS), ("SFrame ", MEDIA)].map(|(of, points)| {
+        let mut held = 0_usize;
+        for (number, (title, checks)) in (1..).zip(points) {
+            let said = match outcome(peers, checks) {
+                Outcome::Held => {
                     held = held.saturating_add(1);
                     "ok".to_owned()
                 }
-                Err(error) => {
-                    failed = true;
-                    format!("failed: {error:#}")
+                Outcome::NotTested(reason) => {
+                    untested = true;
+                    format!("not tested: {reason}")
                 }
-            },
-        };
-        println!("{number:2}. {title}: {said}");
+                Outcome::Failed(error) => {
+                    failed = true;
+                    format!("failed: {error}")
+                }
+            };
+            println!("{of}{number:2}. {title}: {said}");
+        }
+        format!("{held}/{}", points.len())
+    });
+    let [points, media] = sums;
+    println!("{points} points held, {media} of SFrame");
+    match (failed, untested) {
+        (true, _) => ExitCode::FAILURE,
+        (false, true) => ExitCode::from(NOT_TESTED),
+        (false, false) => ExitCode::SUCCESS,
     }
-    println!("{held}/{} points held", POINTS.len());
-    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Says that nothing was tested.
-pub(crate) fn none(reason: &str) -> ExitCode {
-    for (number, (title, _)) in (1..).zip(POINTS) {
-        println!("{number:2}. {title}: not tested: {reason}");
+/// A point is held by every peer that it names, or it is not.
+fn outcome(peers: &Peers, checks: &[Check]) -> Outcome {
+    let mut outcome = Outcome::Held;
+    for check in checks {
+        let (test, against) = match check {
+            Both(test) => (test, &[("the package", &peers.python), ("the crates", &peers.crates)][..]),
+            Crates(test) => (test, &[("the crates", &peers.crates)][..]),
+        };
+        for (name, peer) in against {
+            match peer {
+                Err(reason) => outcome = Outcome::NotTested(reason.clone()),
+                Ok(peer) => {
+                    if let Err(error) = test(peer) {
+                        return Outcome::Failed(format!("against {name}: {error:#}"));
+                    }
+                }
+            }
+        }
     }
-    println!("0/{} points held", POINTS.len());
-    ExitCode::FAILURE
+    outcome
 }
 
 /// Two members in epoch 1, ours with the number 1; it founds the group or is invited.
