@@ -34,7 +34,7 @@ const steps = [
   { name: 'clippy', groups: ['lint', 'check', 'rust'], run: clippy },
   { name: 'cargo-test', groups: ['rust'], run: cargoTest },
   { name: 'vectors', groups: ['rust'], run: vectors },
-  { name: 'interop', groups: ['rust'], run: interop },
+  { name: 'interop', groups: ['interop'], run: interop },
   { name: 'addon', groups: ['node'], run: () => buildNative({ check: true }) },
   { name: 'vitest', groups: ['node'], run: vitest },
   { name: 'docs', groups: ['docs'], run: docs },

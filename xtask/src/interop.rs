@@ -10,7 +10,7 @@ use clap::Subcommand;
 #[derive(Subcommand)]
 pub(crate) enum Peer {
     /// The published Group Protocol Stack: the Python package 1.9.1 and the crates 1.9.2-rc2, which are installed below
-    /// target/. Ends with status 3 where one of them is not to be had and nothing failed
+    /// target/. Ends with 3 where nothing failed and one of them is not to be had
     GbpStack,
 }
 

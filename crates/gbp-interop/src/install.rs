@@ -31,13 +31,13 @@ pub(crate) fn crates() -> anyhow::Result<Command> {
     let manifest = Path::new(HERE).join("peer-rust/Cargo.toml");
     let arguments = ["build", "--quiet", "--locked", "--manifest-path"];
     run(cargo().args(arguments).arg(manifest)).context("building a program over them")?;
-    Ok(Command::new(below_target("gbp-crates").join("debug/coterie-gbp-interop-peer")))
+    Ok(Command::new(program(&below_target("gbp-crates").join("debug"), "coterie-gbp-interop-peer")))
 }
 
 /// The crates' own program.
 pub(crate) fn node_program() -> anyhow::Result<PathBuf> {
     let folder = below_target(&format!("gbp-cli-{CRATES}"));
-    let program = folder.join("bin/gbp-node");
+    let program = program(&folder.join("bin"), "gbp-node");
     if !program.exists() {
         let what = ["install", "gbp-cli", "--version", CRATES, "--locked", "--quiet", "--debug"];
         run(cargo().args(what).arg("--root").arg(&folder)).context("installing gbp-cli")?;
@@ -48,12 +48,23 @@ pub(crate) fn node_program() -> anyhow::Result<PathBuf> {
 /// Cargo, to build what is as little to do with the workspace as another project.
 fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What a build script looks at is to be the same, whoever started this.
+    for (name, _) in std::env::vars_os() {
+        let of_package = ["CARGO_MANIFEST_", "CARGO_PKG_"];
+        if name.to_str().is_some_and(|name| of_package.iter().any(|start| name.starts_with(start))) {
+            command.env_remove(name);
+        }
+    }
     // Both programs have one lock file, so what they share is built once: quickly, but with the checks that users get.
     command.env("CARGO_TARGET_DIR", below_target("gbp-crates"));
     for check in ["DEBUG", "DEBUG_ASSERTIONS", "OVERFLOW_CHECKS"] {
         command.env(format!("CARGO_PROFILE_DEV_{check}"), "false");
     }
     command
+}
+
+fn program(folder: &Path, name: &str) -> PathBuf {
+    folder.join(name).with_extension(std::env::consts::EXE_EXTENSION)
 }
 
 fn below_target(name: &str) -> PathBuf {

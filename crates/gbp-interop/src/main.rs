@@ -1,7 +1,7 @@
 //! The interop checklist of the Group Protocol Stack against the published Python package and the published crates.
 //!
 //! Each point runs in groups of their members and ours, both directions, ours as whoever leads and as whoever follows. What
-//! a peer cannot show is shown by the other one; where a peer is not to be had, its share is said to be not tested and never
+//! the package cannot show, the crates do; where a peer is not to be had, what only it shows is said to be not tested and never
 //! counted as held.
 
 mod install;

@@ -31,11 +31,12 @@ const MOST: usize = 5_000;
 pub(super) struct Wires<'a> {
     pub(super) runtime: Runtime,
     package: &'a Package,
+    seed: Seed,
 }
 
 impl<'a> Wires<'a> {
     pub(super) fn new(package: &'a Package) -> anyhow::Result<Self> {
-        Ok(Self { runtime: Runtime::new()?, package })
+        Ok(Self { runtime: Runtime::new()?, package, seed: Seed::new(26) })
     }
 
     /// Does both at once, ours and theirs.
@@ -95,7 +96,7 @@ impl<'a> Wires<'a> {
 
     /// Frames of random lengths, many on their way at once.
     fn random(&self, link: &Arc<Link>, peer: &Value) -> anyhow::Result<()> {
-        let mut random = Seed::new(26).rng(0);
+        let mut random = self.seed.rng(0);
         let blobs: Vec<Vec<u8>> = (0..FRAMES)
             .map(|_| {
                 let mut blob = vec![0; random.random_range(0..MOST)];

@@ -1,4 +1,4 @@
-//! Points 15 to 17 once more, with `GroupNode`, which decides for itself, among nodes of theirs.
+//! Patterns A to C once more, with `GroupNode`, which decides for itself, among nodes of theirs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -9,7 +9,9 @@ use coterie_gtp::Draft;
 use coterie_mls::{Device, DeviceOptions, KeyPackageOptions, Suite};
 use coterie_stack::{Admission, CreateOptions, Event, GroupNode, ParcelKind, Pattern, Settings};
 use coterie_store::MemoryStore;
-use coterie_types::{Duration, Epoch, GroupId, LeafIndex, MemberId, Timestamp, TransitionId};
+use coterie_types::{
+    Code, Duration, Epoch, ErrorCode as _, GroupId, LeafIndex, MemberId, Timestamp, TransitionId,
+};
 use coterie_wire::control::Opcode;
 use coterie_wire::{Codec, Profile};
 
@@ -234,6 +236,13 @@ impl<'a> Mixed<'a> {
         self.collect()
     }
 
+    /// One of theirs claims to coordinate.
+    fn claim(&mut self, number: u32) -> anyhow::Result<()> {
+        let claim = self.theirs.get(&number).context("one of theirs")?.claim()?;
+        self.wire.push_back((number, 0, claim));
+        self.settle()
+    }
+
     /// Everybody is in this epoch, by the engine and by the node.
     fn agree(&mut self, epoch: u64) -> anyhow::Result<()> {
         for (number, whole) in &self.ours {
@@ -263,6 +272,8 @@ pub(super) fn we_lead(package: &Package) -> anyhow::Result<()> {
         mixed.agree(epoch)?;
         mixed.talk().with_context(|| format!("in epoch {epoch}"))?;
     }
+    // One with a higher number changes nothing.
+    mixed.claim(3)?;
     let now = mixed.now;
     mixed.whole(1)?.node.update(now)?;
     mixed.pass(A_WHILE)?;
@@ -281,7 +292,9 @@ pub(super) fn they_lead(package: &Package) -> anyhow::Result<()> {
     let mut mixed = Mixed::new(package);
     let mut leads = Theirs::new(package, "leads")?;
     let device = device("one of ours")?;
-    let welcome = leads.invite_first(&device.key_package(KeyPackageOptions::default(), mixed.now)?)?;
+    let key_package = device.key_package(KeyPackageOptions::default(), mixed.now)?;
+    // What MLS puts before it is nothing that they read.
+    let welcome = leads.invite_first(key_package.strip_prefix(&[0, 1, 0, 5]).context("a message")?)?;
     leads.start(1, 1, 0)?;
     mixed.theirs.insert(1, leads);
     mixed.admit_ours(device, &admission(welcome))?;
@@ -305,7 +318,12 @@ pub(super) fn they_lead(package: &Package) -> anyhow::Result<()> {
     mixed.whole(2)?.node.update(now).context("taking the lead")?;
     mixed.pass(A_WHILE)?;
     mixed.agree(4)?;
-    mixed.talk().context("under ours")
+    mixed.talk().context("under ours")?;
+    mixed.claim(1)?;
+    let now = mixed.now;
+    let refused = mixed.whole(2)?.node.update(now).err().map(|error| error.code());
+    ensure!(refused == Some(Code::GBP_NOT_COORDINATOR), "it does not yield: {refused:?}");
+    Ok(())
 }
 
 /// What one of theirs leaves to its application to tell a joiner of ours.
