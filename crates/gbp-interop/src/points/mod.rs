@@ -6,6 +6,7 @@ mod encoding;
 mod groups;
 mod links;
 mod media;
+mod mixed;
 mod programs;
 mod sealing;
 mod whole;
