@@ -8,7 +8,8 @@ import { at, readJson, root } from './workspace.mjs'
 /** A program ended badly; its own output has already been shown. */
 export class StepFailed extends Error {}
 
-export function run(command, args, { env = {}, cwd = root, quiet = false } = {}) {
+/** `accepted` are the statuses that are no failure. */
+export function run(command, args, { env = {}, cwd = root, quiet = false, accepted = [0] } = {}) {
   const shown = `${basename(command)} ${args.join(' ')}`
   const result = spawnSync(command, args, {
     cwd,
@@ -18,7 +19,7 @@ export function run(command, args, { env = {}, cwd = root, quiet = false } = {})
     maxBuffer: 64 * 1024 * 1024,
   })
   if (result.error) throw new StepFailed(`${shown}: ${result.error.message}`)
-  if (result.status !== 0) {
+  if (!accepted.includes(result.status)) {
     if (quiet) process.stderr.write(result.stdout + result.stderr)
     throw new StepFailed(`${shown}: ended with ${result.signal ?? `status ${result.status}`}`)
   }

@@ -1,19 +1,31 @@
-//! The interop checklist of the Group Protocol Stack against the published Python package.
+//! The interop checklist of the Group Protocol Stack against the published Python package and the published crates.
 //!
 //! Each point runs in groups of their members and ours, both directions, ours as whoever leads and as whoever follows. What
-//! the package cannot show is said to be not tested, never counted as held.
+//! the package cannot show, the crates do; where a peer is not to be had, what only it shows is said to be not tested and never
+//! counted as held.
 
+mod install;
 mod members;
 mod package;
 mod points;
 
 use std::process::ExitCode;
 
+use package::Package;
+use points::Peers;
+
 fn main() -> ExitCode {
-    let missing = match package::Package::start() {
-        Ok(package) => return points::run(&package),
-        Err(error) => format!("{error:#}"),
+    let peers = Peers {
+        python: had("the Python package gbp-stack", Package::python()),
+        crates: had("the crates gbp-node, gbp-sframe, gbp-transport and gbp-cli", Package::crates()),
     };
-    eprintln!("NOT TESTED: the published package is not to be had: {missing}");
-    points::none(&missing)
+    points::run(&peers)
+}
+
+/// The peer, or why there is none, which is said loudly.
+fn had(name: &str, package: anyhow::Result<Package>) -> Result<Package, String> {
+    package.map_err(|error| {
+        eprintln!("NOT TESTED: the published peer is not to be had: {name}: {error:#}");
+        format!("{name}: {error:#}")
+    })
 }

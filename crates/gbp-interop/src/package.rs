@@ -1,18 +1,21 @@
-//! The published Python package in a process of its own, in an environment that is made when it is missing.
+//! A published peer in a process of its own.
 
 use std::cell::RefCell;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
-/// What speaks for the package.
-const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peer");
+use crate::install;
 
 /// Answers calls, one at a time.
-pub(crate) struct Package(RefCell<Process>);
+pub(crate) struct Package {
+    process: RefCell<Process>,
+    /// The crates' own program; the Python package has none.
+    node_program: Option<PathBuf>,
+}
 
 struct Process {
     child: Child,
@@ -21,21 +24,32 @@ struct Process {
 }
 
 impl Package {
-    /// Starts the package, which is installed first where it is not.
-    pub(crate) fn start() -> anyhow::Result<Self> {
-        let python = environment()?;
-        let mut child = Command::new(python)
-            .arg(Path::new(PEER).join("peer.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("starting Python")?;
+    /// Starts the Python package, which is installed first where it is not.
+    pub(crate) fn python() -> anyhow::Result<Self> {
+        Self::start(install::python()?, None)
+    }
+
+    /// Starts the program over the crates, which is built first where it is not.
+    pub(crate) fn crates() -> anyhow::Result<Self> {
+        let node_program = install::node_program()?;
+        Self::start(install::crates()?, Some(node_program))
+    }
+
+    fn start(mut program: Command, node_program: Option<PathBuf>) -> anyhow::Result<Self> {
+        let piped = program.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = piped.spawn().context("starting it")?;
         let calls = child.stdin.take().context("its input")?;
         let answers = BufReader::new(child.stdout.take().context("its output")?);
-        let package = Self(RefCell::new(Process { child, calls, answers }));
+        let process = RefCell::new(Process { child, calls, answers });
+        let package = Self { process, node_program };
         let version = package.call(&Value::Null, "version", &[])?;
         println!("against {}", version.as_str().unwrap_or_default());
         Ok(package)
+    }
+
+    /// `gbp-node`, where the peer has it.
+    pub(crate) fn node_program(&self) -> anyhow::Result<&Path> {
+        self.node_program.as_deref().context("this peer has no program of its own")
     }
 
     /// What a function, a class or an object of the package answers.
@@ -49,7 +63,7 @@ impl Package {
     }
 
     fn ask(&self, order: &Value) -> anyhow::Result<Value> {
-        let mut process = self.0.borrow_mut();
+        let mut process = self.process.borrow_mut();
         writeln!(process.calls, "{order}")?;
         let mut line = String::new();
         process.answers.read_line(&mut line)?;
@@ -63,31 +77,10 @@ impl Package {
 
 impl Drop for Package {
     fn drop(&mut self) {
-        let process = self.0.get_mut();
+        let process = self.process.get_mut();
         let _ = process.child.kill();
         let _ = process.child.wait();
     }
-}
-
-/// The Python of an environment that has the package.
-fn environment() -> anyhow::Result<PathBuf> {
-    ensure!(cfg!(all(target_os = "linux", target_arch = "x86_64")), "it needs x86-64 Linux");
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers/gbp-stack");
-    let (python, installed) = (folder.join("bin/python"), folder.join("installed"));
-    if !installed.exists() {
-        run(Command::new("python3.11").args(["-m", "venv"]).arg(&folder)).context("it needs CPython 3.11")?;
-        let requirements = Path::new(PEER).join("requirements.txt");
-        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-        run(Command::new(&python).args(install).arg(requirements)).context("installing it")?;
-        std::fs::write(installed, "")?;
-    }
-    Ok(python)
-}
-
-fn run(command: &mut Command) -> anyhow::Result<()> {
-    let status = command.status()?;
-    ensure!(status.success(), "{status}");
-    Ok(())
 }
 
 /// Bytes as the package is given them.

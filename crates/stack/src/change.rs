@@ -13,6 +13,11 @@ use crate::inviting::Inviting;
 use crate::limits::MAX_CHANGES;
 use crate::step::Step;
 
+/// How a bare key package begins: with the version and the suite.
+const BARE: [u8; 4] = [0, 1, 0, 1];
+/// What MLS puts before it: the version, and that it is a key package.
+const MESSAGE: [u8; 4] = [0, 1, 0, 5];
+
 /// When joiners get their Welcome.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Pattern {
@@ -34,7 +39,11 @@ impl Step<'_, '_, '_> {
             return Err(StackError::InvalidArgument("joiners of sealed groups do not wait for EXECUTE"));
         }
         check_count(key_packages.len())?;
-        self.propose(Changes { add: key_packages, ..Default::default() }, pattern)
+        if self.core.own.profile == Profile::Sealed {
+            return self.propose(Changes { add: key_packages, ..Default::default() }, pattern);
+        }
+        let messages: Vec<_> = key_packages.iter().map(|package| as_message(package)).collect();
+        self.propose(Changes { add: &messages, ..Default::default() }, pattern)
     }
 
     pub(crate) fn remove(&mut self, members: &[MemberId]) -> Result<(), StackError> {
@@ -145,6 +154,11 @@ impl Step<'_, '_, '_> {
             self.core.text.set_resync(agreed);
         }
     }
+}
+
+/// A key package as MLS carries it, also where it comes as deployed peers hand it out: bare, and of their only suite.
+fn as_message(key_package: &[u8]) -> Vec<u8> {
+    if key_package.starts_with(&BARE) { [&MESSAGE, key_package].concat() } else { key_package.to_vec() }
 }
 
 fn check_count(count: usize) -> Result<(), StackError> {

@@ -517,3 +517,21 @@ fn a_class_names_the_parcels() {
     let frame = coterie_stack::ParcelKind::Frame;
     assert_eq!(kinds, [(frame(StreamClass::Text), member(2)), (frame(StreamClass::Audio), member(0))]);
 }
+
+#[test]
+fn key_packages_come_bare_from_deployed_peers_and_as_messages_from_ours() {
+    for (profile, taken) in [(Profile::Interop, true), (Profile::Sealed, false)] {
+        let mut world = World::founded(profile, Seed::new(5));
+        let joiner = world.installation();
+        let package = joiner.key_package(world.now());
+        let now = world.now();
+        let invited = world.node(1).invite(&[package[4..].to_vec()], Pattern::Direct, now);
+        assert_eq!(invited.is_ok(), taken);
+        if taken {
+            world.joining.entry(2).or_default().push(joiner);
+            world.settle();
+            world.assert_agree();
+            all_talk(&mut world);
+        }
+    }
+}

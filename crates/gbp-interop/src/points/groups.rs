@@ -70,6 +70,24 @@ pub(super) fn several(package: &Package) -> anyhow::Result<()> {
     talk(&mut ours, 1, &mut joiners)
 }
 
+pub(super) fn several_of_theirs(package: &Package) -> anyhow::Result<()> {
+    let mut theirs = Theirs::new(package, "theirs")?;
+    let (mut one, mut two) = (Ours::new("one")?, Ours::new("two")?);
+    let mut three = Theirs::new(package, "three")?;
+    let packages = [one.key_package()?, two.key_package()?, three.key_package()?];
+    let (_, welcome) = theirs.invite_all(&packages)?;
+    theirs.finalize()?;
+    let mut joiners: [&mut dyn Member; 3] = [&mut one, &mut two, &mut three];
+    for (number, joiner) in (2..).zip(&mut joiners) {
+        joiner.join(&welcome)?;
+        joiner.start(number, 1, 0)?;
+    }
+    theirs.start(1, 1, 0)?;
+    talk(&mut theirs, 1, &mut joiners)?;
+    talk(&mut one, 1, &mut [&mut theirs, &mut two, &mut three])?;
+    talk(&mut two, 1, &mut [&mut theirs, &mut one, &mut three])
+}
+
 pub(super) fn removal(package: &Package) -> anyhow::Result<()> {
     for ours_removes in [true, false] {
         let (mut ours, mut theirs) = pair(package, ours_removes)?;

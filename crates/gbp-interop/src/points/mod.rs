@@ -1,10 +1,17 @@
 //! The points of the checklist, in its order.
 
 mod control;
+mod coordination;
 mod encoding;
 mod groups;
+mod links;
+mod media;
+mod mixed;
+mod programs;
 mod sealing;
+mod whole;
 
+use std::fmt;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
@@ -14,74 +21,155 @@ use coterie_wire::{Codec, Flags, Header, PayloadFormat, Profile};
 use crate::members::{Heard, Member, Ours, Theirs};
 use crate::package::Package;
 
-/// How a point is tested.
-enum Check {
-    Run(fn(&Package) -> anyhow::Result<()>),
-    /// Not at all, for this reason.
-    Not(&'static str),
+/// The published peers, each or why it is not to be had.
+pub(crate) struct Peers {
+    pub(crate) python: Result<Package, String>,
+    pub(crate) crates: Result<Package, String>,
 }
 
-const CRATES: &str = "needs the published crates gbp-node, gbp-transport and gbp-cli";
+const PYTHON: &str = "the package";
+const CRATES: &str = "the crates";
 
-const POINTS: &[(&str, Check)] = &[
-    ("frames decode and encode to the same bytes on both sides", Check::Run(encoding::same_bytes)),
-    ("pf is absent for CBOR and taken as 0", Check::Run(encoding::codec_key)),
-    ("extra text keys and any order of keys are taken", Check::Run(encoding::keys_in_any_order)),
-    ("integers are in shortest form at every boundary", Check::Run(encoding::boundaries)),
-    ("the four class keys agree", Check::Run(sealing::class_keys)),
-    ("wrong class, number or tag is 0x0006", Check::Run(sealing::refused)),
-    ("a sender may begin high and skip, not go back", Check::Run(sealing::high_numbers)),
-    ("two members send on one class at once", Check::Run(sealing::at_once)),
-    ("key packages are taken, bare", Check::Run(groups::key_packages)),
-    ("Welcomes are joined", Check::Run(groups::welcomes)),
-    ("commits are staged and exporters agree afterwards", Check::Run(groups::commits)),
-    ("one Welcome serves several joiners", Check::Run(groups::several)),
-    ("removal by either side", Check::Run(groups::removal)),
-    ("a self-update of ours is followed", Check::Run(groups::update)),
-    ("pattern A in both roles", Check::Run(control::pattern_a)),
-    ("pattern B in both roles", Check::Run(control::pattern_b)),
-    ("pattern C, text in both directions", Check::Run(control::pattern_c)),
-    ("what is of another transition is 0x0004", Check::Run(control::other_transitions)),
-    ("ABORT leaves everybody where they were", Check::Run(control::abort)),
-    ("of competing PREPAREs the lower member's wins", Check::Not(CRATES)),
-    ("a claim makes a coordinator with a higher number yield", Check::Not(CRATES)),
-    ("after an execute timeout ABORT makes room", Check::Not(CRATES)),
-    ("the order of checks", Check::Run(sealing::order_of_checks)),
-    ("a digest response ends RESYNCING", Check::Run(control::digest)),
-    ("text, audio and signals in all codecs, both directions", Check::Run(sealing::codecs)),
-    ("TCP and QUIC", Check::Not(CRATES)),
+type Test = fn(&Package) -> anyhow::Result<()>;
+
+/// A part of a point.
+enum Check {
+    /// What every peer shows.
+    Both(Test),
+    /// What only the crates show.
+    Crates(Test),
+}
+
+use Check::{Both, Crates};
+
+const POINTS: &[(&str, &[Check])] = &[
+    ("frames decode and encode to the same bytes on both sides", &[Both(encoding::same_bytes)]),
+    ("pf is absent for CBOR and taken as 0", &[Both(encoding::codec_key)]),
+    ("extra text keys and any order of keys are taken", &[Both(encoding::keys_in_any_order)]),
+    ("integers are in shortest form at every boundary", &[Both(encoding::boundaries)]),
+    ("the four class keys agree", &[Both(sealing::class_keys)]),
+    ("wrong class, number or tag is 0x0006", &[Both(sealing::refused)]),
+    ("a sender may begin high and skip, not go back", &[Both(sealing::high_numbers)]),
+    ("two members send on one class at once", &[Both(sealing::at_once)]),
+    ("key packages are taken, bare", &[Both(groups::key_packages)]),
+    ("Welcomes are joined", &[Both(groups::welcomes)]),
+    ("commits are staged and exporters agree afterwards", &[Both(groups::commits)]),
+    ("one Welcome serves several joiners", &[Both(groups::several), Crates(groups::several_of_theirs)]),
+    ("removal by either side", &[Both(groups::removal)]),
+    ("a self-update of ours is followed", &[Both(groups::update)]),
+    ("pattern A in both roles", &[Both(control::pattern_a)]),
+    ("pattern B in both roles", &[Both(control::pattern_b)]),
+    ("pattern C, text in both directions", &[Both(control::pattern_c)]),
+    ("what is of another transition is 0x0004", &[Both(control::other_transitions)]),
+    ("ABORT leaves everybody where they were", &[Both(control::abort)]),
+    ("of competing PREPAREs the lower member's wins", &[Crates(coordination::competing)]),
+    (
+        "a claim makes a coordinator with a higher number yield",
+        &[Both(coordination::claims_are_told), Crates(coordination::yielding)],
+    ),
+    ("after an execute timeout ABORT makes room", &[Crates(coordination::timeouts)]),
+    ("the order of checks", &[Both(sealing::order_of_checks)]),
+    ("a digest response ends RESYNCING", &[Both(control::digest)]),
+    ("text, audio and signals in all codecs, both directions", &[Both(sealing::codecs)]),
+    (
+        "TCP and QUIC",
+        &[Crates(programs::listen), Crates(programs::connect), Crates(links::tcp), Crates(links::quic)],
+    ),
 ];
 
-/// Runs all points and says how many held.
-pub(crate) fn run(package: &Package) -> ExitCode {
-    let (mut held, mut failed) = (0_usize, false);
-    for (number, (title, check)) in (1..).zip(POINTS) {
-        let said = match check {
-            Check::Not(reason) => format!("not tested: {reason}"),
-            Check::Run(test) => match test(package) {
-                Ok(()) => {
-                    held = held.saturating_add(1);
-                    "ok".to_owned()
-                }
-                Err(error) => {
-                    failed = true;
-                    format!("failed: {error:#}")
-                }
-            },
-        };
-        println!("{number:2}. {title}: {said}");
-    }
-    println!("{held}/{} points held", POINTS.len());
-    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+/// What the checklist leaves to the sub-protocols' description.
+const MEDIA: &[(&str, &[Check])] = &[
+    ("the key schedules agree: the same bytes on both sides", &[Crates(media::same_bytes)]),
+    ("frames pass in both directions", &[Crates(media::both_directions)]),
+    ("key ids name leaf and epoch", &[Crates(media::key_ids)]),
+    ("replays and forgeries are refused alike", &[Crates(media::replays)]),
+    ("a new epoch has keys of its own", &[Crates(media::epochs)]),
+];
+
+/// The node that decides for itself, among theirs.
+const WHOLE: &[(&str, &[Check])] = &[
+    ("ours leads: all patterns, a renewal, a removal", &[Crates(whole::we_lead)]),
+    ("theirs leads, falls silent, and comes back", &[Crates(whole::they_lead)]),
+];
+
+/// What came of a point.
+enum Outcome {
+    Held,
+    /// By this peer, where the other one is not to be had.
+    HeldBy(&'static str),
+    NotTested(String),
+    Failed(String),
 }
 
-/// Says that nothing was tested.
-pub(crate) fn none(reason: &str) -> ExitCode {
-    for (number, (title, _)) in (1..).zip(POINTS) {
-        println!("{number:2}. {title}: not tested: {reason}");
+/// Where nothing failed and a peer is not to be had.
+const NOT_TESTED: u8 = 3;
+
+/// Runs all points and says how many held.
+pub(crate) fn run(peers: &Peers) -> ExitCode {
+    let mut failed = false;
+    let parts = [("", POINTS), ("SFrame ", MEDIA), ("GroupNode ", WHOLE)];
+    let [points, media, whole] = parts.map(|(of, points)| {
+        let mut held = 0_usize;
+        for (number, (title, checks)) in (1..).zip(points) {
+            let outcome = outcome(peers, checks);
+            failed |= matches!(outcome, Outcome::Failed(_));
+            held = held.saturating_add(usize::from(outcome.is_held()));
+            println!("{of}{number:2}. {title}: {outcome}");
+        }
+        format!("{held}/{}", points.len())
+    });
+    println!("{points} points held, {media} of SFrame, {whole} of GroupNode");
+    if failed {
+        ExitCode::FAILURE
+    } else if peers.python.is_err() || peers.crates.is_err() {
+        ExitCode::from(NOT_TESTED)
+    } else {
+        ExitCode::SUCCESS
     }
-    println!("0/{} points held", POINTS.len());
-    ExitCode::FAILURE
+}
+
+/// A point is held when every peer that is there holds its part of it, and there is one for each part.
+fn outcome(peers: &Peers, checks: &[Check]) -> Outcome {
+    let (python, crates) = ((PYTHON, &peers.python), (CRATES, &peers.crates));
+    let mut outcome = Outcome::Held;
+    for check in checks {
+        let (test, against) = match check {
+            Both(test) => (test, &[python, crates][..]),
+            Crates(test) => (test, &[crates][..]),
+        };
+        let mut reason = None;
+        let mut by = None;
+        for (name, peer) in against {
+            match peer.as_ref().map(test) {
+                Err(missing) => reason = Some(missing),
+                Ok(Ok(())) => by = Some(*name),
+                Ok(Err(error)) => return Outcome::Failed(format!("against {name}: {error:#}")),
+            }
+        }
+        outcome = match (by, reason) {
+            (None, missing) => return Outcome::NotTested(missing.cloned().unwrap_or_default()),
+            (Some(by), Some(_)) => Outcome::HeldBy(by),
+            (Some(_), None) => outcome,
+        };
+    }
+    outcome
+}
+
+impl Outcome {
+    const fn is_held(&self) -> bool {
+        matches!(self, Self::Held | Self::HeldBy(_))
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held => f.write_str("ok"),
+            Self::HeldBy(peer) => write!(f, "ok against {peer} alone"),
+            Self::NotTested(reason) => write!(f, "not tested: {reason}"),
+            Self::Failed(error) => write!(f, "failed: {error}"),
+        }
+    }
 }
 
 /// Two members in epoch 1, ours with the number 1; it founds the group or is invited.
