@@ -57,6 +57,7 @@ export type {
   NativeNodeView,
   NativeOutbound,
   NativeParcel,
+  NativeTold,
   NativePlayout,
   NativeProposal,
   NativePskId,
