@@ -7,6 +7,7 @@ import {
   Link,
   LINK_KINDS,
   LinkNetwork,
+  type AttachedLink,
   type GroupNodeEvent,
   type LinkKind,
   type LinkListener,
@@ -70,6 +71,18 @@ class Member {
 
 const device = async (name: string) => Device.create({ identity: name, suite: ANY_SUITE })
 
+const OPUS = new Uint8Array(60).fill(7)
+
+/** The first audio that a member plays of what another one says. Some of it may be lost on the way, and all of it is not. */
+async function heardBy(listener: Member, speaker: Member): Promise<Uint8Array | undefined> {
+  const steps = listener.node.audio.playout()
+  for (let index = 0n; index < 50n; index += 1n) {
+    speaker.node.audio.send({ timestamp: index * 960n, frame: OPUS })
+  }
+  for await (const step of steps) if (step.type === 'packet') return step.frame
+  return undefined
+}
+
 async function listen(kind: LinkKind): Promise<LinkListener> {
   const listener = await Link.listen({ kind, address: '127.0.0.1:0', identity })
   onTestFinished(async () => listener.close())
@@ -77,13 +90,17 @@ async function listen(kind: LinkKind): Promise<LinkListener> {
 }
 
 /** Whoever comes in brings a key package, and is admitted. */
-async function host(member: Member, listener: LinkListener): Promise<void> {
+async function host(
+  member: Member,
+  listener: LinkListener,
+  attached: Map<number, AttachedLink>,
+): Promise<void> {
   for await (const link of listener.links()) {
     const { value: first } = await link.frames().next()
     if (first === undefined) continue
     const [number] = await member.node.invite([first.bytes])
     await link.send(await member.network.admission(number), 'control')
-    await member.network.attach(link, { member: number ?? 0 })
+    attached.set(number ?? 0, await member.network.attach(link, { member: number ?? 0 }))
   }
 }
 
@@ -103,12 +120,13 @@ async function enter(name: string, listener: LinkListener, options?: LinkNetwork
 async function founded(kind: LinkKind, options?: LinkNetworkOptions) {
   const alice = new Member(await GroupNode.create(await device('alice'), { member: 1 }), options)
   const listener = await listen(kind)
-  const hosting = host(alice, listener)
+  const attached = new Map<number, AttachedLink>()
+  const hosting = host(alice, listener, attached)
   onTestFinished(async () => {
     await listener.close()
     await hosting
   })
-  return { alice, listener }
+  return { alice, listener, attached }
 }
 
 describe.each(LINK_KINDS)('a pair over %s', (kind) => {
@@ -127,13 +145,7 @@ describe.each(LINK_KINDS)('a pair over %s', (kind) => {
     const received = await alice.node.text.attachment({ sender: 2, attachment })
     expect(Buffer.compare(received, data)).toBe(0)
 
-    const steps = bob.node.audio.playout()
-    alice.node.audio.send({ timestamp: 0n, frame: new Uint8Array(60).fill(7) })
-    for await (const step of steps) {
-      if (step.type !== 'packet') continue
-      expect(step.frame).toEqual(new Uint8Array(60).fill(7))
-      break
-    }
+    expect(await heardBy(bob, alice)).toEqual(OPUS)
     const before = alice.node.epoch
     await alice.node.update()
     await Promise.all([alice, bob].map((member) => member.hear('epoch', ({ epoch }) => epoch > before)))
@@ -163,22 +175,19 @@ describe('a star', () => {
       bob.said('for bob'),
     ])
     expect([alice.count('text'), bob.count('text')]).toEqual([0, 0])
-    const steps = carol.node.audio.playout()
-    for (let index = 0n; index < 20n; index += 1n) {
-      bob.node.audio.send({ timestamp: index * 960n, frame: new Uint8Array(60).fill(9) })
-    }
-    for await (const step of steps) if (step.type === 'packet') break
+    expect(await heardBy(carol, bob)).toEqual(OPUS)
     expect([alice.count('refused'), bob.count('refused'), carol.count('refused')]).toEqual([0, 0, 0])
   })
 
   it('of two that are linked is one network, in which nothing goes in a circle', async () => {
-    const { alice, listener } = await founded('quic', { forward: true })
+    const { alice, listener, attached } = await founded('quic', { forward: true })
     const bob = await enter('bob', listener, { forward: true })
     const second = await listen('quic')
     const carol = await enter('carol', listener)
     await bob.hear('joined', ({ member }) => member === 3)
     // Carol moves to Bob, and is still in reach of Alice.
     await carol.network.close()
+    await attached.get(3)?.ended
     const moved = new Member(carol.node)
     const accepting = second.links().next()
     const link = await Link.connect({ kind: 'quic', address: second.address, trust })
@@ -252,8 +261,29 @@ describe('attaching', () => {
     expect(alice.network.members).toEqual([])
   })
 
+  it('keeps frames for an end that is known until it may have them, and takes those that are early', async () => {
+    const { alice, near, far } = await lonely()
+    const attaching = alice.network.attach(near)
+    const frames = far.frames()
+    await far.send(hello(7), 'control')
+    // Its own hello, and that it has heard the other one.
+    expect((await frames.next()).value?.bytes[0]).toBe(1)
+    expect((await frames.next()).value?.bytes).toEqual(Uint8Array.of(2))
+    await alice.node.text.send('early')
+    await far.send(Uint8Array.of(3, 2, 1, 0, 0, 0, 42), 'text')
+    await alice.hear('refused')
+    await far.send(Uint8Array.of(2), 'control')
+    expect((await attaching).member).toBe(7)
+    const { value } = await frames.next()
+    expect([value?.streamClass, value?.bytes.subarray(0, 6)]).toEqual([
+      'text',
+      Uint8Array.of(3, 2, 0, 0, 0, 0),
+    ])
+    expect(alice.network.lost).toBe(0)
+  })
+
   it('gives up a peer that takes nothing, and counts what it did not get', async () => {
-    const { alice, near, far } = await lonely({ patience: 50 })
+    const { alice, near, far } = await lonely({ patience: 1_000 })
     const attaching = alice.network.attach(near)
     for (const message of [hello(7), Uint8Array.of(2)]) await far.send(message, 'control')
     const { ended } = await attaching

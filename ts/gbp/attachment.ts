@@ -1,13 +1,7 @@
 import { CoterieError } from '../errors.js'
 import type { StreamClass } from './codec.js'
 import type { Link, ReceivedFrame } from './link.js'
-import {
-  decodeLinkMessage,
-  READY_MESSAGE,
-  type FrameMessage,
-  type Hello,
-  type LinkMessage,
-} from './link-messages.js'
+import { decodeLinkMessage, READY_MESSAGE, type FrameMessage, type Hello } from './link-messages.js'
 
 /** Frames of one class that may be on their way over one link: the link itself holds more, of all classes. */
 const MAX_UNDER_WAY = 64
@@ -21,6 +15,9 @@ export class Attachment {
   readonly #underWay = new Map<StreamClass, number>()
   readonly #settle: { resolve: (reason: CoterieError | undefined) => void }
   #waiting: (() => void)[] = []
+  /** Whether the other end knows who this one is. */
+  #isOpen = false
+  #reason: CoterieError | undefined
   /** Resolves with why it ended; with nothing, where either side has closed. */
   readonly ended: Promise<CoterieError | undefined>
 
@@ -39,51 +36,63 @@ export class Attachment {
     return this.#stop.signal
   }
 
-  /** Tells the other end who this one is, and hears who that is. */
-  async greet(hello: Uint8Array, signal: AbortSignal | undefined): Promise<Hello> {
+  /** Does what attaching takes, for no longer than patience and `signal` allow. */
+  async within<Value>(signal: AbortSignal | undefined, work: () => Promise<Value>): Promise<Value> {
     const abort = () => {
       this.#stop.abort(signal?.reason)
+      this.#tell()
     }
     const timer = setTimeout(() => {
-      this.#stop.abort(stalled())
+      this.end(stalled())
     }, this.#patience)
     signal?.addEventListener('abort', abort, { once: true })
     try {
-      await this.link.send(hello, 'control', { signal: this.signal })
-      const greeting = await this.#expect('hello')
-      await this.link.send(READY_MESSAGE, 'control', { signal: this.signal })
-      await this.#expect('ready')
-      return greeting
+      return await work()
     } finally {
       clearTimeout(timer)
       signal?.removeEventListener('abort', abort)
     }
   }
 
-  async #expect<Type extends LinkMessage['type']>(type: Type): Promise<Extract<LinkMessage, { type: Type }>> {
+  /** Tells the other end who this one is, and hears who that is. */
+  async greet(hello: Uint8Array): Promise<Hello> {
+    await this.link.send(hello, 'control', { signal: this.signal })
     const { value } = await this.#frames.next()
-    if (value === undefined) throw new CoterieError('LINK_LOST', 'the peer ended before it was attached')
+    if (value === undefined) throw endedEarly()
     const message = decodeLinkMessage(value.bytes)
-    if (message?.type !== type) throw malformed(`anything but ${type}`)
-    return message as Extract<LinkMessage, { type: Type }>
+    if (message?.type !== 'hello') throw malformed('no hello')
+    return message
+  }
+
+  /** Says that frames may come, and resolves when the other end has said it. Until then, frames wait. */
+  async open(): Promise<void> {
+    await this.link.send(READY_MESSAGE, 'control', { signal: this.signal })
+    while (!this.#isOpen) {
+      if (this.signal.aborted) throw (this.#reason ?? this.signal.reason) as Error
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    }
   }
 
   /** The frames that come, until either side ends. */
   async *frames(): AsyncGenerator<FrameMessage, void> {
     for await (const { bytes } of this.#frames) {
       const message = decodeLinkMessage(bytes)
-      if (message?.type !== 'frame') throw malformed('what is no frame')
-      yield message
+      if (message?.type === 'ready' && !this.#isOpen) {
+        this.#isOpen = true
+        this.#tell()
+      } else if (message?.type === 'frame') yield message
+      else throw malformed('what is no frame')
     }
+    if (!this.#isOpen) throw endedEarly()
   }
 
   /** Resolves when a frame of this class is worth sending; an end that takes nothing for too long is given up. */
   async room(streamClass: StreamClass): Promise<void> {
-    if (streamClass === 'audio' || this.#isRoom(streamClass)) return
+    if (streamClass === 'audio' || this.#hasRoom(streamClass)) return
     const timer = setTimeout(() => {
       this.end(stalled())
     }, this.#patience)
-    while (!this.signal.aborted && !this.#isRoom(streamClass)) {
+    while (!this.signal.aborted && !this.#hasRoom(streamClass)) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
       timer.refresh()
     }
@@ -92,7 +101,7 @@ export class Attachment {
 
   /** Sends without waiting, and answers whether the link takes it. */
   put(message: Uint8Array, streamClass: StreamClass): Promise<boolean> {
-    if (this.signal.aborted) return Promise.resolve(false)
+    if (this.signal.aborted || !this.#isOpen) return Promise.resolve(false)
     this.#count(streamClass, 1)
     return this.link
       .send(message, streamClass)
@@ -103,19 +112,24 @@ export class Attachment {
       })
       .finally(() => {
         this.#count(streamClass, -1)
-        for (const resolve of this.#waiting.splice(0)) resolve()
+        this.#tell()
       })
   }
 
   /** Carries nothing more. The link is closed by whoever ends it. */
   end(reason?: CoterieError): void {
-    if (!this.signal.aborted) this.#stop.abort(reason)
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    if (!this.signal.aborted) this.#reason = reason
+    this.#stop.abort(reason)
+    this.#tell()
     this.#settle.resolve(reason)
   }
 
-  #isRoom(streamClass: StreamClass): boolean {
-    return (this.#underWay.get(streamClass) ?? 0) < MAX_UNDER_WAY
+  #tell(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  #hasRoom(streamClass: StreamClass): boolean {
+    return this.#isOpen && (this.#underWay.get(streamClass) ?? 0) < MAX_UNDER_WAY
   }
 
   #count(streamClass: StreamClass, change: 1 | -1): void {
@@ -137,6 +151,10 @@ export function toReason(error: unknown): CoterieError | undefined {
 /** @internal */
 export function malformed(what: string): CoterieError {
   return new CoterieError('LINK_MALFORMED', `the peer sent ${what}`)
+}
+
+function endedEarly(): CoterieError {
+  return new CoterieError('LINK_LOST', 'the peer ended before it was attached')
 }
 
 function stalled(): CoterieError {

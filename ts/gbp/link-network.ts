@@ -103,10 +103,7 @@ export class LinkNetwork implements AsyncDisposable {
     const attachment = new Attachment(link, this.#patience)
     this.#greeting.add(attachment)
     try {
-      const hello = await attachment.greet(encodeHello(this.#node.member, this.#forwards), signal)
-      this.#checkOpen()
-      this.#checkHello(hello, wanted)
-      this.#admit({ ...hello, attachment })
+      const hello = await attachment.within(signal, () => this.#introduce(attachment, wanted))
       return { link, member: hello.member, forwards: hello.forwards, ended: attachment.ended }
     } catch (error) {
       attachment.end()
@@ -149,6 +146,16 @@ export class LinkNetwork implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** Frames of this node wait for the other end from where it is known: what it hears first is told after that. */
+  async #introduce(attachment: Attachment, wanted: number | undefined): Promise<Hello> {
+    const hello = await attachment.greet(encodeHello(this.#node.member, this.#forwards))
+    this.#checkOpen()
+    this.#checkHello(hello, wanted)
+    this.#admit({ ...hello, attachment })
+    await attachment.open()
+    return hello
   }
 
   #checkHello(hello: Hello, wanted: number | undefined): void {
