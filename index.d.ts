@@ -329,6 +329,18 @@ export declare class NativeGroup {
 
 /** A member of a group, which its coordinator orders. */
 export declare class NativeGroupNode {
+  /** Who is in the group of an admission. */
+  static presentIn(device: NativeDevice, admission: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
+  /** Whom an invitation would bring in. */
+  candidates(keyPackages: Array<Uint8Array>, now: number, cancellation?: NativeCancellation | undefined | null): NativeCandidate[] | NativeFailure | Promise<NativeCandidate[] | NativeFailure>
+  /** What the application is asked, if anything. */
+  question(): NativeQuestion | null | NativeFailure | Promise<NativeQuestion | null | NativeFailure>
+  /** The application's word about the commit. */
+  answer(commit: Uint8Array, admitted: boolean, now: number): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Begins a session of this group's media. */
+  sframeSession(options: NativeSframeOptions, cancellation?: NativeCancellation | undefined | null): NativeSframeSession | NativeFailure | Promise<NativeSframeSession | NativeFailure>
+  /** A secret of this epoch for another protocol. */
+  exportSecret(label: string, context: Uint8Array, length: number, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
   /** Says something; its number. */
   sendText(target: number, given: NativeDraft, now: number, cancellation?: NativeCancellation | undefined | null): bigint | NativeFailure | Promise<bigint | NativeFailure>
   /** Announces an attachment; the message's number. */
@@ -397,8 +409,12 @@ export declare class NativeGroupNode {
   wake(now: number): undefined | NativeFailure | Promise<undefined | NativeFailure>
   /** Up to `max` events that wait. Those that were taken before are dealt with. */
   takeEvents(max: number): NativeTakenEvents | NativeFailure | Promise<NativeTakenEvents | NativeFailure>
+  /** Says that events up to this one are dealt with, for good. */
+  acknowledge(id: bigint, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
   /** Up to `max` parcels that wait. Those that were taken before are carried away. */
   takeParcels(max: number): NativeTakenParcels | NativeFailure | Promise<NativeTakenParcels | NativeFailure>
+  /** The commit of the transition under way. */
+  pendingCommit(): Uint8Array | null | NativeFailure | Promise<Uint8Array | null | NativeFailure>
   /** Everybody in the group. */
   members(cancellation?: NativeCancellation | undefined | null): NativeNodeMember[] | NativeFailure | Promise<NativeNodeMember[] | NativeFailure>
   /** A value that all members of this epoch share. */
@@ -815,6 +831,28 @@ export interface NativeAddress {
   epoch: bigint
   /** The signer's place in the group's list. */
   index: number
+}
+
+/** What a joiner needs. */
+export interface NativeAdmission {
+  /** How frames are protected. */
+  profile: 'interop' | 'sealed'
+  /** The joiner's number. */
+  member: number
+  /** The epoch to begin at. */
+  epoch: bigint
+  /** The transition that admits it. */
+  transitionId: number
+  /** Whether it waits for EXECUTE. */
+  armed: boolean
+  /** Who invites. */
+  inviter?: number
+  /** Everybody. */
+  members: Array<NativeSeat>
+  /** The number of whoever comes in next. */
+  nextMember: number
+  /** The Welcome. */
+  welcome: Uint8Array
 }
 
 /** What a member advertised. */
@@ -1637,6 +1675,9 @@ export interface NativeLinkOptions {
   identity?: NativeLinkIdentity
 }
 
+/** An admission of these parts, without roles. */
+export declare function nativeMakeAdmission(admission: NativeAdmission): Uint8Array | NativeFailure
+
 /** What an attachment is. */
 export interface NativeManifest {
   /** Which attachment of its sender. */
@@ -1769,7 +1810,8 @@ export type NativeNodeEvent =
   | { type: 'refused'; /** Why. */
     failure: NativeFailure; /** The registry's number. */
     number?: number; /** On whose stream it came. */
-  claimed?: number }
+    claimed?: number; /** Who signed it. */
+  offender?: number }
   | { type: 'missed'; /** How many. */
   count: bigint }
 
@@ -1805,6 +1847,8 @@ export interface NativeNodeSettings {
   attachments?: bigint | boolean
   /** Whose signals count. */
   authority?: NativeAuthority
+  /** Whether the application says whom it admits. */
+  asks?: boolean
 }
 
 /** How a node stands; as of the last work done. */
@@ -1827,6 +1871,10 @@ export interface NativeNodeView {
   isFull: boolean
   /** Whether it is in the group. */
   isMember: boolean
+  /** Its place in the tree. */
+  ownLeaf?: number
+  /** Whether `question` has something. */
+  asks: boolean
 }
 
 /** A signal that is to be given. */
@@ -1980,6 +2028,14 @@ export interface NativePushed {
   dropped: Array<bigint>
 }
 
+/** Whom a commit would bring in, which waits for the application's word. */
+export interface NativeQuestion {
+  /** The commit, by its digest. */
+  commit: Uint8Array
+  /** Whom it would bring in. */
+  candidates: Array<NativeCandidate>
+}
+
 /** Where a piece lies in the data. */
 export interface NativeRange {
   /** Where it begins. */
@@ -2009,6 +2065,9 @@ export interface NativeRawFrame {
   /** The payload. */
   payload: Uint8Array
 }
+
+/** What an admission says, but for the roles in it. */
+export declare function nativeReadAdmission(bytes: Uint8Array): NativeAdmission | NativeFailure
 
 /** A frame that came. */
 export interface NativeReceivedFrame {
@@ -2119,6 +2178,14 @@ export type NativeRowChange =
   key: Uint8Array }
   | { type: 'remove-all'; /** What their keys begin with. */
   prefix: Uint8Array }
+
+/** A member's number and its place in the tree. */
+export interface NativeSeat {
+  /** Its number. */
+  member: number
+  /** Its place. */
+  leaf: number
+}
 
 /** Who sent a proposal or commit. */
 export type NativeSender =
@@ -2234,7 +2301,7 @@ export interface NativeSuiteChoice {
 /** Events that waited. */
 export interface NativeTakenEvents {
   /** In their order. */
-  items: Array<NativeNodeEvent>
+  items: Array<NativeTold>
   /** Whether the member is out, so that no others will come but for those that wait. */
   isOut: boolean
 }
@@ -2310,6 +2377,14 @@ export interface NativeTokens {
   resync: string
   /** That it answers signals. */
   answers: string
+}
+
+/** Something that happened, and its id where it must not be lost. */
+export interface NativeTold {
+  /** Its id. */
+  id?: bigint
+  /** What it is. */
+  event: NativeNodeEvent
 }
 
 /** One member's source of audio. */

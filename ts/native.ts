@@ -60,6 +60,7 @@ export type {
   NativeNodeView,
   NativeOutbound,
   NativeParcel,
+  NativeTold,
   NativePlayout,
   NativeProposal,
   NativePskId,

@@ -18,6 +18,7 @@ const mls = require('../../dist/mls/index.js')
 const sframe = require('../../dist/sframe/index.js')
 const TOOLKITS = ['gbp', 'gtp', 'gap', 'gsp'].map((name) => require(`../../dist/${name}/index.js`))
 const [gbp, gtp, gap, gsp] = TOOLKITS
+const compat = require('../../dist/compat/index.js')
 
 const [layer, mode] = process.argv.slice(2)
 const [seed, calls] = process.argv.slice(4).map(Number)
@@ -367,7 +368,7 @@ function batchOf(frame) {
 }
 
 /** Everything that is exported and can be called, by name, so that nothing added later is left out. */
-function targetsOf(module, classes) {
+function targetsOf(module, classes, made = /^(Memory|Watermark|Playout|Roles|Negotiator)/) {
   const targets = []
   for (const [name, value] of Object.entries(module)) {
     if (typeof value !== 'function') continue
@@ -377,7 +378,7 @@ function targetsOf(module, classes) {
     )
     const isClass = Object.getOwnPropertyNames(value.prototype ?? {}).length > 1 || statics.length > 0
     if (!isClass) targets.push({ name, call: (_self, args) => value(...args) })
-    if (isClass && (layer === 'raw' || /^(Memory|Watermark|Playout|Roles|Negotiator)/.test(name))) {
+    if (isClass && (layer === 'raw' || made.test(name))) {
       targets.push({ name: `new ${name}`, call: (_self, args) => new value(...args) })
     }
     for (const key of statics) {
@@ -428,13 +429,26 @@ function callCarried(self, maker, args) {
   return typeof call === 'function' ? call(...args) : undefined
 }
 
-const named = (module) => Object.keys(module).filter((name) => name !== 'CoterieError')
+const named = (module) => Object.keys(module).filter((name) => !['CoterieError', 'RoleError'].includes(name))
+/** Of the published package's names, some of which are those of other modules. */
+const COMPAT = (name) => `compat ${name}`
+const MADE = /^(MessageHistory|Watermark|JitterBuffer|RoleRegistry|CapabilitiesNegotiator)$/
+
+function compatTargets() {
+  const ofCompat = ({ name, of, ...rest }) => ({
+    ...rest,
+    name: COMPAT(name),
+    ...(of === undefined ? {} : { of: COMPAT(of) }),
+  })
+  return targetsOf(compat, named(compat), MADE).map(ofCompat)
+}
 const TARGETS =
   layer === 'raw'
     ? [...targetsOf(native), ...carried()]
     : [
         ...[mls, ...TOOLKITS].flatMap((module) => targetsOf(module, module === mls ? FACADE : named(module))),
         ...targetsOf(sframe, MEDIA),
+        ...compatTargets(),
       ]
 const called = Object.fromEntries(TARGETS.map(({ name }) => [name, 0]))
 
@@ -502,6 +516,8 @@ function judgeThrown(name, error) {
     report.thrown.ours = (report.thrown.ours ?? 0) + 1
     return
   }
+  // The published package's own class of errors has no codes.
+  if (error instanceof compat.RoleError) return
   const right = layer === 'raw' ? error instanceof Error : CoterieError.is(error) && error.code in ERROR_CODES
   if (!right) return violation(name, 'threw', error)
   const key = layer === 'raw' ? (error.code ?? error.name) : error.code
@@ -583,6 +599,34 @@ function facadeToolkits() {
       Negotiator: new gsp.Negotiator(),
     }
   })
+}
+
+/** A group of the published package's names, by the names that its targets have here. */
+function facadeCompat() {
+  const { of, closedOf, things } = toolkitsOf(() => {
+    const [alice, bob] = ['alice', 'bob'].map((name) => compat.MlsContext.create(name))
+    bob.acceptWelcome(alice.invite(bob.exportKeyPackage()))
+    const node = compat.GroupNode.create(1, alice.groupId)
+    node.bootstrapAsCreator(1n)
+    const session = compat.SFrameSession.create(alice)
+    return {
+      MlsContext: alice,
+      GroupNode: node,
+      GtpClient: compat.GtpClient.create(),
+      GapClient: compat.GapClient.create(),
+      GspClient: compat.GspClient.create(),
+      SFrameSession: session,
+      SFrameEncryptor: session.createEncryptor(alice, 0),
+      MessageHistory: new compat.MessageHistory(9),
+      Watermark: new compat.Watermark(),
+      JitterBuffer: new compat.JitterBuffer(4),
+      RoleRegistry: new compat.RoleRegistry(),
+      CapabilitiesNegotiator: new compat.CapabilitiesNegotiator(),
+    }
+  })
+  const renamed = (lists) =>
+    Object.fromEntries(Object.entries(lists).map(([name, list]) => [COMPAT(name), list]))
+  return { of: renamed(of), closedOf: renamed(closedOf), things }
 }
 
 /** What toolkits take in. */
@@ -804,6 +848,7 @@ async function facadeWorld() {
   const toolkits = facadeToolkits()
   const nodes = await facadeNodes(alice, bob)
   const links = await facadeLinks(nodes.of.GroupNode[0])
+  const published = facadeCompat()
   return {
     links,
     group,
@@ -825,6 +870,7 @@ async function facadeWorld() {
       ...nodes.of,
       ...toolkits.of,
       ...links.open,
+      ...published.of,
     },
     closedOf: {
       ExternalSigner: [closedSigner],
@@ -838,9 +884,11 @@ async function facadeWorld() {
       ...nodes.closedOf,
       ...toolkits.closedOf,
       ...links.closed,
+      ...published.closedOf,
     },
     things: [alice, bob, channel, directory, session, joined, group, signer, media, encryptor].concat(
       toolkits.things,
+      published.things,
       Object.values({ ...nodes.of, ...links.open }).flat(),
     ),
     closed: [closedGroup, closedSession, closedChannel, closedSigner, gone, closedMedia, closedEncryptor],

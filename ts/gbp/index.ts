@@ -6,11 +6,14 @@
  */
 export type { ErrorCode } from '../error-codes.js'
 export { CoterieError } from '../errors.js'
+export { makeAdmission, readAdmission } from './admission.js'
+export type { Admission, AdmissionInit, Seat } from './admission.js'
 export { PAYLOAD_CODECS, STREAM_CLASSES } from './codec.js'
 export type { PayloadCodec, PayloadFormat, StreamClass } from './codec.js'
 export { authenticatedData, decodeFrame, encodeFrame, FrameFlags, PROFILES, standardStream } from './frame.js'
 export type { Frame, FrameHeader, FrameInit, Profile } from './frame.js'
 export type { IncomingPayload } from './incoming.js'
+export { bareKeyPackage } from './key-package.js'
 export { generateLinkIdentity, Link, LINK_KINDS, LinkListener } from './link.js'
 export type {
   CloseLinkOptions,
@@ -47,6 +50,7 @@ export type {
   MissedEvent,
   NodeState,
   NotAdmittedEvent,
+  Numbered,
   Opcode,
   OutEvent,
   RefusedFrameEvent,

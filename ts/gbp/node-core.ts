@@ -2,7 +2,8 @@ import { CoterieError } from '../errors.js'
 import { abortable, type AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
 import { Outlet } from '../internal/outlet.js'
-import type { NativeGroupNode, NativeNodeEvent, NativeNodeView, NativeParcel } from '../native.js'
+import { consult, type Policy } from '../mls/policy.js'
+import type { NativeCandidate, NativeGroupNode, NativeNodeView, NativeParcel, NativeTold } from '../native.js'
 import { toNodeEvent, type GroupNodeEvent } from './node-events.js'
 import { toParcel, type Parcel } from './parcel.js'
 
@@ -21,18 +22,23 @@ type NativeCall<Value> = Parameters<typeof abortable<Value>>[1]
 /** @internal What all parts of one node share: its native half, its time, and what happens after each call. */
 export class NodeCore {
   readonly native: NativeGroupNode
-  readonly events: Outlet<NativeNodeEvent, GroupNodeEvent>
+  readonly events: Outlet<NativeTold, GroupNodeEvent>
   readonly frames: Outlet<NativeParcel, Parcel>
-  readonly #clock: () => number
+  readonly clock: () => number
+  readonly #policy: Policy | undefined
+  /** Ends the wait for a policy. */
+  readonly #closing = new AbortController()
+  #isAsking = false
   #timer: NodeJS.Timeout | undefined
   #closed = false
   #underWay = 0
   /** Whoever waits for something to change. */
   readonly #watchers = new Set<() => void>()
 
-  constructor(native: NativeGroupNode, clock: () => number) {
+  constructor(native: NativeGroupNode, clock: () => number, policy: Policy | undefined) {
     this.native = native
-    this.#clock = clock
+    this.clock = clock
+    this.#policy = policy
     const taken = () => this.#tellWatchers()
     this.events = new Outlet((max) => this.#counted(native.takeEvents(max)), toNodeEvent, taken)
     this.frames = new Outlet((max) => this.#counted(native.takeParcels(max)), toParcel, taken)
@@ -53,7 +59,7 @@ export class NodeCore {
   }
 
   now(): number {
-    return check.time(this.#clock)
+    return check.time(this.clock)
   }
 
   /** Makes a call, and hands out what came of it. */
@@ -75,6 +81,14 @@ export class NodeCore {
     this.events.wake()
     this.frames.wake()
     this.#tellWatchers()
+    this.#ask()
+  }
+
+  /** Has the policy's word, if there is one, about those whom a call would bring in. */
+  async judge(options: AbortOptions | undefined, call: NativeCall<NativeCandidate[]>): Promise<void> {
+    if (this.#policy === undefined) return
+    const candidates = await this.call(options, call)
+    await consult(this.#policy, candidates, [check.signal(options), this.#closing.signal])
   }
 
   async wake(): Promise<void> {
@@ -100,6 +114,7 @@ export class NodeCore {
     if (this.#closed) return
     this.#closed = true
     clearTimeout(this.#timer)
+    this.#closing.abort(new CoterieError('HANDLE_CLOSED', 'the node was closed'))
     this.events.end()
     this.frames.end()
     this.#tellWatchers()
@@ -125,6 +140,39 @@ export class NodeCore {
     return answer.finally(() => {
       this.#underWay -= 1
     })
+  }
+
+  /** A commit may wait for the policy's word: everything else goes on meanwhile. */
+  #ask(): void {
+    if (this.#policy === undefined || this.#isAsking || !this.view.asks) return
+    this.#isAsking = true
+    this.#underWay += 1
+    const done = (again: boolean) => {
+      this.#isAsking = false
+      this.#underWay -= 1
+      if (again) this.settle()
+    }
+    this.#consult(this.#policy).then(
+      () => {
+        done(true)
+      },
+      // Whatever is done next asks again.
+      () => {
+        done(false)
+      },
+    )
+  }
+
+  async #consult(policy: Policy): Promise<void> {
+    const question = await abortable(undefined, () => this.native.question())
+    if (question === null) return
+    const { commit, candidates } = question
+    const admitted = await admits(policy, candidates, this.#closing.signal)
+    while (this.view.isFull) {
+      // oxlint-disable-next-line no-await-in-loop -- until there is room
+      await this.changed({ signal: this.#closing.signal })
+    }
+    await abortable(undefined, () => this.native.answer(commit, admitted, this.now()))
   }
 
   #tellWatchers(): void {
@@ -153,6 +201,21 @@ export class NodeCore {
     } catch {
       return otherwise - RETRY_DELAY
     }
+  }
+}
+
+/** Whether the policy wants them all. One that does not is no failure here. */
+async function admits(
+  policy: Policy,
+  candidates: readonly NativeCandidate[],
+  closing: AbortSignal,
+): Promise<boolean> {
+  try {
+    await consult(policy, candidates, [closing])
+    return true
+  } catch (error) {
+    if (CoterieError.is(error) && error.code === 'MLS_REFUSED_BY_POLICY') return false
+    throw error
   }
 }
 

@@ -5,7 +5,7 @@ import type { Arrival } from '../gap/inbound.js'
 import type { AttachmentKey } from '../gtp/attachment.js'
 import { toMessage, type TextMessage } from '../gtp/message.js'
 import { nameOf } from '../mls/events.js'
-import type { NativeNodeEvent } from '../native.js'
+import type { NativeNodeEvent, NativeTold } from '../native.js'
 import type { PayloadCodec, StreamClass } from './codec.js'
 
 /** Where a node is in its life. */
@@ -25,8 +25,17 @@ export type Opcode =
   | 'ack'
   | 'nack'
 
+/** What tells an event from all others of the node. */
+export interface Numbered {
+  /**
+   * Its number among the node's durable events. Numbers rise, and an event that comes again has the same one: whoever keeps the
+   * last one beside what it did about it, in one transaction of its own, does nothing twice.
+   */
+  readonly id: bigint
+}
+
 /** A member said something that is new here. */
-export interface TextEvent {
+export interface TextEvent extends Numbered {
   readonly type: 'text'
   /** The message. Its sender is who sent the frame, unless it was passed on. */
   readonly message: TextMessage
@@ -39,7 +48,7 @@ export interface TextEvent {
 }
 
 /** A member gave a signal that is new here, and allowed to it. */
-export interface SignalEvent {
+export interface SignalEvent extends Numbered {
   readonly type: 'signal'
   /** The signal. Its sender is who sent the frame. */
   readonly message: SignalMessage
@@ -50,12 +59,12 @@ export interface SignalEvent {
 }
 
 /** All pieces of an attachment are here: {@link GroupText.attachment} reads it. */
-export interface AttachmentEvent extends AttachmentKey {
+export interface AttachmentEvent extends AttachmentKey, Numbered {
   readonly type: 'attachment'
 }
 
 /** Somebody is a member from now on. */
-export interface JoinedEvent {
+export interface JoinedEvent extends Numbered {
   readonly type: 'joined'
   readonly member: number
   /** Whom its credential names. */
@@ -65,13 +74,13 @@ export interface JoinedEvent {
 }
 
 /** Somebody is no member any more. */
-export interface LeftEvent {
+export interface LeftEvent extends Numbered {
   readonly type: 'left'
   readonly member: number
 }
 
 /** A new epoch began. */
-export interface EpochEvent {
+export interface EpochEvent extends Numbered {
   readonly type: 'epoch'
   readonly epoch: bigint
   /** By which transition. */
@@ -79,7 +88,7 @@ export interface EpochEvent {
 }
 
 /** Nothing follows: this member was removed, or the group went where it cannot follow and has to invite it again. */
-export interface OutEvent {
+export interface OutEvent extends Numbered {
   readonly type: 'removed' | 'lost'
 }
 
@@ -210,6 +219,11 @@ export interface RefusedFrameEvent {
   readonly number: number | undefined
   /** On whose stream it came. Nobody has proved that it was that member. */
   readonly claimed: number | undefined
+  /**
+   * Who signed it, where that signature was verified. That is no proof of a lie: what is refused by the policy, or for what was
+   * not received here, has an author, too.
+   */
+  readonly offender: number | undefined
 }
 
 /** So many events that are not durable were dropped, because nobody took them. */
@@ -238,8 +252,16 @@ export type GroupNodeEvent =
   | RefusedFrameEvent
   | MissedEvent
 
+/** An event but for its id. */
+type Unnumbered<Event> = Event extends Numbered ? Omit<Event, 'id'> : Event
+
 /** @internal */
-export function toNodeEvent(event: NativeNodeEvent): GroupNodeEvent {
+export function toNodeEvent({ id, event }: NativeTold): GroupNodeEvent {
+  const told = toEvent(event)
+  return (id === undefined ? told : { ...told, id }) as GroupNodeEvent
+}
+
+function toEvent(event: NativeNodeEvent): Unnumbered<GroupNodeEvent> {
   switch (event.type) {
     case 'text':
       return {
@@ -267,8 +289,8 @@ export function toNodeEvent(event: NativeNodeEvent): GroupNodeEvent {
     case 'trouble':
       return { ...event, member: event.member }
     case 'refused': {
-      const { type, failure, number, claimed } = event
-      return { type, error: toError(failure), number, claimed }
+      const { type, failure, number, claimed, offender } = event
+      return { type, error: toError(failure), number, claimed, offender }
     }
     default:
       return event

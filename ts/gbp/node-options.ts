@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 
-import { CoterieError } from '../errors.js'
 import { toNativeAuthority, type Authority } from '../gsp/client.js'
 import { toNativeLimits, type HistoryLimits } from '../gtp/history.js'
 import type { AbortOptions } from '../internal/abort.js'
@@ -40,16 +39,9 @@ export interface JoinNodeOptions extends NodeSettings {
 
 const GROUP_ID_LENGTH = 16
 
-/**
- * @internal A device that nobody has to be asked for: a policy answers later, and a node answers a frame at once.
- */
+/** @internal */
 export function insideOfNodeDevice(device: unknown): DeviceInside {
-  const inside = insideOfDevice(check.instance(device, Device.is, 'Device'))
-  if (inside.policy === undefined) return inside
-  throw new CoterieError(
-    'INVALID_ARGUMENT',
-    'a device with a policy cannot have a GroupNode: it would not be asked',
-  )
+  return insideOfDevice(check.instance(device, Device.is, 'Device'))
 }
 
 /** @internal */
@@ -70,9 +62,10 @@ export function toProfile(value: unknown): Profile {
 }
 
 /** @internal */
-export function toNativeSettings(options: NodeSettings | undefined) {
+export function toNativeSettings(options: NodeSettings | undefined, { policy }: DeviceInside) {
   const { history, attachments, authority } = check.options(options)
   return {
+    asks: policy !== undefined,
     ...(history === undefined ? {} : { history: history !== false && toNativeLimits(history, 'history') }),
     ...(attachments === undefined
       ? {}

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 
+import { Negotiator } from '../gsp/capabilities.js'
 import { toNativeOrder, type GroupView, type Order } from '../gsp/client.js'
 import type { Role } from '../gsp/roles.js'
 import type { Signal } from '../gsp/signal.js'
@@ -68,6 +69,17 @@ export class GroupSignals {
   async capabilities(options?: AbortOptions): Promise<Map<number, readonly string[]>> {
     const { capabilities } = await signalView(this.#core, options)
     return new Map(capabilities.map(({ member, tokens }) => [member, tokens]))
+  }
+
+  /**
+   * The same, for what the group has in common, who lacks something, and which class everybody is of; as of now.
+   *
+   * @throws {@link CoterieError} `HANDLE_CLOSED`.
+   */
+  async negotiator(options?: AbortOptions): Promise<Negotiator> {
+    const negotiator = new Negotiator()
+    for (const [member, tokens] of await this.capabilities(options)) negotiator.advertise(member, tokens)
+    return negotiator
   }
 }
 

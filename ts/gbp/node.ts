@@ -1,9 +1,13 @@
 import { abortable, type AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
-import type { Device } from '../mls/device.js'
+import type { Device, DeviceInside } from '../mls/device.js'
 import { nameOf } from '../mls/events.js'
+import { consult } from '../mls/policy.js'
 import { native, type NativeGroupNode } from '../native.js'
+import { checked, type SFrameOptions } from '../sframe/options.js'
+import { sessionOf, type SFrameSession } from '../sframe/session.js'
 import type { Profile } from './frame.js'
+import { keyPackageMessage } from './key-package.js'
 import { GroupAudio } from './node-audio.js'
 import { NodeCore } from './node-core.js'
 import type { GroupNodeEvent, NodeState } from './node-events.js'
@@ -91,8 +95,8 @@ export class GroupNode implements AsyncDisposable {
     isIdle = (node) => node.#core.isIdle
   }
 
-  private constructor(made: NativeGroupNode, clock: () => number) {
-    const core = new NodeCore(made, clock)
+  private constructor(made: NativeGroupNode, { clock, policy }: DeviceInside) {
+    const core = new NodeCore(made, clock, policy)
     this.#core = core
     this.#id = made.id
     this.member = made.member
@@ -106,43 +110,48 @@ export class GroupNode implements AsyncDisposable {
   /**
    * Begins a group, whose coordinator this member is.
    *
-   * @throws {@link CoterieError} `INVALID_ARGUMENT`, also for a device with a policy; `MLS_GROUP_EXISTS`, `MLS_UNSUPPORTED`,
-   * `STORE_FULL`, `STORE_IO`, `HANDLE_CLOSED`.
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_GROUP_EXISTS`, `MLS_UNSUPPORTED`, `STORE_FULL`, `STORE_IO`,
+   * `HANDLE_CLOSED`.
    */
   static async create(device: Device, options: CreateNodeOptions): Promise<GroupNode> {
     const inside = insideOfNodeDevice(device)
-    const [given, settings] = [toNativeNodeOptions(options), toNativeSettings(options)]
+    const [given, settings] = [toNativeNodeOptions(options), toNativeSettings(options, inside)]
     const now = check.time(inside.clock)
     const made = await abortable(check.signal(options), (cancellation) =>
       native.NativeGroupNode.create(inside.native, given, settings, now, cancellation),
     )
-    return new GroupNode(made, inside.clock)
+    return new GroupNode(made, inside)
   }
 
   /**
    * Comes into a group by the admission that a member's {@link GroupNode.frames} gave out. Nothing changes where it is
-   * refused, and the key package is still good.
+   * refused, and the key package is still good. A device's policy is asked about everybody in the group first.
    *
    * @throws {@link CoterieError} `GBP_PROFILE_MISMATCH` where the group protects its frames otherwise, `GBP_ADMISSION_INVALID`,
-   * `WIRE_MALFORMED`, `WIRE_TOO_LARGE`, `INVALID_ARGUMENT`, also for a device with a policy; and as {@link Device.join}.
+   * `WIRE_MALFORMED`, `WIRE_TOO_LARGE`, `INVALID_ARGUMENT`, and as {@link Device.join}.
    */
   static async join(device: Device, admission: Uint8Array, options?: JoinNodeOptions): Promise<GroupNode> {
     const inside = insideOfNodeDevice(device)
-    const [bytes, settings] = [check.bytes(admission, 'admission'), toNativeSettings(options)]
+    const [bytes, settings] = [check.bytes(admission, 'admission'), toNativeSettings(options, inside)]
     const profile = toProfile(check.options(options).profile)
-    const now = check.time(inside.clock)
-    const made = await abortable(check.signal(options), (cancellation) =>
+    const [now, signal] = [check.time(inside.clock), check.signal(options)]
+    if (inside.policy !== undefined) {
+      const present = await abortable(signal, (cancellation) =>
+        native.NativeGroupNode.presentIn(inside.native, bytes, now, cancellation),
+      )
+      await consult(inside.policy, present, [signal])
+    }
+    const made = await abortable(signal, (cancellation) =>
       native.NativeGroupNode.join(inside.native, bytes, profile, settings, now, cancellation),
     )
-    return new GroupNode(made, inside.clock)
+    return new GroupNode(made, inside)
   }
 
   /**
    * Takes a group up again that a stored device is in, or was in until it was removed: with all events that were not dealt
    * with and all parcels that were not carried away. Undefined where it never was in one of that id.
    *
-   * @throws {@link CoterieError} `GBP_STATE_INVALID`, `STORE_DAMAGED`, `STORE_IO`, `INVALID_ARGUMENT`, also for a device with
-   * a policy; `HANDLE_CLOSED`.
+   * @throws {@link CoterieError} `GBP_STATE_INVALID`, `STORE_DAMAGED`, `STORE_IO`, `INVALID_ARGUMENT`, `HANDLE_CLOSED`.
    */
   static async open(
     device: Device,
@@ -150,12 +159,12 @@ export class GroupNode implements AsyncDisposable {
     options?: NodeSettings,
   ): Promise<GroupNode | undefined> {
     const inside = insideOfNodeDevice(device)
-    const [id, settings] = [check.bytes(groupId, 'groupId'), toNativeSettings(options)]
+    const [id, settings] = [check.bytes(groupId, 'groupId'), toNativeSettings(options, inside)]
     const now = check.time(inside.clock)
     const made = await abortable(check.signal(options), (cancellation) =>
       native.NativeGroupNode.open(inside.native, id, settings, now, cancellation),
     )
-    return made === null ? undefined : new GroupNode(made, inside.clock)
+    return made === null ? undefined : new GroupNode(made, inside)
   }
 
   /** @internal Whether `value` is one, and not only looks like one. */
@@ -199,6 +208,16 @@ export class GroupNode implements AsyncDisposable {
   }
 
   /**
+   * The commit of the transition under way. PREPARE carries it, but packages of deployed peers hide it from their
+   * applications, which have to be given it by another way.
+   *
+   * @throws {@link CoterieError} `HANDLE_CLOSED`.
+   */
+  async pendingCommit(options?: AbortOptions): Promise<Uint8Array | undefined> {
+    return (await this.#call(options, (node) => node.pendingCommit())) ?? undefined
+  }
+
+  /**
    * Everybody in the group; nobody once this member is out.
    *
    * @throws {@link CoterieError} `HANDLE_CLOSED`.
@@ -221,6 +240,48 @@ export class GroupNode implements AsyncDisposable {
   }
 
   /**
+   * A key of this epoch for another protocol, bound to `label` and `context`.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, also for a label that frames are protected under; `GBP_NOT_ACTIVE`,
+   * `HANDLE_CLOSED`.
+   */
+  async exportSecret(
+    label: string,
+    context: Uint8Array,
+    length: number,
+    options?: AbortOptions,
+  ): Promise<Uint8Array> {
+    const [name, bytes] = [check.text(label, 'label'), check.bytes(context, 'context')]
+    const count = check.u32(length, 'length')
+    return this.#call(options, (node, _now, cancellation) =>
+      node.exportSecret(name, bytes, count, cancellation),
+    )
+  }
+
+  /**
+   * A session of the group's media, for frames that go another way than {@link GroupNode.audio}: video, say. It goes on with
+   * this node from epoch to epoch, and no counter comes up twice, whatever happens to node, session or process.
+   *
+   * @example
+   * ```ts
+   * using session = await node.media({ label: 'video' })
+   * using encryptor = await session.encryptor()
+   * sendToAll(encryptor.encrypt(frame))
+   * ```
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, also for a label that frames are protected under; `GBP_NOT_ACTIVE`,
+   * `HANDLE_CLOSED`.
+   */
+  async media(options?: SFrameOptions): Promise<SFrameSession> {
+    const core = this.#core
+    const wanted = checked(options)
+    const session = await this.#call(options, (node, _now, cancellation) =>
+      node.sframeSession(wanted.options, cancellation),
+    )
+    return sessionOf(session, wanted.suite, wanted.clock ?? core.clock, () => core.view.ownLeaf)
+  }
+
+  /**
    * Takes in a frame from a transport, whoever it may be from. What others sent wrongly is no error, but an event of type
    * `refused`.
    *
@@ -235,17 +296,25 @@ export class GroupNode implements AsyncDisposable {
   /**
    * Adds the owners of key packages, and resolves with their numbers. The coordinator alone can. Their admissions are among
    * the {@link GroupNode.frames}: once the others have followed, or at once in pattern `armed`. Events of type `joined` tell
-   * that they are in; `not-admitted` that another commit came first, and that they can be invited again.
+   * that they are in; `not-admitted` that another commit came first, and that they can be invited again. A device's policy is
+   * asked first, and other calls do not wait for it.
    *
    * @throws {@link CoterieError} `GBP_NOT_COORDINATOR`, `GBP_TRANSITION_IN_PROGRESS`, `GBP_NOT_ACTIVE`, `BUSY`,
-   * `MLS_INVALID_KEY_PACKAGE`, `MLS_INVALID_CREDENTIAL`, `INVALID_ARGUMENT` also for more than 256; `STORE_FULL`, `STORE_IO`,
-   * `HANDLE_CLOSED`. The same for all other changes.
+   * `MLS_INVALID_KEY_PACKAGE`, `MLS_INVALID_CREDENTIAL`, `MLS_REFUSED_BY_POLICY`, `INVALID_ARGUMENT` also for more than 256;
+   * `STORE_FULL`, `STORE_IO`, `HANDLE_CLOSED`. The same for all other changes.
    */
   async invite(keyPackages: readonly Uint8Array[], options?: InviteOptions): Promise<number[]> {
-    const packages = check.bytesList(keyPackages, 'keyPackages')
+    const given = check.bytesList(keyPackages, 'keyPackages')
+    // Deployed packages give them out bare.
+    const packages = this.profile === 'interop' ? given.map(keyPackageMessage) : given
     const { pattern = 'direct' } = check.options(options)
     const armed = check.oneOf(pattern, PATTERNS, 'pattern') === 'armed'
-    return this.#call(options, (node, now, cancellation) => node.invite(packages, armed, now, cancellation))
+    const { native: node } = this.#core
+    const now = this.#core.now()
+    await this.#core.judge(options, (cancellation) => node.candidates(packages, now, cancellation))
+    return this.#call(options, (_node, later, cancellation) =>
+      node.invite(packages, armed, later, cancellation),
+    )
   }
 
   /**
@@ -341,14 +410,25 @@ export class GroupNode implements AsyncDisposable {
 
   /**
    * What happens in the group, in its order, as it comes. A {@link DurableEvent} counts as dealt with when the next batch is
-   * asked for, so after a crash the last ones may come again, and none is lost; of others 1,024 wait at the most, and an
-   * event of type `missed` says how many were dropped. One reads at a time, as with {@link GroupNode.frames}.
+   * asked for, or when {@link GroupNode.acknowledge} says so, so after a crash the last ones may come again, with the ids that they
+   * had, and none is lost; of others 1,024 wait at the most, and an event of type `missed` says how many were dropped. One reads at a time, as with {@link GroupNode.frames}.
    *
    * @throws {@link CoterieError} `HANDLE_CLOSED`, `INVALID_ARGUMENT`.
    */
   events(options?: AbortOptions): AsyncIterableIterator<GroupNodeEvent, undefined> {
     this.#core.checkOpen()
     return this.#core.events.read(check.signal(options))
+  }
+
+  /**
+   * Says that the event of this id is dealt with, and all that came before it: when this resolves they do not come again,
+   * whatever happens.
+   *
+   * @throws {@link CoterieError} `STORE_FULL`, `STORE_IO`, `INVALID_ARGUMENT`, `HANDLE_CLOSED`.
+   */
+  async acknowledge(id: bigint, options?: AbortOptions): Promise<void> {
+    const which = check.u64(id, 'id')
+    await this.#call(options, (node, _now, cancellation) => node.acknowledge(which, cancellation))
   }
 
   /**

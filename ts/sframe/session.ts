@@ -88,6 +88,14 @@ const REPORTED = 3
 const MIN_BASE_KEY = 16
 let refusals: readonly NativeFailure[] | undefined
 
+/** @internal A session of whoever has made its native half, who says which leaf is its own. */
+export let sessionOf: (
+  session: NativeSframeSession,
+  suite: SFrameSuite,
+  clock: () => number,
+  ownLeaf: () => number | undefined,
+) => SFrameSession
+
 /**
  * Media frames of one group: opens what all members send, and gives out what seals what this one sends.
  *
@@ -106,27 +114,31 @@ export class SFrameSession implements Disposable {
   readonly #native: NativeSframeSession
   readonly #suite: SFrameSuite
   readonly #clock: () => number
-  readonly #group: Group | undefined
+  readonly #ownLeaf: (() => number | undefined) | undefined
   readonly #open: Open
   readonly #openAll: OpenAll
   readonly #report = new BigUint64Array(REPORTED)
+
+  static {
+    sessionOf = (...given) => new SFrameSession(...given)
+  }
 
   private constructor(
     session: NativeSframeSession,
     suite: SFrameSuite,
     clock: () => number,
-    group: Group | undefined,
+    ownLeaf: (() => number | undefined) | undefined,
   ) {
     this.#native = session
     this.#suite = suite
     this.#clock = clock
-    this.#group = group
+    this.#ownLeaf = ownLeaf
     this.#open = session.opener()
     this.#openAll = session.batchOpener()
   }
 
   /**
-   * A session of `group`, from the epoch on that it is in.
+   * A session of `group`, from the epoch on that it is in. {@link GroupNode.media} is the same for a node.
    *
    * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_REMOVED`, `HANDLE_CLOSED`.
    */
@@ -136,7 +148,7 @@ export class SFrameSession implements Disposable {
     const session = await abortable(check.signal(options), (cancellation) =>
       inside.sframeSession(wanted.options, cancellation),
     )
-    return new SFrameSession(session, wanted.suite, wanted.clock ?? clock, group)
+    return new SFrameSession(session, wanted.suite, wanted.clock ?? clock, () => group.ownLeaf)
   }
 
   /**
@@ -288,9 +300,9 @@ export class SFrameSession implements Disposable {
 
   /** Nobody seals as another member of a group: both would use the same counters. */
   #leafOf(leaf: unknown): number {
-    const own = this.#group?.ownLeaf
+    const own = this.#ownLeaf?.()
     const wanted = check.upTo(MAX_LEAF, leaf ?? own, 'leaf')
-    if (own !== undefined && wanted !== own) {
+    if (this.#ownLeaf !== undefined && wanted !== own) {
       throw new CoterieError('INVALID_ARGUMENT', "leaf must be this device's own in a session of a group")
     }
     return wanted

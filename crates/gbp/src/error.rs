@@ -101,8 +101,13 @@ pub enum OpenError {
     #[error("the frame did not authenticate")]
     NotAuthentic,
     /// It is on a stream that is not its sender's.
-    #[error("{0} is not a stream of the frame's sender")]
-    Sender(StreamId),
+    #[error("{stream} is not a stream of the frame's sender")]
+    Sender {
+        /// Which.
+        stream: StreamId,
+        /// Whose signature verified on it, where there is one.
+        signer: Option<LeafIndex>,
+    },
     /// In the `interop` profile: it is authentic, but [`crate::limits::MAX_STREAMS`] streams are remembered already.
     #[error("more streams than are remembered")]
     TooManyStreams,
@@ -160,7 +165,7 @@ impl OpenError {
             Self::Replay { .. } | Self::Media(Media::Replay { .. }) => ErrorNumber::GBP_REPLAY_DETECTED,
             Self::Media(Media::UnknownKeyId(_)) => ErrorNumber::GBP_EPOCH_MISMATCH,
             Self::NotAuthentic | Self::Crypto(_) | Self::Media(_) => ErrorNumber::GBP_DECRYPT_FAILED,
-            Self::Sender(_) | Self::TooManyStreams | Self::BufferTooSmall { .. } => {
+            Self::Sender { .. } | Self::TooManyStreams | Self::BufferTooSmall { .. } => {
                 ErrorNumber::GBP_STREAM_POLICY_VIOLATION
             }
         }
@@ -231,12 +236,19 @@ impl ErrorCode for OpenError {
         match self {
             Self::Frame(cause) => cause.code(),
             Self::Profile => Code::GBP_PROFILE_MISMATCH,
-            Self::Sender(_) => Code::GBP_SENDER_MISMATCH,
+            Self::Sender { .. } => Code::GBP_SENDER_MISMATCH,
             Self::TooManyStreams => Code::GBP_TOO_MANY_STREAMS,
             Self::BufferTooSmall { .. } => Code::INVALID_ARGUMENT,
             Self::Media(cause) => cause.code(),
             Self::Crypto(cause) => cause.code(),
             _ => self.number().code(),
+        }
+    }
+
+    fn offender(&self) -> Option<LeafIndex> {
+        match self {
+            Self::Sender { signer, .. } => *signer,
+            _ => None,
         }
     }
 }
@@ -255,6 +267,13 @@ impl<R: ErrorCode + 'static, E: ErrorCode + 'static> ErrorCode for MlsFailure<R,
         match self {
             Self::Refused(cause) => cause.code(),
             Self::Mls(cause) => cause.code(),
+        }
+    }
+
+    fn offender(&self) -> Option<LeafIndex> {
+        match self {
+            Self::Refused(cause) => cause.offender(),
+            Self::Mls(cause) => cause.offender(),
         }
     }
 }

@@ -489,7 +489,7 @@ fn a_frame_of_ours_counts_on_its_members_streams_alone_where_the_members_are_kno
     let genuine = sealer(1, place(1, 5)).seal(outgoing(text, 2, b"text")).unwrap();
     for stream in [stream(text, 1), stream(text, 6), stream(text, 77)] {
         let rewritten = altered(&genuine, |header| header.stream = stream);
-        assert_eq!(opener.open(&rewritten, T0), Err(OpenError::Sender(stream)));
+        assert_eq!(opener.open(&rewritten, T0), Err(OpenError::Sender { stream, signer: None }));
     }
     assert_eq!(opener.remembered(), (0, 0));
     opener.open(&genuine, T0).unwrap();

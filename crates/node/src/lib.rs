@@ -57,6 +57,7 @@ pub use gtp::{
 pub use link::native_generate_link_identity;
 pub use outside::{NativeGroupInfo, NativeMessageHead, native_group_info, native_message_head};
 pub use sframe::sframe_refusals;
+pub use stack::{NativeAdmission, NativeSeat, native_make_admission, native_read_admission};
 
 /// The version of the native code, which must equal the facade's.
 #[napi]

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use coterie_crypto::Secret;
 use coterie_mls::Group;
 use coterie_sframe::{
-    Dialect, EpochKey, Incoming, Media, MediaError, MediaOptions, OpenError, Opened, Outgoing, Protection,
-    Sender, SenderOptions, Suite, danger,
+    Dialect, EpochKey, Exporter, Incoming, Media, MediaError, MediaOptions, OpenError, Opened, Outgoing,
+    Protection, Sender, SenderOptions, Suite, danger,
 };
-use coterie_types::{Code, Epoch, ErrorCode, LeafIndex};
+use coterie_stack::GroupNode;
+use coterie_store::CounterKeeper;
+use coterie_types::{Code, Duration, Epoch, ErrorCode, LeafIndex};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either, Unknown, spawn_blocking};
 use napi_derive::napi;
@@ -65,7 +67,7 @@ impl Followers {
     }
 
     /// The group is in another epoch.
-    pub(crate) fn follow(&self, group: &mut Group) {
+    pub(crate) fn follow(&self, group: &mut impl Keys) {
         for Follower { media, protection, label } in &*self.lock() {
             let Some(media) = media.upgrade() else { continue };
             let key = epoch_key(group, *protection, label.as_deref());
@@ -89,14 +91,93 @@ impl Followers {
     }
 }
 
+/// What has keys for media: a group, or a node that owns one.
+pub(crate) trait Keys {
+    /// The epoch whose keys it has.
+    fn epoch(&self) -> Epoch;
+    /// One of them.
+    fn export(&mut self, exporter: &Exporter) -> Result<Vec<u8>, NativeFailure>;
+    /// Whether it was put back with its store.
+    fn is_restored(&mut self) -> Result<bool, NativeFailure>;
+    /// The counters of its device.
+    fn counters(&self) -> &Arc<CounterKeeper>;
+}
+
+impl Keys for Group {
+    fn epoch(&self) -> Epoch {
+        self.epoch()
+    }
+
+    fn export(&mut self, Exporter { label, context, length }: &Exporter) -> Result<Vec<u8>, NativeFailure> {
+        Ok(self.export_secret(label, context, *length)?)
+    }
+
+    fn is_restored(&mut self) -> Result<bool, NativeFailure> {
+        Ok(Group::is_restored(self)?)
+    }
+
+    fn counters(&self) -> &Arc<CounterKeeper> {
+        self.counters()
+    }
+}
+
+impl Keys for GroupNode {
+    fn epoch(&self) -> Epoch {
+        self.keyed_epoch()
+    }
+
+    fn export(&mut self, Exporter { label, context, length }: &Exporter) -> Result<Vec<u8>, NativeFailure> {
+        Ok(self.export_secret(label, context, *length)?)
+    }
+
+    fn is_restored(&mut self) -> Result<bool, NativeFailure> {
+        Ok(GroupNode::is_restored(self)?)
+    }
+
+    fn counters(&self) -> &Arc<CounterKeeper> {
+        self.counters()
+    }
+}
+
+/// What is asked of a session, read.
+pub(crate) struct Wanted {
+    protection: Protection,
+    label: Option<String>,
+    grace: Duration,
+    follows: bool,
+}
+
+impl Wanted {
+    pub(crate) fn parse(options: NativeSframeOptions) -> Result<Self, NativeFailure> {
+        let protection = options.protection()?;
+        let NativeSframeOptions { label, grace, follows, .. } = options;
+        Ok(Self { protection, label, grace: duration(grace), follows })
+    }
+
+    /// Media in the present epoch of `group`, whose `followers` are told when it is in another.
+    pub(crate) fn begin(
+        self,
+        group: &mut impl Keys,
+        followers: &Followers,
+    ) -> Result<Arc<Media>, NativeFailure> {
+        let Self { protection, label, grace, follows } = self;
+        let key = epoch_key(group, protection, label.as_deref())?;
+        let options = MediaOptions { grace, is_foreign: false, is_restored: group.is_restored()? };
+        let media = Arc::new(Media::new(Arc::clone(group.counters()), key, options));
+        if follows {
+            followers.add(Follower { media: Arc::downgrade(&media), protection, label });
+        }
+        Ok(media)
+    }
+}
+
 fn epoch_key(
-    group: &mut Group,
+    group: &mut impl Keys,
     protection: Protection,
     label: Option<&str>,
 ) -> Result<EpochKey, NativeFailure> {
     let epoch = group.epoch();
-    let exporter = protection.exporter(label, epoch);
-    let base_key = group.export_secret(&exporter.label, &exporter.context, exporter.length)?;
+    let base_key = group.export(&protection.exporter(label, epoch))?;
     Ok(EpochKey::new(protection, epoch, &Secret::new(base_key))?)
 }
 
@@ -113,23 +194,13 @@ impl NativeGroup {
         options: NativeSframeOptions,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeSframeSession>> {
-        let protection = match options.protection() {
-            Ok(protection) => protection,
+        let wanted = match Wanted::parse(options) {
+            Ok(wanted) => wanted,
             Err(failure) => return Ok(Either::A(Either::B(failure))),
         };
         let view = Arc::clone(&self.view);
-        let NativeSframeOptions { label, grace, follows, .. } = options;
-        let work = move |group: &mut Group| {
-            let key = epoch_key(group, protection, label.as_deref())?;
-            let is_restored = group.is_restored()?;
-            let options = MediaOptions { grace: duration(grace), is_foreign: false, is_restored };
-            let media = Arc::new(Media::new(Arc::clone(group.counters()), key, options));
-            if follows {
-                view.followers.add(Follower { media: Arc::downgrade(&media), protection, label });
-            }
-            Ok(media)
-        };
-        self.quickly(env, true, cancellation, work, |media| NativeSframeSession { media })
+        let work = move |group: &mut Group| wanted.begin(group, &view.followers);
+        self.quickly(env, true, cancellation, work, NativeSframeSession::new)
     }
 }
 
@@ -159,6 +230,12 @@ impl NativeDevice {
 #[napi]
 pub struct NativeSframeSession {
     media: Arc<Media>,
+}
+
+impl NativeSframeSession {
+    pub(crate) fn new(media: Arc<Media>) -> Self {
+        Self { media }
+    }
 }
 
 #[napi]

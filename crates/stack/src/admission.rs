@@ -31,7 +31,7 @@ pub struct Admission {
     pub armed: bool,
     /// Who invites, and is taken for the coordinator.
     pub inviter: Option<MemberId>,
-    /// Everybody's number and leaf, the joiner's included.
+    /// Everybody's number and leaf. The joiner's own may be left out.
     pub members: Vec<(MemberId, LeafIndex)>,
     /// The number of whoever comes in next.
     pub next_member: MemberId,
@@ -89,13 +89,16 @@ impl Admission {
         Ok(Self { profile, member, epoch, transition, armed, inviter, members, next_member, roles, welcome })
     }
 
-    /// The roster, if it names exactly these leaves, and the joiner at its own.
+    /// The roster, if it names exactly these leaves, and nobody else than the joiner at its own.
     pub(crate) fn roster(
         &self,
         leaves: impl Iterator<Item = LeafIndex>,
         own: LeafIndex,
     ) -> Result<Roster, StackError> {
-        let roster = Roster::new(self.members.iter().copied()).map_err(|_| StackError::Admission)?;
+        let named = self.members.iter().any(|(_, leaf)| *leaf == own);
+        let joiner = (!named).then_some((self.member, own));
+        let members = self.members.iter().copied().chain(joiner);
+        let roster = Roster::new(members).map_err(|_| StackError::Admission)?;
         let leaves: Vec<_> = leaves.collect();
         let whole = leaves.len() == roster.count() && leaves.iter().all(|leaf| roster.at(*leaf).is_some());
         let above = roster.members().all(|member| member < self.next_member);
@@ -188,6 +191,9 @@ mod tests {
         assert!(!fits(&honest, &[0, 1], 2), "a leaf without a number");
         assert!(!fits(&honest, &[0, 1, 2], 2), "too few numbers");
         assert!(!fits(&honest, &[2], 2), "too many");
+        let unnamed = Admission { members: honest.members[..1].to_vec(), ..honest.clone() };
+        assert!(fits(&unnamed, &[0, 2], 2), "the joiner is known by its leaf");
+        assert!(!fits(&unnamed, &[0, 1, 2], 2), "but not another one");
         let next_member = MemberId::new(3);
         assert!(!fits(&Admission { next_member, ..honest }, &[0, 2], 2), "a number that is given again");
     }

@@ -4,9 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 use coterie_gbp::limits::{MAX_PAST_EPOCH_AGE, MAX_PAST_EPOCHS};
 use coterie_gbp::node;
-use coterie_gbp::node::{Event as NodeEvent, Hash, Order, Output, RelayRow, Roster};
-use coterie_gbp::protection::agreement;
-use coterie_mls::{MlsError, Sender};
+use coterie_gbp::node::{Event as NodeEvent, Order, Output, RelayRow, Roster};
+use coterie_mls::MlsError;
 use coterie_types::{Epoch, MemberId, StreamClass, TransitionId};
 use coterie_wire::Codec;
 use coterie_wire::control::ControlMessage;
@@ -33,7 +32,7 @@ impl Step<'_, '_, '_> {
     fn carry_out_one(&mut self, output: Output, behind: &VecDeque<Output>) -> Result<(), StackError> {
         match output {
             Output::Send(outgoing) => self.say(&outgoing),
-            Output::Order(Order::Stage { hash, commit, .. }) => self.stage(hash, &commit),
+            Output::Order(Order::Stage { hash, preparer, commit, .. }) => self.stage(hash, preparer, &commit),
             Output::Order(Order::Merge { own, .. }) => self.merge(own, behind),
             Output::Order(Order::Discard { own, .. }) => self.discard(own),
             Output::Relay { transition, target } => {
@@ -93,38 +92,6 @@ impl Step<'_, '_, '_> {
         }
     }
 
-    /// Looks at a commit and answers the node. What others may not do to this group counts as a commit that is not valid.
-    fn stage(&mut self, hash: Hash, commit: &[u8]) -> Result<(), StackError> {
-        let after = match self.staged(commit) {
-            Ok(after) => Some(after),
-            Err(StackError::Mls(MlsError::Store(error))) => return Err(error.into()),
-            Err(_) => None,
-        };
-        // Overtaken by what the node wanted next: then that is what happens.
-        let _ = self.core.node.handle_staged(hash, after, self.now);
-        Ok(())
-    }
-
-    fn staged(&mut self, commit: &[u8]) -> Result<Roster, StackError> {
-        let summary = self.together.stage(commit, self.now)?;
-        let judged = self.judge_staged(&summary);
-        if judged.is_err() {
-            self.together.discard_staged()?;
-        }
-        judged
-    }
-
-    fn judge_staged(&self, summary: &coterie_mls::CommitSummary) -> Result<Roster, StackError> {
-        let extensions = self.together.staged_extensions()?;
-        let agreed = extensions.iter().find(|one| one.extension_type == agreement::EXTENSION_TYPE);
-        agreement::check(self.core.own.profile, agreed.map(|extension| extension.data.as_slice()))?;
-        let by_member = matches!(summary.committer, Sender::Member(_));
-        if !by_member || summary.succession.is_some() {
-            return Err(StackError::Admission);
-        }
-        self.core.roster_after(summary)
-    }
-
     fn merge(&mut self, own: bool, behind: &VecDeque<Output>) -> Result<(), StackError> {
         if own { self.together.merge_pending() } else { self.together.merge_staged() }?;
         if !self.together.is_member() {
@@ -142,6 +109,9 @@ impl Step<'_, '_, '_> {
 
     fn discard(&mut self, own: bool) -> Result<(), StackError> {
         let done = if own { self.together.discard_pending() } else { self.together.discard_staged() };
+        if !own {
+            self.forget_question();
+        }
         if own && self.core.inviting.is_some() {
             self.ended_inviting = self.core.inviting.take();
             self.inviting_changed = true;

@@ -1,16 +1,18 @@
 //! What one member knows of one group, and how it comes back from the store.
 
-use coterie_gbp::node::{Node, RelayLog, Roster};
+use coterie_gbp::node::{Hash, Node, RelayLog, Roster};
 use coterie_gbp::protection::Members;
 use coterie_gsp::{Authority, SignalClient};
 use coterie_gtp::{TextClient, TextOptions};
 use coterie_mls::{CommitSummary, Rows, Together};
+use coterie_store::StoreError;
 use coterie_types::{Epoch, LeafIndex, MemberId, Timestamp};
 use coterie_wire::cbor::{Reader, Writer};
 use coterie_wire::{Malformed, Profile};
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::asking::Asking;
 use crate::audio::Audio;
 use crate::error::StackError;
 use crate::event::{Event, Parcel};
@@ -29,6 +31,8 @@ pub struct Settings {
     pub text: TextOptions,
     /// Whose signals count.
     pub authority: Authority,
+    /// Whether the application says of every commit whom it admits, before this member is ready for it: [`crate::Question`].
+    pub asks: bool,
 }
 
 impl Settings {
@@ -39,10 +43,12 @@ impl Settings {
             Profile::Sealed => Self {
                 text: TextOptions { resync: true, ..TextOptions::default() },
                 authority: Authority::MEMBERS_SEND,
+                asks: false,
             },
             Profile::Interop => Self {
                 text: TextOptions { scope: coterie_gtp::Scope::Epoch, ..TextOptions::default() },
                 authority: Authority::Open,
+                asks: false,
             },
         }
     }
@@ -64,6 +70,10 @@ pub(crate) struct Core {
     /// The roster of the node's epoch, to be compared with the next one.
     pub(crate) roster: Roster,
     pub(crate) inviting: Option<Inviting>,
+    /// What the application has not answered yet.
+    pub(crate) asking: Option<Asking>,
+    /// The staged commit that it was asked about before this was loaded.
+    pub(crate) asked_before: Option<Hash>,
     pub(crate) places: Places,
     /// The node as it is stored.
     pub(crate) stored_node: Vec<u8>,
@@ -98,10 +108,25 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    pub(crate) fn keys(&self, space: &RowSpace) -> Vec<Vec<u8>> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.parcels.is_empty()
+    }
+
+    /// Removes the rows, and keeps what must outlive them.
+    pub(crate) fn remove(
+        &self,
+        space: &RowSpace,
+        places: Places,
+        rows: &mut Rows<'_, '_>,
+    ) -> Result<(), StoreError> {
         let key = |kind| move |place: &u64| space.key(kind, &place.to_be_bytes());
         let events = self.events.iter().map(key(rows::EVENT));
-        events.chain(self.parcels.iter().map(key(rows::PARCEL))).collect()
+        let mut keys = events.chain(self.parcels.iter().map(key(rows::PARCEL)));
+        keys.try_for_each(|key| rows.delete(&key))?;
+        if self.events.is_empty() {
+            return Ok(());
+        }
+        rows.put(&space.key(rows::NEXT_EVENT, &[]), places.event.to_be_bytes().to_vec())
     }
 }
 
@@ -180,6 +205,8 @@ impl Core {
             roster: node.roster().clone(),
             node,
             inviting: None,
+            asking: None,
+            asked_before: None,
             places: Places::default(),
             stored_node: Vec::new(),
             done: Done::default(),
@@ -215,7 +242,10 @@ impl Core {
         core.relay = relay;
         core.inviting =
             inviting.map(|row| Inviting::read(&row)).transpose().map_err(|_| StackError::BadState)?;
-        core.places = waiting.places();
+        let asked = rows.get(&core.space.key(rows::ASKING, &[]))?;
+        core.asked_before = asked.map(|row| row.try_into()).transpose().map_err(|_| StackError::BadState)?;
+        let next = rows.get(&core.space.key(rows::NEXT_EVENT, &[]))?;
+        core.places = waiting.places(next.map(|row| place_in(&row)).transpose()?);
         core.stored_node = node_row;
         core.follow_mutes();
         Ok(Some((core, waiting)))
@@ -265,11 +295,12 @@ impl Waiting {
         Ok(waiting)
     }
 
-    /// Rows that are gone leave no trace, so places may be used again: nobody keeps them over a restart.
-    fn places(&self) -> Places {
+    /// Places of events are their ids, so none comes again. Those of parcels may: nobody keeps them over a restart.
+    fn places(&self, next_event: Option<u64>) -> Places {
         let next = |last: Option<u64>| last.map_or(0, |last| last.saturating_add(1));
+        let behind = next(self.events.last().map(|(place, _)| *place));
         Places {
-            event: next(self.events.last().map(|(place, _)| *place)),
+            event: next_event.unwrap_or_default().max(behind),
             parcel: next(self.parcels.last().map(|(place, _)| *place)),
         }
     }

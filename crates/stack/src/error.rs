@@ -4,7 +4,7 @@ use coterie_gbp::node::Refusal;
 use coterie_gbp::{MlsFailure, ProfileError, SealError, SetupError};
 use coterie_mls::MlsError;
 use coterie_store::StoreError;
-use coterie_types::{Code, ErrorCode, MemberId, StreamClass};
+use coterie_types::{Code, ErrorCode, LeafIndex, MemberId, StreamClass};
 use coterie_wire::payload::PayloadError;
 use coterie_wire::{FrameError, Malformed};
 
@@ -126,6 +126,13 @@ impl ErrorCode for StackError {
             Self::Audio(cause) => cause.code(),
             Self::AudioSetup(cause) => cause.code(),
             Self::Internal(_) => Code::INTERNAL,
+        }
+    }
+
+    fn offender(&self) -> Option<LeafIndex> {
+        match self {
+            Self::Mls(cause) => cause.offender(),
+            _ => None,
         }
     }
 }

@@ -147,6 +147,9 @@ pub enum Event {
         number: Option<ErrorNumber>,
         /// On whose stream it came. Nobody has proved that it was that member.
         claimed: Option<MemberId>,
+        /// Who signed it, where that signature was verified. Where it is refused for what was not received here, or by the
+        /// application, that is no proof of a lie.
+        offender: Option<MemberId>,
     },
     /// So many events that may be dropped were.
     Missed(u64),

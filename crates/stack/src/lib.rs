@@ -13,6 +13,7 @@
 //! No I/O of its own: who delivers frames, and when it is woken, is the caller's business.
 
 mod admission;
+mod asking;
 mod audio;
 mod carry;
 mod change;
@@ -30,6 +31,7 @@ mod send;
 mod step;
 
 pub use admission::Admission;
+pub use asking::Question;
 pub use change::Pattern;
 pub use core::Settings;
 pub use coterie_gbp::node::NodeState;

@@ -5,7 +5,7 @@ use coterie_gbp::{MlsFailure, OpenError};
 use coterie_gsp::{Answer, Origin};
 use coterie_gtp::{CaughtUp, Content, Progress};
 use coterie_mls::MlsError;
-use coterie_types::{Code, ErrorCode, MemberId, StreamClass};
+use coterie_types::{Code, Epoch, ErrorCode, MemberId, StreamClass};
 use coterie_wire::control::{Arguments, ControlMessage, Opcode};
 use coterie_wire::{Codec, Envelope, ErrorNumber, Flags, Profile};
 
@@ -19,12 +19,14 @@ use crate::step::Step;
 pub(crate) struct Claimed {
     pub(crate) class: StreamClass,
     pub(crate) member: Option<MemberId>,
+    epoch: Epoch,
 }
 
 /// What the header of a frame claims; none where it has none.
 pub(crate) fn claimed(frame: &[u8]) -> Option<Claimed> {
     let header = Envelope::decode(frame).ok()?.into_frame().ok()?.header;
-    Some(Claimed { class: header.class, member: header.stream.member(header.class) })
+    let (class, epoch) = (header.class, header.epoch);
+    Some(Claimed { class, member: header.stream.member(class), epoch })
 }
 
 impl Step<'_, '_, '_> {
@@ -51,7 +53,8 @@ impl Step<'_, '_, '_> {
 
     /// A frame of another epoch may mean that somebody is behind; everything else is only told.
     fn refuse_frame(&mut self, frame: &[u8], failure: OpenFailure) -> Result<(), StackError> {
-        let sender = claimed(frame).and_then(|claimed| claimed.member);
+        let claimed = claimed(frame);
+        let sender = claimed.as_ref().and_then(|claimed| claimed.member);
         match &failure {
             MlsFailure::Mls(MlsError::Store(error)) => return Err(error.clone().into()),
             MlsFailure::Refused(OpenError::Epoch(epoch)) => {
@@ -62,19 +65,30 @@ impl Step<'_, '_, '_> {
             }
             _ => {}
         }
-        self.refuse(failure.code(), Some(failure.number()), sender);
+        let (code, number) = (failure.code(), Some(failure.number()));
+        // Leaves of epochs that ended may be others' by now.
+        let present = claimed.is_some_and(|claimed| claimed.epoch == self.core.node.epoch());
+        let offender = failure.offender().filter(|_| present).and_then(|leaf| self.core.roster.at(leaf));
+        self.tell(Event::Refused { code, number, claimed: sender, offender });
         Ok(())
     }
 
-    fn refuse(&mut self, code: Code, number: Option<ErrorNumber>, claimed: Option<MemberId>) {
-        self.tell(Event::Refused { code, number, claimed });
+    /// What was opened is refused. Whoever signed it cannot say that it was somebody else.
+    fn refuse(&mut self, code: Code, number: Option<ErrorNumber>, opened: &Opened) {
+        let claimed = opened.member();
+        self.tell(Event::Refused {
+            code,
+            number,
+            claimed,
+            offender: claimed.filter(|_| opened.signer.is_some()),
+        });
     }
 
     fn on_control(&mut self, opened: &Opened, plaintext: &[u8], frame: &[u8]) -> Result<(), StackError> {
         let message = match ControlMessage::decode(plaintext) {
             Ok(message) => message,
             Err(error) => {
-                self.refuse(error.code(), Some(error.number()), opened.member());
+                self.refuse(error.code(), Some(error.number()), opened);
                 return Ok(());
             }
         };
@@ -82,7 +96,7 @@ impl Step<'_, '_, '_> {
         let sender = opened.member().unwrap_or(message.sender);
         let ahead = opened.epoch != self.together.epoch();
         if let Err(refusal) = self.core.node.handle_control(sender, opened.epoch, &message, self.now) {
-            self.refuse(refusal.code(), Some(refusal.number()), Some(sender));
+            self.refuse(refusal.code(), Some(refusal.number()), opened);
             return Ok(());
         }
         // Before what it leads to is carried out, which may end the epoch.
@@ -113,8 +127,8 @@ impl Step<'_, '_, '_> {
     }
 
     fn on_text(&mut self, opened: &Opened, plaintext: &[u8]) -> Result<(), StackError> {
-        if let Some(sender) = self.silenced(opened) {
-            self.refuse(Code::GSP_UNAUTHORIZED, Some(ErrorNumber::GSP_UNAUTHORIZED), Some(sender));
+        if self.is_silenced(opened) {
+            self.refuse(Code::GSP_UNAUTHORIZED, Some(ErrorNumber::GSP_UNAUTHORIZED), opened);
             return Ok(());
         }
         let incoming = coterie_gtp::Incoming {
@@ -127,7 +141,7 @@ impl Step<'_, '_, '_> {
         let received = match self.core.text.receive(&incoming) {
             Ok(received) => received,
             Err(error) => {
-                self.refuse(error.code(), error.number(), opened.member());
+                self.refuse(error.code(), error.number(), opened);
                 return Ok(());
             }
         };
@@ -192,7 +206,7 @@ impl Step<'_, '_, '_> {
         let received = match self.core.signals.receive(&incoming) {
             Ok(received) => received,
             Err(refused) => {
-                self.refuse(refused.code(), refused.cause.number(), opened.member());
+                self.refuse(refused.code(), refused.cause.number(), opened);
                 return self.answer_signal(Answer::refused(&refused));
             }
         };
@@ -233,9 +247,9 @@ impl Step<'_, '_, '_> {
         self.send_control(answer.to, &message).map(drop)
     }
 
-    /// The sender, if it may not send on this class of streams.
-    fn silenced(&self, opened: &Opened) -> Option<MemberId> {
-        opened.member().filter(|sender| !self.core.signals.may_send(*sender, opened.class))
+    /// Whether the sender may not send on this class of streams.
+    fn is_silenced(&self, opened: &Opened) -> bool {
+        opened.member().is_some_and(|sender| !self.core.signals.may_send(sender, opened.class))
     }
 }
 
@@ -256,7 +270,7 @@ impl crate::core::Core {
         now: coterie_types::Timestamp,
     ) -> Result<Event, StackError> {
         let protection = self.protection.as_mut().ok_or(StackError::NotActive)?;
-        let refused = |code, number, claimed| Event::Refused { code, number, claimed };
+        let refused = |code, number, claimed| Event::Refused { code, number, claimed, offender: None };
         let (opened, plaintext) = match protection.open_audio(frame, now) {
             Ok(opened) => opened,
             Err(error) => {

@@ -33,6 +33,12 @@ pub(crate) const EVENT: Kind = 10;
 /// Parcels that wait to be sent.
 pub(crate) const PARCEL: Kind = 11;
 
+/// The commit that the application is asked about.
+pub(crate) const ASKING: Kind = 12;
+
+/// The place of the next event: ids of events that are gone are not given again.
+pub(crate) const NEXT_EVENT: Kind = 13;
+
 /// The rows of one group.
 #[derive(Clone, Debug)]
 pub(crate) struct RowSpace(Vec<u8>);

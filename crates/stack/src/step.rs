@@ -29,6 +29,7 @@ pub(crate) struct Step<'s, 'a, 'b> {
     pub(crate) signals_changed: bool,
     pub(crate) inviting_changed: bool,
     pub(crate) own_changed: bool,
+    pub(crate) asking_changed: bool,
 }
 
 /// What came of a step.
@@ -56,6 +57,7 @@ impl<'s, 'a, 'b> Step<'s, 'a, 'b> {
             signals_changed: false,
             inviting_changed: false,
             own_changed: false,
+            asking_changed: false,
         }
     }
 
@@ -131,17 +133,23 @@ impl<'s, 'a, 'b> Step<'s, 'a, 'b> {
             (true, None) => self.delete(rows::INVITING, &[])?,
             (false, _) => {}
         }
-        for key in self.core.done.keys(&self.core.space) {
-            self.together.rows().delete(&key)?;
+        match (self.asking_changed, &self.core.asking) {
+            (true, Some(asking)) => {
+                let commit = asking.question.commit.to_vec();
+                self.put(rows::ASKING, &[], commit)?;
+            }
+            (true, None) => self.delete(rows::ASKING, &[])?,
+            (false, _) => {}
         }
+        let Core { done, space, places, .. } = &*self.core;
+        done.remove(space, *places, &mut self.together.rows())?;
         Ok(())
     }
 
     fn write_made(mut self) -> Result<Made, StackError> {
         let mut made = Made::default();
         for event in std::mem::take(&mut self.events) {
-            let row = ledger::write_event(&event).filter(|_| !self.volatile);
-            let place = row.map(|row| self.put_event(row)).transpose()?;
+            let place = ledger::write_event(&event).map(|row| self.put_event(row)).transpose()?;
             made.events.push((place, event));
         }
         for parcel in std::mem::take(&mut self.parcels) {
@@ -154,7 +162,9 @@ impl<'s, 'a, 'b> Step<'s, 'a, 'b> {
     fn put_event(&mut self, row: Vec<u8>) -> Result<u64, StackError> {
         let place = self.core.places.event;
         self.core.places.event = place.saturating_add(1);
-        self.put(rows::EVENT, &place.to_be_bytes(), row)?;
+        if !self.volatile {
+            self.put(rows::EVENT, &place.to_be_bytes(), row)?;
+        }
         Ok(place)
     }
 

@@ -271,6 +271,13 @@ impl Node {
         self.pending.as_ref().map(|pending| pending.transition).or(joining)
     }
 
+    /// The commit of the transition under way: packages of deployed peers hide the arguments of PREPARE from their
+    /// applications, which get it by another way.
+    #[must_use]
+    pub fn pending_commit(&self) -> Option<&[u8]> {
+        self.pending.as_ref().map(|pending| pending.commit.as_slice())
+    }
+
     /// The members of this epoch.
     #[must_use]
     pub const fn roster(&self) -> &Roster {

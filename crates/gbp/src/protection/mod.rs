@@ -90,6 +90,13 @@ impl Opened {
     }
 }
 
+/// Whether the keys of frames come from the group's exporter under this label, so that nothing else may.
+#[must_use]
+pub fn is_own_label(label: &str) -> bool {
+    let of_class = StreamClass::ALL.into_iter().any(|class| interop::ClassKeys::label(class) == label);
+    of_class || [sealed::NUMBERS_LABEL, sealed::MEDIA_LABEL].contains(&label)
+}
+
 /// The place of a class in a table of all.
 const fn place(class: StreamClass) -> usize {
     class.number() as usize

@@ -70,7 +70,7 @@ pub enum Received {
 pub(super) struct Staged {
     commit: StagedCommit,
     sender: MlsSender,
-    summary: CommitSummary,
+    pub(super) summary: CommitSummary,
 }
 
 /// A change that authenticated and was not taken in, found again by a digest of its bytes.

@@ -14,6 +14,7 @@ use super::info::{Framing, HandshakeFraming};
 use super::message::check;
 use super::receive::{Judge, OnCommit, Received};
 use super::{Committed, Encrypted, Group, Live, exported, group_id};
+use crate::authentication::Candidate;
 use crate::device::{Shared, join_config_with};
 use crate::error::MlsError;
 use crate::extension::{self, GroupExtension};
@@ -199,6 +200,23 @@ impl<'a, 'b> Together<'a, 'b> {
     pub fn staged_extensions(&self) -> Result<Vec<GroupExtension>, MlsError> {
         let staged = self.live.staged.as_ref().ok_or(MlsError::NoPendingCommit)?;
         extension::encode(staged.commit().group_context().extensions())
+    }
+
+    /// What the staged commit would do.
+    ///
+    /// # Errors
+    /// When none is staged.
+    pub fn staged_summary(&self) -> Result<CommitSummary, MlsError> {
+        self.live.staged.as_ref().map(|staged| staged.summary.clone()).ok_or(MlsError::NoPendingCommit)
+    }
+
+    /// Whom the staged commit would bring in, for an application whose word takes longer than a step may.
+    ///
+    /// # Errors
+    /// When none is staged.
+    pub fn staged_candidates(&self) -> Result<Vec<Candidate>, MlsError> {
+        let staged = self.live.staged.as_ref().ok_or(MlsError::NoPendingCommit)?;
+        self.live.committed_candidates(staged)
     }
 
     /// Moves on to the epoch that the staged commit begins.

@@ -2,8 +2,7 @@
 
 use coterie_gtp::AttachmentKey;
 use coterie_stack::{AudioTaken, CoordinatorChange, Event, NodeState, Parcel, ParcelKind, SignalGiven, Text};
-use coterie_types::{Code, MemberId};
-use coterie_wire::ErrorNumber;
+use coterie_types::MemberId;
 use coterie_wire::control::Opcode;
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
@@ -14,6 +13,9 @@ use crate::gap::arrival_name;
 use crate::gbp::{class_name, codec_name};
 use crate::gsp::{NativeFinished, NativeSignalMessage, signal_message};
 use crate::gtp::NativeTextMessage;
+
+/// An event with its id.
+type Told = (Option<u64>, Event);
 
 /// Something to be carried to others.
 #[napi(object, object_from_js = false)]
@@ -40,9 +42,18 @@ pub struct NativeTakenParcels {
 #[napi(object, object_from_js = false)]
 pub struct NativeTakenEvents {
     /// In their order.
-    pub items: Vec<NativeNodeEvent>,
+    pub items: Vec<NativeTold>,
     /// Whether the member is out, so that no others will come but for those that wait.
     pub is_out: bool,
+}
+
+/// Something that happened, and its id where it must not be lost.
+#[napi(object, object_from_js = false)]
+pub struct NativeTold {
+    /// Its id.
+    pub id: Option<BigInt>,
+    /// What it is.
+    pub event: NativeNodeEvent,
 }
 
 /// Something that happened.
@@ -231,6 +242,8 @@ pub enum NativeNodeEvent {
         number: Option<u32>,
         /// On whose stream it came.
         claimed: Option<u32>,
+        /// Who signed it.
+        offender: Option<u32>,
     },
     /// Events were dropped.
     Missed {
@@ -284,9 +297,11 @@ impl From<Parcel> for NativeParcel {
     }
 }
 
-impl From<(Vec<Event>, bool)> for NativeTakenEvents {
-    fn from((events, is_out): (Vec<Event>, bool)) -> Self {
-        Self { items: events.into_iter().map(event).collect(), is_out }
+impl From<(Vec<Told>, bool)> for NativeTakenEvents {
+    fn from((told, is_out): (Vec<Told>, bool)) -> Self {
+        let told =
+            told.into_iter().map(|(id, told)| NativeTold { id: id.map(BigInt::from), event: event(told) });
+        Self { items: told.collect(), is_out }
     }
 }
 
@@ -329,7 +344,12 @@ fn event(event: Event) -> NativeNodeEvent {
         Event::CaughtUp { member, more } => To::CaughtUp { member: member.number(), more },
         Event::NotCaughtUp(member) => To::NotCaughtUp { member: member.number() },
         Event::Missed(count) => To::Missed { count: count.into() },
-        Event::Refused { code, number, claimed } => refused(code, number, claimed),
+        Event::Refused { code, number, claimed, offender } => To::Refused {
+            failure: NativeFailure::of(code),
+            number: number.map(|number| number.number().into()),
+            claimed: claimed.map(MemberId::number),
+            offender: offender.map(MemberId::number),
+        },
         other => control(other),
     }
 }
@@ -402,12 +422,4 @@ fn coordinator(change: CoordinatorChange) -> NativeNodeEvent {
         CoordinatorChange::Claimed { member, accepted } => ("claimed", Some(member.number()), Some(accepted)),
     };
     NativeNodeEvent::Coordinator { change: change.to_owned(), member, accepted }
-}
-
-fn refused(code: Code, number: Option<ErrorNumber>, claimed: Option<MemberId>) -> NativeNodeEvent {
-    NativeNodeEvent::Refused {
-        failure: NativeFailure::of(code),
-        number: number.map(|number| number.number().into()),
-        claimed: claimed.map(MemberId::number),
-    }
 }

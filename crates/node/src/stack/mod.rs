@@ -3,7 +3,10 @@
 //! Calls on one node are done in their order: at once where that takes less than a millisecond and nothing is under way,
 //! else on another thread.
 
+mod admission;
+mod asking;
 mod events;
+mod media;
 mod options;
 mod say;
 mod wishes;
@@ -12,19 +15,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use coterie_mls::limits::QUICK_LENGTH;
 use coterie_stack::{Admission, GroupNode, Member};
-use coterie_types::{GroupId, MemberId};
+use coterie_types::{Epoch, GroupId, LeafIndex, MemberId};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either};
 use napi_derive::napi;
 
 use crate::answer::{Answer, Cancelled, NativeCancellation, at_once, elsewhere, in_turn};
-use crate::arguments::timestamp;
+use crate::arguments::{timestamp, unsigned};
 use crate::bytes::Uint8Array;
 use crate::device::NativeDevice;
 use crate::failure::NativeFailure;
 use crate::gbp::{profile, profile_name};
 use crate::serial::Serial;
+use crate::sframe::Followers;
 use crate::values::milliseconds;
+pub use admission::{NativeAdmission, NativeSeat, native_make_admission, native_read_admission};
 use events::{NativeTakenEvents, NativeTakenParcels, state_name};
 use options::{NativeNodeOptions, NativeNodeSettings, Settled};
 
@@ -59,6 +64,10 @@ pub struct NativeNodeView {
     pub is_full: bool,
     /// Whether it is in the group.
     pub is_member: bool,
+    /// Its place in the tree.
+    pub own_leaf: Option<u32>,
+    /// Whether `question` has something.
+    pub asks: bool,
 }
 
 /// Somebody in the group.
@@ -80,6 +89,8 @@ struct View {
     profile: &'static str,
     member: u32,
     stand: Mutex<Stand>,
+    /// Media that go on with the group.
+    followers: Followers,
 }
 
 #[derive(Clone, Copy)]
@@ -93,6 +104,9 @@ struct Stand {
     next_play: Option<f64>,
     full: bool,
     is_member: bool,
+    own_leaf: Option<u32>,
+    asks: bool,
+    keyed: Epoch,
     quick: bool,
     quick_audio: bool,
 }
@@ -110,6 +124,9 @@ impl Stand {
             next_play: node.next_play().map(milliseconds),
             full: node.is_full(),
             is_member: node.is_member(),
+            own_leaf: node.own_leaf().map(LeafIndex::number),
+            asks: node.question().is_some(),
+            keyed: node.keyed_epoch(),
             quick: node.is_quick(),
             quick_audio: node.sends_audio_quickly(),
         }
@@ -120,6 +137,21 @@ impl View {
     fn stand(&self) -> MutexGuard<'_, Stand> {
         self.stand.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// What the work has left; media go on before anybody hears of it.
+    fn refresh(&self, node: &mut GroupNode) {
+        let before = *self.stand();
+        let after = Stand::of(node);
+        // Media of a member that is out are still its own.
+        let after = Stand { own_leaf: after.own_leaf.or(before.own_leaf), ..after };
+        if after.is_member && after.keyed != before.keyed {
+            self.followers.follow(node);
+        }
+        if before.is_member && !after.is_member {
+            self.followers.remove();
+        }
+        *self.stand() = after;
+    }
 }
 
 impl NativeGroupNode {
@@ -129,6 +161,7 @@ impl NativeGroupNode {
             profile: profile_name(node.profile()),
             member: node.me().number(),
             stand: Mutex::new(Stand::of(&node)),
+            followers: Followers::default(),
         };
         Self { node: Serial::new(node), view: Arc::new(view) }
     }
@@ -174,7 +207,7 @@ impl NativeGroupNode {
         let view = Arc::clone(&self.view);
         move |node| {
             let answer = work(node);
-            *view.stand() = Stand::of(node);
+            view.refresh(node);
             answer
         }
     }
@@ -296,6 +329,8 @@ impl NativeGroupNode {
             next_play: stand.next_play,
             is_full: stand.full,
             is_member: stand.is_member,
+            own_leaf: stand.own_leaf,
+            asks: stand.asks,
         }
     }
 
@@ -332,10 +367,25 @@ impl NativeGroupNode {
     ) -> napi::Result<Answer<'env, NativeTakenEvents>> {
         let work = move |node: &mut GroupNode| {
             node.events_dealt_with();
-            let events: Vec<_> = (0..max).map_while(|_| node.poll_event()).collect();
+            let events: Vec<_> = (0..max).map_while(|_| node.poll_told()).collect();
             Ok((events, !node.is_member()))
         };
         self.work(env, true, None, work, NativeTakenEvents::from)
+    }
+
+    /// Says that events up to this one are dealt with, for good.
+    #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure | Promise<undefined | NativeFailure>")]
+    pub fn acknowledge<'env>(
+        &self,
+        env: &'env Env,
+        id: BigInt,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, ()>> {
+        let id = match unsigned(&id) {
+            Ok(id) => id,
+            Err(failure) => return Ok(Either::A(Either::B(failure))),
+        };
+        self.step(env, cancellation, move |node| Ok(node.acknowledge(id)?), |()| ())
     }
 
     /// Up to `max` parcels that wait. Those that were taken before are carried away.
@@ -354,6 +404,16 @@ impl NativeGroupNode {
             Ok((parcels, !node.is_member()))
         };
         self.work(env, true, None, work, NativeTakenParcels::from)
+    }
+
+    /// The commit of the transition under way.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "Uint8Array | null | NativeFailure | Promise<Uint8Array | null | NativeFailure>"
+    )]
+    pub fn pending_commit<'env>(&self, env: &'env Env) -> napi::Result<Answer<'env, Option<Uint8Array>>> {
+        let work = |node: &mut GroupNode| Ok(node.control().pending_commit().map(<[u8]>::to_vec));
+        self.work(env, true, None, work, |commit| commit.map(Uint8Array::from))
     }
 
     /// Everybody in the group.

@@ -39,6 +39,8 @@ pub struct NativeNodeSettings {
     pub attachments: Option<Either<BigInt, bool>>,
     /// Whose signals count.
     pub authority: Option<NativeAuthority>,
+    /// Whether the application says whom it admits.
+    pub asks: Option<bool>,
 }
 
 /// The same, read.
@@ -46,6 +48,7 @@ pub(super) struct Settled {
     history: Option<Option<HistoryLimits>>,
     attachments: Option<Option<u64>>,
     authority: Option<Authority>,
+    asks: bool,
 }
 
 impl NativeNodeOptions {
@@ -67,13 +70,18 @@ impl Settled {
             Either::A(limits) => Some(HistoryLimits::from(limits)),
             Either::B(_) => None,
         });
-        Ok(Self { history, attachments, authority: given.authority.as_ref().map(authority) })
+        Ok(Self {
+            history,
+            attachments,
+            authority: given.authority.as_ref().map(authority),
+            asks: given.asks.unwrap_or_default(),
+        })
     }
 
     pub(super) fn of(self, profile: Profile) -> Settings {
-        let Settings { mut text, authority } = Settings::of(profile);
+        let Settings { mut text, authority, .. } = Settings::of(profile);
         text.history = self.history.unwrap_or(text.history);
         text.attachments = self.attachments.unwrap_or(text.attachments);
-        Settings { text, authority: self.authority.unwrap_or(authority) }
+        Settings { text, authority: self.authority.unwrap_or(authority), asks: self.asks }
     }
 }

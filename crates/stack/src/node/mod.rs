@@ -131,12 +131,18 @@ impl GroupNode {
 
     /// The next event. After a crash it comes again unless [`Self::events_dealt_with`] was called.
     pub fn poll_event(&mut self) -> Option<Event> {
+        self.poll_told().map(|(_, event)| event)
+    }
+
+    /// The same with its id, which those that [`Event::is_durable`] says so of have. Ids rise, and the same event has the same
+    /// one when it comes again: whoever keeps the last one beside what it did about it does nothing twice.
+    pub fn poll_told(&mut self) -> Option<(Option<u64>, Event)> {
         if self.missed > 0 {
-            return Some(Event::Missed(std::mem::take(&mut self.missed)));
+            return Some((None, Event::Missed(std::mem::take(&mut self.missed))));
         }
-        let (place, event) = self.events.pop_front()?;
-        self.handed_events.extend(place);
-        Some(event)
+        let (id, event) = self.events.pop_front()?;
+        self.handed_events.extend(id);
+        Some((id, event))
     }
 
     /// Says that all parcels that were handed out are carried away. Their rows go with the next step.
@@ -147,6 +153,19 @@ impl GroupNode {
     /// Says that all events that were handed out are dealt with. Their rows go with the next step.
     pub fn events_dealt_with(&mut self) {
         self.core.done.events.append(&mut self.handed_events);
+    }
+
+    /// Says that the event of this id is dealt with, and all that were handed out before it. Their rows are gone when this
+    /// answers.
+    ///
+    /// # Errors
+    /// When the store fails; then they may come again after a restart.
+    pub fn acknowledge(&mut self, id: u64) -> Result<(), StackError> {
+        let (dealt_with, others) = self.handed_events.drain(..).partition(|handed| *handed <= id);
+        self.handed_events = others;
+        let mut dealt_with: Vec<u64> = dealt_with;
+        self.core.done.events.append(&mut dealt_with);
+        self.remove_rows()
     }
 
     /// Says both, and removes their rows now.
@@ -164,12 +183,13 @@ impl GroupNode {
     /// # Errors
     /// When the store fails; then they may come again after a restart.
     pub fn remove_rows(&mut self) -> Result<(), StackError> {
-        let keys = self.core.done.keys(&self.core.space);
-        if keys.is_empty() {
+        let Core { done, space, places, .. } = &self.core;
+        if done.is_empty() {
             return Ok(());
         }
-        self.device
-            .rows(|rows| keys.iter().try_for_each(|key| rows.delete(key)).map_err(StackError::from))?;
+        if !self.device.is_volatile() {
+            self.device.rows(|rows| done.remove(space, *places, rows).map_err(StackError::from))?;
+        }
         self.core.done = Done::default();
         Ok(())
     }

@@ -1,8 +1,13 @@
 //! What a member knows of its group.
 
+use std::sync::Arc;
+
 use coterie_gbp::node::{Node, NodeState};
+use coterie_gbp::protection::is_own_label;
 use coterie_gsp::SignalClient;
 use coterie_gtp::TextClient;
+use coterie_mls::Group;
+use coterie_store::CounterKeeper;
 use coterie_types::{Epoch, GroupId, LeafIndex, MemberId};
 use coterie_wire::Profile;
 
@@ -107,6 +112,51 @@ impl GroupNode {
     pub fn epoch_authenticator(&mut self) -> Result<Vec<u8>, StackError> {
         let group = self.group.as_mut().ok_or(StackError::NotActive)?;
         Ok(group.epoch_authenticator()?)
+    }
+
+    /// A key of the engine's epoch for another protocol, bound to `label` and `context`. Whoever waits for EXECUTE is in the
+    /// group's next epoch there already.
+    ///
+    /// # Errors
+    /// Once this member is out, for a length that is out of range, and for labels of the frames' own keys.
+    pub fn export_secret(
+        &mut self,
+        label: &str,
+        context: &[u8],
+        length: usize,
+    ) -> Result<Vec<u8>, StackError> {
+        if is_own_label(label) {
+            return Err(StackError::InvalidArgument("frames are protected under that label"));
+        }
+        let group = self.group.as_mut().ok_or(StackError::NotActive)?;
+        Ok(group.export_secret(label, context, length)?)
+    }
+
+    /// The epoch that [`Self::export_secret`] gives keys of; the node's own once this member is out.
+    #[must_use]
+    pub fn keyed_epoch(&self) -> Epoch {
+        self.group.as_ref().map_or(self.core.node.epoch(), Group::epoch)
+    }
+
+    /// This member's place in the tree; none once it is out.
+    #[must_use]
+    pub fn own_leaf(&self) -> Option<LeafIndex> {
+        let own = |(member, _): &(MemberId, LeafIndex)| *member == self.core.own.me;
+        self.core.node.roster().iter().find(own).map(|(_, leaf)| leaf)
+    }
+
+    /// Whether the group comes from before its store was put back to an earlier state.
+    ///
+    /// # Errors
+    /// Once this member is out.
+    pub fn is_restored(&mut self) -> Result<bool, StackError> {
+        Ok(self.group.as_mut().ok_or(StackError::NotActive)?.is_restored()?)
+    }
+
+    /// The counters of the device's store.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<CounterKeeper> {
+        self.device.counters()
     }
 
     /// What is known of text.

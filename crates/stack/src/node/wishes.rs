@@ -1,12 +1,44 @@
 //! What a member can want of its group.
 
+use coterie_gbp::node::Hash;
+use coterie_mls::Candidate;
 use coterie_types::{MemberId, Timestamp};
 
 use super::GroupNode;
+use crate::asking::Question;
 use crate::change::Pattern;
 use crate::error::StackError;
 
 impl GroupNode {
+    /// Whom an invitation of `key_packages` would bring in, for an application whose word takes longer than a call may.
+    ///
+    /// # Errors
+    /// When a key package does not fit, a credential does not count, or this member is out.
+    pub fn candidates(
+        &mut self,
+        key_packages: &[Vec<u8>],
+        now: Timestamp,
+    ) -> Result<Vec<Candidate>, StackError> {
+        let group = self.group.as_mut().ok_or(StackError::NotActive)?;
+        Ok(group.candidates(key_packages, now)?)
+    }
+
+    /// What the application is asked, where [`crate::Settings::asks`] says that it wants to be. While it does not answer, this
+    /// member is not ready for the commit, and everything else goes on.
+    #[must_use]
+    pub fn question(&self) -> Option<&Question> {
+        self.core.asking.as_ref().map(|asking| &asking.question)
+    }
+
+    /// Whether everybody may come in whom a commit brings in. One that is refused is reported, and this member does not follow
+    /// it. Nothing happens where the question is not asked any more.
+    ///
+    /// # Errors
+    /// When too much waits already, or the store fails. Then nothing was answered.
+    pub fn answer(&mut self, commit: Hash, admitted: bool, now: Timestamp) -> Result<(), StackError> {
+        self.step(now, |step| step.answer(commit, admitted))
+    }
+
     /// Adds the owners of key packages. They get the numbers that are answered, and each an admission once the commit has come
     /// into effect, which an [`Event::Joined`] says; or [`Event::NotAdmitted`] comes.
     ///

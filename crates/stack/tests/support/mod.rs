@@ -47,6 +47,8 @@ pub struct World {
     pub wire: Vec<(u32, Parcel)>,
     /// Whether each member comes back from its disk before everything that it does.
     pub restless: bool,
+    /// Whether members are asked whom they admit.
+    pub asks: bool,
     made: u32,
 }
 
@@ -97,6 +99,7 @@ impl World {
             joining: BTreeMap::new(),
             wire: Vec::new(),
             restless: false,
+            asks: false,
             made: 1,
         }
     }
@@ -153,13 +156,14 @@ impl World {
 
     /// The same, before it said that it has dealt with what it was given: all of that comes again.
     pub fn crash(&mut self, number: u32) {
-        let (profile, now) = (self.profile, self.now());
+        let (profile, now, asks) = (self.profile, self.now(), self.asks);
         let peer = self.peers.get_mut(&number).unwrap();
+        let settings = |profile| Settings { asks, ..Settings::of(profile) };
         let salt = peer.events.len() as u64 + u64::from(number) * 1_000;
         // A disk may fail once more while it is read.
         let opened = (0..3).find_map(|try_again| {
             peer.installation.restart(salt + try_again);
-            GroupNode::open(&peer.installation.device, &group(), Settings::of, now).ok()
+            GroupNode::open(&peer.installation.device, &group(), settings, now).ok()
         });
         peer.node = opened.unwrap().unwrap();
         assert_eq!(peer.node.profile(), profile);
@@ -204,7 +208,7 @@ impl World {
         let admission = Admission::decode(&parcel.bytes).unwrap();
         let mut refused = Vec::new();
         for installation in self.joining.remove(&number).unwrap_or_default() {
-            let settings = Settings::of(profile);
+            let settings = Settings { asks: self.asks, ..Settings::of(profile) };
             match GroupNode::join(&installation.device, &admission, profile, settings, now) {
                 Ok(node) => {
                     self.peers.insert(number, Peer { installation, node, events: Vec::new() });

@@ -94,7 +94,9 @@ impl ClassKeys {
             members.at(leaf)
         });
         match (owner, header.stream.member(header.class)) {
-            (Some(owner), Some(claimed)) if owner != claimed => Err(OpenError::Sender(header.stream)),
+            (Some(owner), Some(claimed)) if owner != claimed => {
+                Err(OpenError::Sender { stream: header.stream, signer: None })
+            }
             _ => Ok(()),
         }
     }

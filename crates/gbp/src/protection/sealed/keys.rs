@@ -11,8 +11,8 @@ use coterie_types::{Epoch, LeafIndex, StreamClass};
 use crate::error::SetupError;
 
 /// Labels of our own, so that no key here is one of another use of the exporter.
-const NUMBERS_LABEL: &str = "coterie/gbp numbers v1";
-const MEDIA_LABEL: &str = "coterie/gbp audio v1";
+pub(in crate::protection) const NUMBERS_LABEL: &str = "coterie/gbp numbers v1";
+pub(in crate::protection) const MEDIA_LABEL: &str = "coterie/gbp audio v1";
 const NUMBERS_LENGTH: usize = 32;
 
 /// The secrets of one epoch. They wipe themselves.

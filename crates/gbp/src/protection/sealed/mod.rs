@@ -18,6 +18,7 @@ mod seal;
 use coterie_types::LeafIndex;
 
 pub use keys::EpochKeys;
+pub(super) use keys::{MEDIA_LABEL, NUMBERS_LABEL};
 pub use open::{Opener, Screened};
 pub use seal::{Draft, Sealer};
 

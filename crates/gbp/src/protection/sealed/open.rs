@@ -140,7 +140,9 @@ impl Opener {
             return Err(OpenError::NotAuthentic);
         }
         let receiving = self.epoch_of(frame.header.epoch).ok_or(OpenError::Epoch(frame.header.epoch))?;
-        receiving.check_sender(&frame.header, message.sender)?;
+        let (stream, signer) = (frame.header.stream, Some(message.sender));
+        let foreign = |_| OpenError::Sender { stream, signer };
+        receiving.check_sender(&frame.header, message.sender).map_err(foreign)?;
         receiving.streams.check(&frame.header)?;
         Ok(Opened::new(frame, Some(message.sender), 0..message.plaintext.len()))
     }
@@ -266,7 +268,7 @@ impl Receiving {
         if owner.is_some() && owner == self.members.at(leaf) {
             return Ok(());
         }
-        Err(OpenError::Sender(header.stream))
+        Err(OpenError::Sender { stream: header.stream, signer: None })
     }
 }
 
