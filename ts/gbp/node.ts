@@ -266,7 +266,7 @@ export class GroupNode implements AsyncDisposable {
    * ```ts
    * using session = await node.media({ label: 'video' })
    * using encryptor = await session.encryptor()
-   * sendToAll(encryptor.encrypt(frame))
+   * sendToAll(encryptor.encrypt(data))
    * ```
    *
    * @throws {@link CoterieError} `INVALID_ARGUMENT`, also for a label that frames are protected under; `GBP_NOT_ACTIVE`,
