@@ -753,7 +753,7 @@ async function rawWorld() {
   for (const frame of frames) encryptor.sealer()(new Uint8Array(8), frame)
   closedSession.close()
   const toolkits = rawToolkits()
-  const compat = rawCompat()
+  const published = rawCompat()
   const nodes = await rawNodes(alice, bob, now)
   const links = await rawLinks()
   return {
@@ -775,7 +775,7 @@ async function rawWorld() {
       NativeFeed: [feed],
       NativeCancellation: [cancellation],
       ...toolkits.of,
-      ...compat,
+      ...published,
       ...links.open,
     },
     closedOf: {
@@ -788,7 +788,7 @@ async function rawWorld() {
       NativeFeed: [closedFeed],
       NativeCancellation: [cancellation],
       ...toolkits.closedOf,
-      ...compat,
+      ...published,
       ...links.closed,
     },
     things: [
@@ -803,7 +803,7 @@ async function rawWorld() {
       encryptor,
       ...nodes.open,
       ...toolkits.things,
-      ...Object.values({ ...compat, ...links.open }).flat(),
+      ...Object.values({ ...published, ...links.open }).flat(),
     ],
     closed: [closedGroup, closedFeed, closedSession, closedEncryptor],
     messages,

@@ -159,13 +159,13 @@ class Mixed {
     const number = 1 + Math.max(...this.ours.keys(), ...this.theirs.keys())
     const joiner = await this.their(number)
     const numbers = await this.our(by).invite([await joiner.keyPackage()], { pattern })
-    expect(numbers).toEqual([number])
+    assert.deepEqual(numbers, [number])
     if (pattern === 'direct') await this.settled()
     while (!this.admissions.has(number)) await this.#collect(by)
     const { welcome, epoch, transitionId, armed } = readAdmission(
       this.admissions.get(number) ?? new Uint8Array(),
     )
-    expect(armed).toBe(pattern === 'armed')
+    assert.equal(armed, pattern === 'armed')
     await joiner.join(Buffer.from(welcome))
     if (armed) await joiner.start(epoch, transitionId)
     else {
@@ -242,7 +242,7 @@ class Mixed {
   async expectOneEpoch(): Promise<void> {
     const theirs = await Promise.all([...this.theirs.values()].map((member) => member.where()))
     const ours = [...this.ours.values()].map(({ node }) => [node.epoch, node.epoch, node.transitionId])
-    expect(new Set([...theirs, ...ours].map(String)).size).toBe(1)
+    assert.equal(new Set([...theirs, ...ours].map(String)).size, 1)
   }
 }
 

@@ -12,15 +12,6 @@ const HEAD = Uint8Array.of(0, 1, 0, 5)
  */
 export function bareKeyPackage(keyPackage: Uint8Array): Uint8Array {
   const bytes = check.bytes(keyPackage, 'keyPackage')
-  if (isMessage(bytes)) return bytes.slice(HEAD.length)
+  if (HEAD.every((byte, index) => bytes[index] === byte)) return bytes.slice(HEAD.length)
   throw new CoterieError('INVALID_ARGUMENT', 'keyPackage must be a message of MLS')
-}
-
-/** @internal The message around a key package, which may be one already. */
-export function keyPackageMessage(keyPackage: Uint8Array): Uint8Array {
-  return isMessage(keyPackage) ? keyPackage : new Uint8Array(Buffer.concat([HEAD, keyPackage]))
-}
-
-function isMessage(bytes: Uint8Array): boolean {
-  return HEAD.every((byte, index) => bytes[index] === byte)
 }

@@ -147,20 +147,18 @@ export class NodeCore {
     if (this.#policy === undefined || this.#isAsking || !this.view.asks) return
     this.#isAsking = true
     this.#underWay += 1
-    const done = (again: boolean) => {
-      this.#isAsking = false
-      this.#underWay -= 1
-      if (again) this.settle()
-    }
-    this.#consult(this.#policy).then(
-      () => {
-        done(true)
-      },
-      // Whatever is done next asks again.
-      () => {
-        done(false)
-      },
+    void this.#asked(this.#policy)
+  }
+
+  /** What failed is asked again by whatever is done next. */
+  async #asked(policy: Policy): Promise<void> {
+    const answered = await this.#consult(policy).then(
+      () => true,
+      () => false,
     )
+    this.#isAsking = false
+    this.#underWay -= 1
+    if (answered) this.settle()
   }
 
   async #consult(policy: Policy): Promise<void> {

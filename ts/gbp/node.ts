@@ -7,7 +7,6 @@ import { native, type NativeGroupNode } from '../native.js'
 import { checked, type SFrameOptions } from '../sframe/options.js'
 import { sessionOf, type SFrameSession } from '../sframe/session.js'
 import type { Profile } from './frame.js'
-import { keyPackageMessage } from './key-package.js'
 import { GroupAudio } from './node-audio.js'
 import { NodeCore } from './node-core.js'
 import type { GroupNodeEvent, NodeState } from './node-events.js'
@@ -266,7 +265,7 @@ export class GroupNode implements AsyncDisposable {
    * ```ts
    * using session = await node.media({ label: 'video' })
    * using encryptor = await session.encryptor()
-   * sendToAll(encryptor.encrypt(frame))
+   * sendToAll(encryptor.encrypt(data))
    * ```
    *
    * @throws {@link CoterieError} `INVALID_ARGUMENT`, also for a label that frames are protected under; `GBP_NOT_ACTIVE`,
@@ -304,9 +303,7 @@ export class GroupNode implements AsyncDisposable {
    * `STORE_FULL`, `STORE_IO`, `HANDLE_CLOSED`. The same for all other changes.
    */
   async invite(keyPackages: readonly Uint8Array[], options?: InviteOptions): Promise<number[]> {
-    const given = check.bytesList(keyPackages, 'keyPackages')
-    // Deployed packages give them out bare.
-    const packages = this.profile === 'interop' ? given.map(keyPackageMessage) : given
+    const packages = check.bytesList(keyPackages, 'keyPackages')
     const { pattern = 'direct' } = check.options(options)
     const armed = check.oneOf(pattern, PATTERNS, 'pattern') === 'armed'
     const { native: node } = this.#core

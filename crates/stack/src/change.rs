@@ -157,7 +157,7 @@ impl Step<'_, '_, '_> {
 }
 
 /// A key package as MLS carries it, also where it comes as deployed peers hand it out: bare, and of their only suite.
-fn as_message(key_package: &[u8]) -> Vec<u8> {
+pub(crate) fn as_message(key_package: &[u8]) -> Vec<u8> {
     if key_package.starts_with(&BARE) { [&MESSAGE, key_package].concat() } else { key_package.to_vec() }
 }
 

@@ -1,7 +1,6 @@
 //! Applications that are asked whom they admit, and take their time.
 #![allow(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::panic,
@@ -41,7 +40,7 @@ fn question(world: &mut World, number: u32) -> Option<Question> {
 }
 
 fn answer(world: &mut World, number: u32, admitted: bool) {
-    let (now, question) = (world.now(), question(world, number).expect("somebody asks"));
+    let (now, question) = (world.now(), question(world, number).unwrap());
     world.node(number).answer(question.commit, admitted, now).unwrap();
     world.settle();
 }

@@ -3,10 +3,11 @@
 use coterie_gbp::node::Hash;
 use coterie_mls::Candidate;
 use coterie_types::{MemberId, Timestamp};
+use coterie_wire::Profile;
 
 use super::GroupNode;
 use crate::asking::Question;
-use crate::change::Pattern;
+use crate::change::{Pattern, as_message};
 use crate::error::StackError;
 
 impl GroupNode {
@@ -20,7 +21,11 @@ impl GroupNode {
         now: Timestamp,
     ) -> Result<Vec<Candidate>, StackError> {
         let group = self.group.as_mut().ok_or(StackError::NotActive)?;
-        Ok(group.candidates(key_packages, now)?)
+        if self.core.own.profile == Profile::Sealed {
+            return Ok(group.candidates(key_packages, now)?);
+        }
+        let messages: Vec<_> = key_packages.iter().map(|package| as_message(package)).collect();
+        Ok(group.candidates(&messages, now)?)
     }
 
     /// What the application is asked, where [`crate::Settings::asks`] says that it wants to be. While it does not answer, this
