@@ -1,4 +1,4 @@
-import { text, u32 } from '../internal/arguments.js'
+import { iterable, list, text, u32 } from '../internal/arguments.js'
 
 /** What members can do, by their own word. Members who said nothing do not count. */
 export class CapabilitiesNegotiator {
@@ -6,7 +6,7 @@ export class CapabilitiesNegotiator {
 
   /** Notes what a member says, in place of what it said before. */
   advertise(memberId: number, capabilities: Iterable<string>): void {
-    const tokens = [...capabilities].map((token) => text(token, 'capability'))
+    const tokens = list(iterable(capabilities, 'capabilities'), 'capabilities', text)
     this.#advertised.set(u32(memberId, 'memberId'), new Set(tokens))
   }
 

@@ -1,4 +1,4 @@
-import { u32 } from '../internal/arguments.js'
+import { instance, record, text, u32 } from '../internal/arguments.js'
 import { refuse, wide } from './handle.js'
 
 /** A text message as a history keeps it. */
@@ -31,33 +31,38 @@ export class MessageHistory {
 
   /** Keeps a message and drops the oldest where there is no room; false where it is kept already. */
   push(entry: MessageEntry): boolean {
-    const name = nameOf(u32(entry.senderId, 'senderId'), wide(entry.messageId, 'messageId'))
+    const given = record(entry, 'entry')
+    const [senderId, messageId] = [u32(given['senderId'], 'senderId'), wide(given['messageId'], 'messageId')]
+    const kept = { senderId, messageId, text: text(given['text'], 'text') }
+    const name = nameOf(senderId, messageId)
     if (this.#entries.has(name)) return false
     if (this.#entries.size >= this.#capacity) {
       const [oldest] = this.#entries.keys()
       if (oldest !== undefined) this.#entries.delete(oldest)
     }
-    this.#entries.set(name, entry)
+    this.#entries.set(name, kept)
     return true
   }
 
   /** Whether a message is kept. */
   contains(senderId: number, messageId: bigint): boolean {
-    return this.#entries.has(nameOf(senderId, messageId))
+    return this.#entries.has(nameOf(u32(senderId, 'senderId'), wide(messageId, 'messageId')))
   }
 
   /** What a member with this watermark has not seen, in the order of arrival. */
   *since(watermark: Watermark): IterableIterator<MessageEntry> {
+    const known = instance(watermark, Watermark.is, 'Watermark')
     for (const entry of Array.from(this.#entries.values())) {
-      const seen = watermark.lastSeen(entry.senderId)
+      const seen = known.lastSeen(entry.senderId)
       if (seen === null || entry.messageId > seen) yield entry
     }
   }
 
   /** One sender's messages above a number, in the order of arrival. */
   *sinceForSender(senderId: number, sinceMessageId: bigint): IterableIterator<MessageEntry> {
+    const above = wide(sinceMessageId, 'sinceMessageId')
     for (const entry of Array.from(this.#entries.values())) {
-      if (entry.senderId === senderId && entry.messageId > sinceMessageId) yield entry
+      if (entry.senderId === senderId && entry.messageId > above) yield entry
     }
   }
 
@@ -70,6 +75,11 @@ export class MessageHistory {
 /** The highest number seen of each sender. */
 export class Watermark {
   readonly #seen = new Map<number, bigint>()
+
+  /** @internal Whether `value` is one, and not only looks like one. */
+  static is(value: object): value is Watermark {
+    return #seen in value
+  }
 
   /** Notes a number. */
   observe(senderId: number, messageId: bigint): void {

@@ -1,5 +1,5 @@
-import { u32, upTo } from '../internal/arguments.js'
-import { refuse } from './handle.js'
+import { bytes, record, u32, upTo } from '../internal/arguments.js'
+import { buffer, refuse } from './handle.js'
 
 /** An audio frame that waits to be played. */
 export interface AudioFrame {
@@ -48,12 +48,15 @@ export class JitterBuffer {
 
   /** Takes a frame. One that is held already counts as accepted; the first copy stays. */
   push(frame: AudioFrame): JitterPushResult {
-    const sequence = upTo(LAST, frame.rtpSequence, 'rtpSequence')
-    const source = this.#source(u32(frame.mediaSourceId, 'mediaSourceId'))
+    const given = record(frame, 'frame')
+    const sequence = upTo(LAST, given['rtpSequence'], 'rtpSequence')
+    const mediaSourceId = u32(given['mediaSourceId'], 'mediaSourceId')
+    const plaintext = buffer(bytes(given['plaintext'], 'plaintext'))
+    const source = this.#source(mediaSourceId)
     if (source.next !== undefined && ahead(sequence, source.next) < 0) return { outcome: 'late' }
     const at = source.waiting.findLastIndex((held) => ahead(sequence, held.rtpSequence) >= 0)
     if (source.waiting[at]?.rtpSequence === sequence) return { outcome: 'accepted' }
-    source.waiting.splice(at + 1, 0, frame)
+    source.waiting.splice(at + 1, 0, { mediaSourceId, rtpSequence: sequence, plaintext })
     const evicted = source.waiting.length > this.#capacity ? source.waiting.shift() : undefined
     return evicted === undefined ? { outcome: 'accepted' } : { outcome: 'evicted', evicted }
   }

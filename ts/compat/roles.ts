@@ -1,4 +1,4 @@
-import { text, u32 } from '../internal/arguments.js'
+import { record, text, u32 } from '../internal/arguments.js'
 import { Permissions } from './enums.js'
 
 /** A role: its number, its name and what it allows. */
@@ -18,6 +18,9 @@ export class RoleError extends Error {
 
 const MASK_DIGITS = 8
 
+/** JavaScript's operators make negative numbers of masks with the highest bit. */
+const bits = (mask: unknown): number => (typeof mask === 'number' ? mask >>> 0 : u32(mask, 'mask'))
+
 /** Which roles there are, who has which, and what that allows. */
 export class RoleRegistry {
   readonly #roles = new Map<number, RoleSpec>()
@@ -25,9 +28,10 @@ export class RoleRegistry {
 
   /** Defines a role, in place of the one of the same number. */
   define(spec: RoleSpec): void {
-    const { id, name, permissions } = spec
-    const role = { id: u32(id, 'id'), name: text(name, 'name'), permissions: u32(permissions, 'permissions') }
-    this.#roles.set(id, Object.freeze(role))
+    const given = record(spec, 'spec')
+    const id = u32(given['id'], 'id')
+    const [name, permissions] = [text(given['name'], 'name'), u32(given['permissions'], 'permissions')]
+    this.#roles.set(id, Object.freeze({ id, name, permissions }))
   }
 
   /** Defines a role. */
@@ -47,8 +51,9 @@ export class RoleRegistry {
 
   /** Gives a member a role. */
   assign(memberId: number, roleId: number): void {
-    if (!this.#roles.has(roleId)) throw new RoleError(`unknown role: ${roleId}`)
-    this.#assigned.set(u32(memberId, 'memberId'), roleId)
+    const [member, id] = [u32(memberId, 'memberId'), u32(roleId, 'roleId')]
+    if (!this.#roles.has(id)) throw new RoleError(`unknown role: ${id}`)
+    this.#assigned.set(member, id)
   }
 
   /** A member's role; undefined where it has none. */
@@ -64,13 +69,14 @@ export class RoleRegistry {
 
   /** Throws a {@link RoleError} unless a member may do all of these. */
   require(memberId: number, mask: Permissions): void {
-    if (this.has(memberId, mask)) return
-    const shown = (mask >>> 0).toString(16).toUpperCase().padStart(MASK_DIGITS, '0')
+    if (this.has(u32(memberId, 'memberId'), mask)) return
+    const shown = bits(mask).toString(16).toUpperCase().padStart(MASK_DIGITS, '0')
     throw new RoleError(`member ${memberId} lacks permission 0x${shown}`)
   }
 
   /** Whether a member may do all of these. */
   has(memberId: number, mask: Permissions): boolean {
-    return (this.permissionsOf(memberId) & mask) >>> 0 === mask >>> 0
+    const wanted = bits(mask)
+    return bits(this.permissionsOf(memberId) & wanted) === wanted
   }
 }

@@ -20,6 +20,7 @@ export type {
   ConnectOptions,
   LinkIdentity,
   LinkKind,
+  LinkTrust,
   ListenOptions,
   ReceivedFrame,
 } from './link.js'

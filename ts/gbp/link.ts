@@ -31,7 +31,7 @@ export interface LinkIdentity {
 }
 
 /** Trusted certificates, in DER: a peer shows one of them, or one that they have signed. */
-type Trust = Uint8Array | readonly Uint8Array[]
+export type LinkTrust = Uint8Array | readonly Uint8Array[]
 
 /** How a peer is reached, and whom it must be. */
 export type ConnectOptions = AbortOptions & {
@@ -39,11 +39,11 @@ export type ConnectOptions = AbortOptions & {
   readonly address: string
 } & (
     | { readonly kind: 'tcp' }
-    | { readonly kind: 'published'; readonly trust: Trust; readonly name?: string }
+    | { readonly kind: 'published'; readonly trust: LinkTrust; readonly name?: string }
     | {
         readonly kind: 'quic'
         /** The certificates of which the peer shows one. No certificate of the system's counts. */
-        readonly trust: Trust
+        readonly trust: LinkTrust
         /** The name that the peer is certified as; `localhost` where nothing is said. */
         readonly name?: string
         /** Who this side is, where the peer asks. */
@@ -63,7 +63,7 @@ export type ListenOptions = AbortOptions & {
         /** Who this side is. */
         readonly identity: LinkIdentity
         /** The certificates of which a peer must show one; whoever has the address comes in where nothing is said. */
-        readonly trust?: Trust
+        readonly trust?: LinkTrust
       }
   )
 

@@ -138,7 +138,7 @@ export class SFrameSession implements Disposable {
   }
 
   /**
-   * A session of `group`, from the epoch on that it is in. {@link GroupNode.media} is the same for a node.
+   * A session of `group`, from the epoch on that it is in. `GroupNode.media` is the same for a node.
    *
    * @throws {@link CoterieError} `INVALID_ARGUMENT`, `MLS_REMOVED`, `HANDLE_CLOSED`.
    */
