@@ -1,9 +1,15 @@
-import { CoterieError, unwrap } from '../errors.js'
-import { bytes, u32 } from '../internal/arguments.js'
-import { native, type NativeCompatEvent, type NativeCompatFrame, type NativeCompatNode } from '../native.js'
+import { unwrap } from '../errors.js'
+import { bytes, instance, u32 } from '../internal/arguments.js'
+import {
+  native,
+  type NativeCompatEvent,
+  type NativeCompatFrame,
+  type NativeCompatMls,
+  type NativeCompatNode,
+} from '../native.js'
 import { type ControlOpcode, type NodeState, type PayloadCodec, StreamType } from './enums.js'
 import { buffer, Closable, Handle, wide } from './handle.js'
-import type { MlsContext } from './mls-context.js'
+import { MlsContext } from './mls-context.js'
 
 /** A frame and whom it is for; target 0 is everybody. */
 export interface OutboundFrame {
@@ -102,6 +108,11 @@ export class GroupNode extends Closable {
     this.#groupId = groupId
   }
 
+  /** @internal Whether `value` is one, and not only looks like one. */
+  static is(value: object): value is GroupNode {
+    return #handle in value
+  }
+
   /** A node that is not started. The group id has 16 bytes. */
   static create(memberId: number, groupId: Buffer): GroupNode {
     const id = new Uint8Array(bytes(groupId, 'groupId'))
@@ -190,15 +201,11 @@ export class GroupNode extends Closable {
 }
 
 /** @internal The native side of a context that a caller handed in. */
-export function contextOf(mls: MlsContext) {
-  const context: unknown = typeof mls === 'object' && mls !== null ? mls.native : undefined
-  if (context instanceof native.NativeCompatMls) return context
-  throw new CoterieError('INVALID_ARGUMENT', 'mls must be an MlsContext')
+export function contextOf(mls: MlsContext): NativeCompatMls {
+  return instance(mls, MlsContext.is, 'MlsContext').native
 }
 
 /** @internal The native side of a node that a caller handed in. */
-export function nodeOf(node: GroupNode) {
-  const inner: unknown = typeof node === 'object' && node !== null ? node.native : undefined
-  if (inner instanceof native.NativeCompatNode) return inner
-  throw new CoterieError('INVALID_ARGUMENT', 'node must be a GroupNode')
+export function nodeOf(node: GroupNode): NativeCompatNode {
+  return instance(node, GroupNode.is, 'GroupNode').native
 }

@@ -32,6 +32,11 @@ export class MlsContext extends Closable {
     return new MlsContext(unwrap(native.NativeCompatMls.restore(bytes(state, 'state'))), identity)
   }
 
+  /** @internal Whether `value` is one, and not only looks like one. */
+  static is(value: object): value is MlsContext {
+    return #handle in value
+  }
+
   /** @internal */
   get native(): NativeCompatMls {
     return this.#handle.get()
