@@ -99,6 +99,24 @@ where
     Ok(Either::B(promise))
 }
 
+/// Work on nothing that others work on: on this thread where it is quick.
+pub(crate) fn by_itself<'env, T, V>(
+    env: &'env Env,
+    quick: bool,
+    cancellation: Option<&NativeCancellation>,
+    work: impl FnOnce() -> Result<V, NativeFailure> + Send + 'static,
+    convert: fn(V) -> T,
+) -> napi::Result<Answer<'env, T>>
+where
+    T: ToNapiValue + 'static,
+    V: Send + 'static,
+{
+    if quick {
+        return Ok(at_once(|| work().map(convert)));
+    }
+    elsewhere(env, Cancelled::by(cancellation), work, convert)
+}
+
 /// Work that waits for others: begun on this thread, in the order of the calls, and gone on with on the runtime where it
 /// has to wait. It is left in the middle when it is cancelled.
 pub(crate) fn awaited<T, V>(

@@ -10,10 +10,10 @@ use coterie_mls::{
 };
 use coterie_types::{Epoch, GroupId, LeafIndex};
 use napi::Env;
-use napi::bindgen_prelude::{BigInt, Either, ToNapiValue};
+use napi::bindgen_prelude::{BigInt, Either};
 use napi_derive::napi;
 
-use crate::answer::{Answer, Cancelled, NativeCancellation, at_once, elsewhere, guarded};
+use crate::answer::{Answer, NativeCancellation, by_itself, guarded};
 use crate::arguments::{List, duration, timestamp, unsigned};
 use crate::bytes::Uint8Array;
 use crate::device::NativeDevice;
@@ -104,24 +104,6 @@ impl From<MessageHead> for NativeMessageHead {
             content: content.to_owned(),
         }
     }
-}
-
-/// Work on nothing that others work on: on this thread where it is quick.
-fn by_itself<'env, T, V>(
-    env: &'env Env,
-    quick: bool,
-    cancellation: Option<&NativeCancellation>,
-    work: impl FnOnce() -> Result<V, NativeFailure> + Send + 'static,
-    convert: fn(V) -> T,
-) -> napi::Result<Answer<'env, T>>
-where
-    T: ToNapiValue + 'static,
-    V: Send + 'static,
-{
-    if quick {
-        return Ok(at_once(|| work().map(convert)));
-    }
-    elsewhere(env, Cancelled::by(cancellation), work, convert)
 }
 
 /// Reads what a GroupInfo says.

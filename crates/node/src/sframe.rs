@@ -15,7 +15,7 @@ use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either, Unknown, spawn_blocking};
 use napi_derive::napi;
 
-use crate::answer::{Answer, Cancelled, NativeCancellation, at_once, elsewhere, guarded};
+use crate::answer::{Answer, NativeCancellation, by_itself, guarded};
 use crate::arguments::{duration, invalid, timestamp, unsigned, unsigned16};
 use crate::bound::{Arguments, Lent, bound, with_room};
 use crate::bytes::Uint8Array;
@@ -267,10 +267,7 @@ impl NativeSframeSession {
         let media = Arc::clone(&self.media);
         let quick = media.is_volatile();
         let work = move || Ok(media.sender(options)?);
-        if quick {
-            return Ok(at_once(|| work().map(NativeSframeEncryptor::new)));
-        }
-        elsewhere(env, Cancelled::by(cancellation), work, NativeSframeEncryptor::new)
+        by_itself(env, quick, cancellation, work, NativeSframeEncryptor::new)
     }
 
     /// What opens one frame.

@@ -20,7 +20,7 @@ use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either};
 use napi_derive::napi;
 
-use crate::answer::{Answer, Cancelled, NativeCancellation, at_once, elsewhere, in_turn};
+use crate::answer::{Answer, Cancelled, NativeCancellation, by_itself, elsewhere, in_turn};
 use crate::arguments::{timestamp, unsigned};
 use crate::bytes::Uint8Array;
 use crate::device::NativeDevice;
@@ -237,10 +237,7 @@ impl NativeGroupNode {
         let quick = device.makes_groups_quickly();
         let settings = settings.of(options.profile);
         let work = move || Ok(GroupNode::create(&device, options, settings, timestamp(now))?);
-        if quick {
-            return Ok(at_once(|| work().map(NativeGroupNode::new)));
-        }
-        elsewhere(env, Cancelled::by(cancellation), work, NativeGroupNode::new)
+        by_itself(env, quick, cancellation, work, NativeGroupNode::new)
     }
 
     /// Comes into a group.
@@ -268,10 +265,7 @@ impl NativeGroupNode {
         let quick = device.joins_quickly(&admission.welcome);
         let settings = settings.of(profile);
         let work = move || Ok(GroupNode::join(&device, &admission, profile, settings, timestamp(now))?);
-        if quick {
-            return Ok(at_once(|| work().map(NativeGroupNode::new)));
-        }
-        elsewhere(env, Cancelled::by(cancellation), work, NativeGroupNode::new)
+        by_itself(env, quick, cancellation, work, NativeGroupNode::new)
     }
 
     /// Opens what is stored of a group.
