@@ -13,8 +13,9 @@ use coterie_gbp::node::{
 };
 use coterie_testkit::{Seed, T0};
 use coterie_types::{Duration, Epoch, LeafIndex, MemberId, RequestId, Timestamp, TransitionId};
-use coterie_wire::Profile;
-use coterie_wire::control::{ControlMessage, Opcode};
+use coterie_wire::cbor::Writer;
+use coterie_wire::control::{Arguments, ControlMessage, Opcode};
+use coterie_wire::{ErrorNumber, ErrorObject, Profile};
 use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
 
@@ -97,6 +98,8 @@ struct Peer {
     seen: BTreeSet<u64>,
     skew: u64,
     leaving: BTreeSet<u32>,
+    /// Whether it wants to leave itself. Then it removes nobody: of two that part, each may remove the other.
+    leaves: bool,
     woken_at: Option<u64>,
 }
 
@@ -108,6 +111,21 @@ enum Happening {
     Join(u32, Box<Joiner>, Engine),
     Act,
     Part,
+}
+
+impl Happening {
+    /// What tells it from others at its moment.
+    const fn outline(&self) -> (u8, u64, u32) {
+        match self {
+            Self::Frame(id, to) => (0, *id, *to),
+            Self::Staged(who, ..) => (1, 0, *who),
+            Self::Wake(who) => (2, 0, *who),
+            Self::Restart(who) => (3, 0, *who),
+            Self::Join(who, ..) => (4, 0, *who),
+            Self::Act => (5, 0, 0),
+            Self::Part => (6, 0, 0),
+        }
+    }
 }
 
 /// What a run may do.
@@ -141,6 +159,9 @@ pub(crate) struct World {
     aborts: bool,
     /// Who does not come back.
     away: BTreeSet<u32>,
+    operations: u64,
+    /// Everything that happened, in its order.
+    trace: DefaultHasher,
 }
 
 /// What a seed showed.
@@ -150,6 +171,10 @@ pub(crate) struct Summary {
     pub(crate) epochs: u64,
     /// Frames that were sent.
     pub(crate) frames: usize,
+    /// Frames that arrived, answers of engines, wishes, wake-ups and restarts.
+    pub(crate) operations: u64,
+    /// A hash over everything that happened.
+    pub(crate) trace: u64,
 }
 
 /// What is printed of a seed that failed, and how to see it again.
@@ -171,11 +196,12 @@ pub(crate) fn run(seed: Seed, some_stay_away: bool) -> Result<Summary, String> {
     world.propose_somewhere();
     world.until(TROUBLE + CALM + AFTERWARDS);
     let after = world.check("afterwards")?;
-    if after <= before {
+    if after <= before && world.has_majority() {
         let leader = world.leader().and_then(|who| world.peers[&who].node.as_ref());
         return Err(format!("the group no longer moves: epoch {before}, {leader:?}"));
     }
-    Ok(Summary { epochs: after, frames: world.frames.len() })
+    let trace = world.trace();
+    Ok(Summary { epochs: after, frames: world.frames.len(), operations: world.operations, trace })
 }
 
 impl World {
@@ -208,6 +234,8 @@ impl World {
             broken: Vec::new(),
             aborts: false,
             away: BTreeSet::new(),
+            operations: 0,
+            trace: DefaultHasher::new(),
         };
         let engine = Engine { epoch: 1, chain: 7, staged: None, pending: None };
         for me in 1..=size {
@@ -241,6 +269,8 @@ impl World {
             self.queue.pop();
             self.now = key.0;
             let Some(happening) = self.happenings.remove(&key) else { continue };
+            self.operations += 1;
+            (key, happening.outline()).hash(&mut self.trace);
             self.happen(happening);
         }
         self.now = end;
@@ -280,6 +310,7 @@ impl World {
             seen: BTreeSet::new(),
             skew,
             leaving: BTreeSet::new(),
+            leaves: false,
             woken_at: None,
         };
         self.peers.insert(who, peer);
@@ -548,7 +579,11 @@ impl World {
             0..=11 => self.propose_somewhere(),
             12 => self.step(who, |node, now| drop(node.claim(now))),
             13 => self.step(who, |node, now| drop(node.resync(now))),
-            14 => self.step(who, |node, now| drop(node.leave(now))),
+            14 => {
+                let mut leaves = false;
+                self.step(who, |node, now| leaves = node.leave(now).is_ok());
+                self.peers.get_mut(&who).unwrap().leaves |= leaves;
+            }
             15 => {
                 let heir = MemberId::new(who);
                 if let Some(leader) = self.leader() {
@@ -562,7 +597,8 @@ impl World {
 
     fn leader(&mut self) -> Option<u32> {
         if self.calm {
-            let nodes = self.peers.values().filter_map(|peer| peer.node.as_ref());
+            let nodes =
+                self.peers.values().filter(|peer| self.is_real(peer)).filter_map(|peer| peer.node.as_ref());
             let active = nodes.filter(|node| node.state() == NodeState::Active);
             return active.max_by_key(|node| node.epoch())?.coordinator().map(MemberId::number);
         }
@@ -583,7 +619,7 @@ impl World {
         let mut members: BTreeSet<u32> =
             peer.node.as_ref().unwrap().roster().members().map(MemberId::number).collect();
         let leaving: Vec<u32> = peer.leaving.iter().copied().filter(|member| *member != who).collect();
-        members.retain(|member| !leaving.contains(member));
+        members.retain(|member| peer.leaves || !leaving.contains(member));
         let mut joins = None;
         match self.rng.random_range(0..10_u32) {
             0..=2 if self.next_member <= MOST => {
@@ -654,8 +690,36 @@ impl World {
             let head =
                 [&[0xa2, 0x6b][..], b"commit_hash", &[0x58, 0x20], &hash, &[0x6b], b"preparer_id"].concat();
             let named = [head, vec![self.rng.random_range(0..20)]].concat();
-            let (opcode, arguments) = match self.rng.random_range(0..8_u32) {
-                0 => (Opcode::Prepare, hash.to_vec()),
+            let garbage = Writer::default()
+                .map(2)
+                .text("commit")
+                .bytes(&hash)
+                .text("first")
+                .boolean(self.rng.random())
+                .finish();
+            let near = last.saturating_add(self.rng.random_range(1..20));
+            let promise = Writer::default()
+                .map(4)
+                .text("promised_to")
+                .unsigned(self.rng.random_range(0..20_u32))
+                .text("locked_commit")
+                .bytes(&hash)
+                .text("locked_number")
+                .unsigned(near)
+                .text("locked_preparer")
+                .unsigned(self.rng.random_range(0..20_u32))
+                .finish();
+            let busy = ErrorObject::registered(ErrorNumber::GBP_TRANSITION_IN_PROGRESS);
+            let busy = Arguments::Nack(RequestId::default(), busy);
+            let busy =
+                ControlMessage::new(MemberId::new(who), RequestId::default(), TransitionId::new(near), &busy);
+            let (opcode, arguments) = match self.rng.random_range(0..12_u32) {
+                0 => (Opcode::Prepare, garbage),
+                8 => (Opcode::Prepare, hash.to_vec()),
+                // It asks to be followed, promises with a lock on what nobody has, and claims to be promised to another.
+                9 => (Opcode::Prepare, vec![0xa0]),
+                10 => (Opcode::Ready, promise),
+                11 => (Opcode::Nack, busy.unwrap().raw_arguments().to_vec()),
                 1 => (Opcode::Ready, named),
                 2 => (Opcode::Execute, named),
                 3 if !drives => (Opcode::Abort, Vec::new()),
@@ -668,7 +732,9 @@ impl World {
                 _ => (Opcode::Nack, hash.to_vec()),
             };
             // A number that its own node will not use: else it would only stall itself.
-            let transition = if opcode == Opcode::Prepare {
+            let transition = if arguments == [0xa0] || opcode == Opcode::Nack {
+                near
+            } else if opcode == Opcode::Prepare {
                 last.saturating_add(9_000 + transition % 9_000)
             } else {
                 transition
@@ -683,18 +749,36 @@ impl World {
         }
     }
 
+    /// Whether a commit that came into effect led it where it is: some wait with the Welcome of one that did not.
+    fn is_real(&self, peer: &Peer) -> bool {
+        peer.engine.epoch == 1 || self.ended.get(&(peer.engine.epoch - 1)) == Some(&peer.engine.chain)
+    }
+
+    /// Whether more than half of the group is there: inviters that went away may have kept Welcomes for themselves.
+    fn has_majority(&self) -> bool {
+        let there = |member: &MemberId| {
+            let peer = self.peers.get(&member.number()).filter(|peer| self.is_real(peer));
+            peer.is_some_and(|peer| peer.node.is_some())
+        };
+        let nodes =
+            self.peers.values().filter(|peer| self.is_real(peer)).filter_map(|peer| peer.node.as_ref());
+        let top = nodes.filter(|node| node.state() == NodeState::Active).max_by_key(|node| node.epoch());
+        top.is_some_and(|top| top.roster().members().filter(there).count() * 2 > top.roster().count())
+    }
+
+    fn trace(&self) -> u64 {
+        self.trace.finish()
+    }
+
     /// Everybody who belongs to the group is in the same epoch, by the same commits, and knows the same coordinator.
     fn check(&self, when: &str) -> Result<u64, String> {
         if let Some(broken) = self.broken.first() {
             return Err(format!("{UNSAFE}{broken}"));
         }
-        let real = |peer: &&Peer| {
-            peer.engine.epoch == 1 || self.ended.get(&(peer.engine.epoch - 1)) == Some(&peer.engine.chain)
-        };
         let nodes = || {
             self.peers
                 .iter()
-                .filter(|(_, peer)| real(peer))
+                .filter(|(_, peer)| self.is_real(peer))
                 .filter_map(|(who, peer)| Some((who, peer, peer.node.as_ref()?)))
         };
         let Some((_, first, top)) = nodes()
