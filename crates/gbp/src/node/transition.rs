@@ -51,18 +51,6 @@ impl Node {
         if pending.drive.is_some() && (self.sealed() || pending.transition != to) {
             self.take_back(pending.transition, None);
         }
-        // Others may still complete it, and it can be opened but once.
-        if self.sealed() && !pending.own {
-            let Pending { transition, preparer, hash, ref commit, first, .. } = pending;
-            self.facts.offer(Offer {
-                transition,
-                preparer,
-                hash,
-                commit: commit.clone(),
-                first,
-                open: false,
-            });
-        }
         self.set_aside(pending, None);
     }
 
@@ -77,12 +65,19 @@ impl Node {
         pending.is_some_and(|pending| pending.drive.is_some() && pending.preparer == self.me)
     }
 
-    /// Lets go of a commit. An own one stays in the engine, because others may complete it.
+    /// Lets go of a commit. An own one stays in the engine, any other is kept, because others may complete it.
     pub(super) fn set_aside(&mut self, pending: Pending, reason: Option<u64>) {
-        let Pending { transition, own, hash, commit, after, armed, .. } = pending;
+        let Pending { transition, preparer, own, hash, commit, first, after, armed, .. } = pending;
         match after.filter(|_| own) {
             Some(after) => self.shelf = Some(Shelved { hash, commit, after, armed, announced: true }),
-            None => self.order(Order::Discard { transition, own }),
+            None => {
+                self.order(Order::Discard { transition, own });
+                // Others may be locked to it, and it can be opened but once.
+                let open = false;
+                if self.sealed() {
+                    self.facts.offer(Offer { transition, preparer, hash, commit, first, open });
+                }
+            }
         }
         // All its votes were for this commit.
         self.facts.votes.remove(&self.me);

@@ -97,7 +97,7 @@ pub(crate) fn run(number: u64) -> Result<Summary, String> {
     run.check()?;
     let epochs = run.epoch().number();
     if run.epoch() <= before {
-        return Err(format!("the group no longer moves: {before}"));
+        return Err(format!("the group no longer moves: {before}, {}", run.outline()));
     }
     let Run { count: texts, operations, trace, .. } = run;
     Ok(Summary { epochs, texts, operations, trace: trace.finish() })
@@ -488,6 +488,16 @@ impl Run {
         }
         self.listen();
         Ok(())
+    }
+
+    /// Where everybody stands.
+    fn outline(&self) -> String {
+        let one = |(number, peer): (&u32, &crate::support::Peer)| {
+            let node = peer.node.control();
+            let stands = (node.state(), node.epoch(), node.coordinator(), node.pending_transition());
+            format!("{number}: {stands:?} of {}", node.roster().count())
+        };
+        self.world.peers.iter().map(one).collect::<Vec<_>>().join("; ")
     }
 
     fn check(&mut self) -> Result<(), String> {
