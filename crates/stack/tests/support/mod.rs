@@ -52,6 +52,7 @@ pub struct World {
     /// Whether members' clocks differ, by up to two minutes.
     pub skewed: bool,
     made: u32,
+    restarts: u64,
 }
 
 pub fn group() -> GroupId {
@@ -104,6 +105,7 @@ impl World {
             asks: false,
             skewed: false,
             made: 1,
+            restarts: 0,
         }
     }
 
@@ -168,10 +170,11 @@ impl World {
         let (profile, now, asks) = (self.profile, self.now_of(number), self.asks);
         let peer = self.peers.get_mut(&number).unwrap();
         let settings = |profile| Settings { asks, ..Settings::of(profile) };
-        let salt = peer.events.len() as u64 + u64::from(number) * 1_000;
-        // A disk may fail once more while it is read.
-        let opened = (0..3).find_map(|try_again| {
-            peer.installation.restart(salt + try_again);
+        // A disk may fail once more while it is read. No process draws the same randomness as one before it: a commit whose
+        // keys were used before is refused by everybody.
+        let opened = (0..3).find_map(|_| {
+            self.restarts += 1;
+            peer.installation.restart(self.restarts);
             GroupNode::open(&peer.installation.device, &group(), settings, now).ok()
         });
         peer.node = opened.unwrap().unwrap();
