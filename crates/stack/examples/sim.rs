@@ -60,6 +60,8 @@ struct Sum {
     epochs: u64,
     texts: u64,
     operations: u64,
+    /// Seeds in which a majority stayed away, so that only safety was judged.
+    stranded: u64,
     trace: u64,
 }
 
@@ -71,8 +73,11 @@ fn main() -> ExitCode {
             scope.spawn(|| work(&arguments, &next, &sum));
         }
     });
-    let Sum { held, epochs, texts, operations, trace } = sum.into_inner().unwrap();
+    let Sum { held, epochs, texts, operations, stranded, trace } = sum.into_inner().unwrap();
     println!("{epochs} epochs, {texts} texts, {operations} operations, trace {trace:016x}");
+    if arguments.away {
+        println!("{stranded} of them without a majority, where only nothing may break");
+    }
     println!("{held}/{} seeds held", arguments.count);
     if held == arguments.count { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -108,6 +113,7 @@ fn seed(number: u64, arguments: &Arguments) -> Result<Sum, String> {
     if arguments.only != Some(Part::Stack) {
         let control = control::run(Seed::quiet(number), arguments.away)?;
         (sum.epochs, sum.operations) = (control.epochs, control.operations);
+        sum.stranded = control.stranded.into();
         control.trace.hash(&mut trace);
     }
     if arguments.only != Some(Part::Control) && !arguments.away {
@@ -126,6 +132,7 @@ fn add(sum: &mut Sum, one: &Sum) {
     sum.epochs += one.epochs;
     sum.texts += one.texts;
     sum.operations += one.operations;
+    sum.stranded += one.stranded;
     sum.trace = sum.trace.wrapping_add(one.trace);
 }
 

@@ -15,13 +15,14 @@ const SEEDS: u64 = 500;
 
 /// What failed of all seeds.
 fn failures(some_stay_away: bool) -> Vec<String> {
-    let (mut epochs, mut frames, mut operations, mut failed) = (0, 0, 0, Vec::new());
+    let (mut epochs, mut frames, mut operations, mut stranded, mut failed) = (0, 0, 0, 0, Vec::new());
     for number in 0..SEEDS {
         match world::run(Seed::quiet(number), some_stay_away) {
             Ok(summary) => {
                 epochs += summary.epochs;
                 frames += summary.frames;
                 operations += summary.operations;
+                stranded += u64::from(summary.stranded);
             }
             Err(why) => failed.push(world::report(number, some_stay_away, &why)),
         }
@@ -31,6 +32,7 @@ fn failures(some_stay_away: bool) -> Vec<String> {
         "{epochs} epochs, {frames} frames, {operations} operations; {held}/{SEEDS} seeds held\n{}",
         failed.join("\n")
     );
+    assert!(stranded <= if some_stay_away { SEEDS / 50 } else { 0 }, "{stranded} seeds show nothing");
     failed
 }
 

@@ -173,6 +173,8 @@ pub(crate) struct Summary {
     pub(crate) frames: usize,
     /// Frames that arrived, answers of engines, wishes, wake-ups and restarts.
     pub(crate) operations: u64,
+    /// Whether no majority was left, so that only what must never happen was looked for.
+    pub(crate) stranded: bool,
     /// A hash over everything that happened.
     pub(crate) trace: u64,
 }
@@ -192,16 +194,15 @@ pub(crate) fn run(seed: Seed, some_stay_away: bool) -> Result<Summary, String> {
     }
     world.recover();
     world.until(TROUBLE + CALM);
-    let before = world.check("after recovery")?;
+    let Some(before) = world.judge("after recovery")? else { return Ok(world.summary(0)) };
     world.propose_somewhere();
     world.until(TROUBLE + CALM + AFTERWARDS);
-    let after = world.check("afterwards")?;
-    if after <= before && world.has_majority() {
+    let Some(after) = world.judge("afterwards")? else { return Ok(world.summary(0)) };
+    if after <= before {
         let leader = world.leader().and_then(|who| world.peers[&who].node.as_ref());
         return Err(format!("the group no longer moves: epoch {before}, {leader:?}"));
     }
-    let trace = world.trace();
-    Ok(Summary { epochs: after, frames: world.frames.len(), operations: world.operations, trace })
+    Ok(world.summary(after))
 }
 
 impl World {
@@ -754,20 +755,31 @@ impl World {
         peer.engine.epoch == 1 || self.ended.get(&(peer.engine.epoch - 1)) == Some(&peer.engine.chain)
     }
 
-    /// Whether more than half of the group is there: inviters that went away may have kept Welcomes for themselves.
+    /// Whether more than half of everybody's epoch is there and can still speak in it. Where some stay away that may not be so:
+    /// Welcomes stay with inviters, and whoever a commit removed leads nobody on that missed it.
     fn has_majority(&self) -> bool {
-        let there = |member: &MemberId| {
+        let speaks = |member: &MemberId| {
             let peer = self.peers.get(&member.number()).filter(|peer| self.is_real(peer));
-            peer.is_some_and(|peer| peer.node.is_some())
+            peer.and_then(|peer| peer.node.as_ref()).is_some_and(|node| node.state() != NodeState::Closed)
         };
         let nodes =
             self.peers.values().filter(|peer| self.is_real(peer)).filter_map(|peer| peer.node.as_ref());
-        let top = nodes.filter(|node| node.state() == NodeState::Active).max_by_key(|node| node.epoch());
-        top.is_some_and(|top| top.roster().members().filter(there).count() * 2 > top.roster().count())
+        let mut active = nodes.filter(|node| node.state() == NodeState::Active);
+        active.all(|node| node.roster().members().filter(speaks).count() * 2 > node.roster().count())
     }
 
-    fn trace(&self) -> u64 {
-        self.trace.finish()
+    /// The epoch that everybody came to; none where a majority stays away, and only nothing may have broken.
+    fn judge(&self, when: &str) -> Result<Option<u64>, String> {
+        let checked = self.check(when);
+        match self.away.is_empty() || self.has_majority() || !self.broken.is_empty() {
+            true => checked.map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn summary(&self, epochs: u64) -> Summary {
+        let (frames, operations, trace) = (self.frames.len(), self.operations, self.trace.finish());
+        Summary { epochs, frames, operations, stranded: epochs == 0, trace }
     }
 
     /// Everybody who belongs to the group is in the same epoch, by the same commits, and knows the same coordinator.
