@@ -764,8 +764,9 @@ impl World {
         };
         let nodes =
             self.peers.values().filter(|peer| self.is_real(peer)).filter_map(|peer| peer.node.as_ref());
-        let mut active = nodes.filter(|node| node.state() == NodeState::Active);
-        active.all(|node| node.roster().members().filter(speaks).count() * 2 > node.roster().count())
+        let mut active = nodes.filter(|node| node.state() == NodeState::Active).peekable();
+        active.peek().is_some()
+            && active.all(|node| node.roster().members().filter(speaks).count() * 2 > node.roster().count())
     }
 
     /// The epoch that everybody came to; none where a majority stays away, and only nothing may have broken.
