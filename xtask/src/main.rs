@@ -54,7 +54,7 @@ enum Chore {
         #[arg(long, default_value_t = 0)]
         port: u16,
     },
-    /// Random histories of the control plane: loss, partitions, crashes, a hostile member
+    /// Random histories of the control plane and of the whole stack: loss, partitions, crashes, hostile members
     Sim {
         /// The first seed
         #[arg(long, default_value_t = 0)]

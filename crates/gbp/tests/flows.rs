@@ -3,9 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use coterie_gbp::node::limits::{
-    COORDINATOR_GRACE, EXECUTE_TIMEOUT, HEARTBEAT, PREPARE_TIMEOUT, QUORUM_GRACE,
-};
+use coterie_gbp::node::limits::{COORDINATOR_GRACE, EXECUTE_TIMEOUT, PREPARE_TIMEOUT, QUORUM_GRACE, REPEAT};
 use coterie_gbp::node::{
     Event, Joiner, Node, NodeState, Order, Outgoing, Output, Proposal, Refusal, RelayLog, Roster,
 };
@@ -67,6 +65,21 @@ fn message(outputs: &[Output], opcode: Opcode) -> ControlMessage {
 fn raw(sender: u32, transition: u32, opcode: Opcode, arguments: &[u8]) -> ControlMessage {
     ControlMessage::raw(id(sender), RequestId::new(9), TransitionId::new(transition), opcode, arguments)
         .unwrap()
+}
+
+/// PREPARE of the sealed profile, of whoever asked nobody before if `first`.
+fn prepare(sender: u32, transition: u32, commit: &[u8], first: bool) -> ControlMessage {
+    use coterie_wire::cbor::Writer;
+    let arguments =
+        Writer::default().map(2).text("commit").bytes(commit).text("first").boolean(first).finish();
+    raw(sender, transition, Opcode::Prepare, &arguments)
+}
+
+/// A promise to follow an attempt, of somebody who is locked to nothing.
+fn promise(sender: u32, transition: u32, to: u32) -> ControlMessage {
+    use coterie_wire::cbor::Writer;
+    let arguments = Writer::default().map(1).text("promised_to").unsigned(to).finish();
+    raw(sender, transition, Opcode::Ready, &arguments)
 }
 
 /// The arguments of READY and EXECUTE in the sealed profile.
@@ -250,7 +263,14 @@ fn an_abort_unlocks_and_the_next_number_works() {
         assert_eq!(hear(&mut member, &abort), Err(Refusal::WrongTransition(FIRST)), "a repeated ABORT");
         coordinator.clear_for_proposal().unwrap();
         assert_eq!(coordinator.propose(proposal(&[1, 2, 3], &[]), T0), Ok(TransitionId::new(2)));
-        hear(&mut member, &message(&outputs(&mut coordinator), Opcode::Prepare)).unwrap();
+        let mut said = outputs(&mut coordinator);
+        if profile == Profile::Sealed {
+            // Only the first attempt of an epoch needs no promises.
+            hear(&mut member, &message(&said, Opcode::Prepare)).unwrap();
+            hear(&mut coordinator, &message(&outputs(&mut member), Opcode::Ready)).unwrap();
+            said = outputs(&mut coordinator);
+        }
+        hear(&mut member, &message(&said, Opcode::Prepare)).unwrap();
         assert_eq!(member.pending_transition(), Some(TransitionId::new(2)));
     }
 }
@@ -261,7 +281,7 @@ fn an_execute_without_a_quorum_moves_nobody_in_the_sealed_profile() {
     // With five members the coordinator and this one are no quorum.
     let mut fifth = node(5, &[1, 2, 3, 4, 5], Profile::Sealed);
     let ready = message(&outputs(&mut member), Opcode::Ready);
-    hear(&mut fifth, &raw(1, 1, Opcode::Prepare, b"commit")).unwrap();
+    hear(&mut fifth, &prepare(1, 1, b"commit", true)).unwrap();
     fifth.handle_staged(hash(b"commit"), Some(roster(&[1, 2, 3, 4, 5])), T0).unwrap();
     let execute = raw(1, 1, Opcode::Execute, ready.raw_arguments());
     hear(&mut fifth, &execute).unwrap();
@@ -274,7 +294,7 @@ fn an_execute_without_a_quorum_moves_nobody_in_the_sealed_profile() {
 fn everything_may_come_in_any_order() {
     let (mut coordinator, mut member) = prepared(Profile::Sealed, &[1, 2, 3], &[]);
     let ready = message(&outputs(&mut member), Opcode::Ready);
-    let prepare = raw(1, 1, Opcode::Prepare, b"commit");
+    let prepare = prepare(1, 1, b"commit", true);
     hear(&mut coordinator, &ready).unwrap();
     coordinator.handle_timeout(T0 + QUORUM_GRACE);
     let execute = message(&outputs(&mut coordinator), Opcode::Execute);
@@ -292,11 +312,75 @@ fn everything_may_come_in_any_order() {
 fn a_locked_member_follows_no_other_commit_and_takes_it_when_it_is_let_go() {
     let (_, mut member) = prepared(Profile::Sealed, &[1, 2, 3], &[]);
     outputs(&mut member);
-    hear(&mut member, &raw(1, 2, Opcode::Prepare, b"another")).unwrap();
+    hear(&mut member, &prepare(1, 2, b"another", false)).unwrap();
     assert_eq!(member.pending_transition(), Some(FIRST));
-    assert_eq!(sent(&outputs(&mut member)), [(Opcode::Nack, 1, N)]);
+    assert_eq!(sent(&outputs(&mut member)), [(Opcode::DigestRequest, 1, N)], "it asks for the promises");
     hear(&mut member, &raw(1, 1, Opcode::Abort, &[])).unwrap();
     assert_eq!(member.pending_transition(), Some(TransitionId::new(2)));
+}
+
+#[test]
+fn a_locked_member_is_let_go_by_a_later_attempt_that_it_saw_a_quorum_promise_to_follow() {
+    let members = [1, 2, 3, 4, 5];
+    let mut third = node(3, &members, Profile::Sealed);
+    hear(&mut third, &prepare(1, 1, b"commit", true)).unwrap();
+    third.handle_staged(hash(b"commit"), Some(roster(&members)), T0).unwrap();
+    outputs(&mut third);
+    // The first member is gone, and the second asks to be followed.
+    let later = T0 + COORDINATOR_GRACE;
+    let bid = raw(2, 2, Opcode::Prepare, &[0xa0]);
+    assert_eq!(hear(&mut third, &bid), Err(Refusal::NotCoordinator(id(2))), "the coordinator is heard");
+    third.handle_control(id(2), N, &bid, later).unwrap();
+    let said = outputs(&mut third);
+    let locked = message(&said, Opcode::Ready);
+    assert!(
+        locked.raw_arguments().windows(32).any(|window| window == hash(b"commit")),
+        "it says what it is locked to"
+    );
+    position(&said, |output| *output == Output::Relay { transition: FIRST, target: id(2) });
+    third.handle_control(id(2), N, &prepare(2, 2, b"another", false), later).unwrap();
+    for other in [2, 4] {
+        third.handle_control(id(other), N, &promise(other, 2, 2), later).unwrap();
+        assert_eq!(third.pending_transition(), Some(FIRST), "two of five are no quorum");
+    }
+    third.handle_control(id(5), N, &promise(5, 2, 2), later).unwrap();
+    assert_eq!(third.pending_transition(), Some(TransitionId::new(2)));
+    third.handle_staged(hash(b"another"), Some(roster(&members)), later).unwrap();
+    assert_eq!(message(&outputs(&mut third), Opcode::Ready).transition, TransitionId::new(2));
+    // What it promised binds it: the first attempt comes too late.
+    third.handle_control(id(1), N, &prepare(1, 1, b"commit", true), later).unwrap();
+    assert_eq!(third.pending_transition(), Some(TransitionId::new(2)));
+    assert_eq!(message(&outputs(&mut third), Opcode::Nack).transition, TransitionId::new(2));
+}
+
+#[test]
+fn of_two_commits_that_members_are_locked_to_the_later_attempt_is_completed() {
+    let members = [1, 2, 3, 4, 5];
+    let due = T0 + COORDINATOR_GRACE;
+    let mut third = node(3, &members, Profile::Sealed);
+    hear(&mut third, &prepare(1, 1, b"commit", true)).unwrap();
+    third.handle_staged(hash(b"commit"), Some(roster(&members)), T0).unwrap();
+    third.claim(due).unwrap();
+    let bid = message(&outputs(&mut third), Opcode::Prepare);
+    assert_eq!((bid.transition, bid.raw_arguments()), (TransitionId::new(2), &[0xa0][..]));
+    // Member 2 prepared another one after a quorum had promised, and reached member 4 alone.
+    let mut fourth = node(4, &members, Profile::Sealed);
+    fourth.handle_control(id(2), N, &prepare(2, 1, b"another", false), due).unwrap();
+    fourth.handle_staged(hash(b"another"), Some(roster(&members)), due).unwrap();
+    outputs(&mut fourth);
+    fourth.handle_control(id(3), N, &bid, due + COORDINATOR_GRACE).unwrap();
+    let locked = message(&outputs(&mut fourth), Opcode::Ready);
+    third.handle_control(id(4), N, &locked, due).unwrap();
+    third.handle_control(id(2), N, &prepare(2, 1, b"another", false), due).unwrap();
+    outputs(&mut third);
+    third.handle_control(id(5), N, &promise(5, 2, 3), due).unwrap();
+    position(
+        &outputs(&mut third),
+        |output| matches!(output, Output::Order(Order::Stage { hash: of, .. }) if *of == hash(b"another")),
+    );
+    third.handle_staged(hash(b"another"), Some(roster(&members)), due).unwrap();
+    let announced = message(&outputs(&mut third), Opcode::Prepare);
+    assert_eq!(announced.raw_arguments(), prepare(3, 2, b"another", false).raw_arguments());
 }
 
 #[test]
@@ -311,7 +395,11 @@ fn members_that_reached_an_epoch_under_different_numbers_follow_the_same_next_on
             inviter: Some(id(1)),
         };
         let mut member = Node::join(joiner, profile, T0).unwrap();
-        assert_eq!(hear(&mut member, &raw(1, 8, Opcode::Prepare, b"commit")).is_ok(), follows);
+        let announced = match profile {
+            Profile::Sealed => prepare(1, 8, b"commit", true),
+            Profile::Interop => raw(1, 8, Opcode::Prepare, b"commit"),
+        };
+        assert_eq!(hear(&mut member, &announced).is_ok(), follows);
         assert_eq!(member.pending_transition().is_some(), follows);
     }
 }
@@ -322,34 +410,67 @@ fn an_attempt_that_was_let_go_is_answered_by_abort_and_another_of_its_number_cou
     let (mut second, due) = (node(2, &members, Profile::Sealed), T0 + COORDINATOR_GRACE);
     second.claim(due).unwrap();
     assert_eq!(second.propose(proposal(&members, &[]), due), Ok(FIRST));
-    second.handle_control(id(1), N, &raw(1, 1, Opcode::Prepare, b"another"), due).unwrap();
+    assert_eq!(second.pending_transition(), Some(FIRST), "it asks first");
+    for other in [3, 4] {
+        hear(&mut second, &promise(other, 1, 2)).unwrap();
+    }
+    let said = outputs(&mut second);
+    let commits = |output: &&Output| matches!(output, Output::Send(sent) if sent.message.raw_arguments() == prepare(2, 1, b"commit", false).raw_arguments());
+    assert_eq!(said.iter().filter(commits).count(), 1);
+    second.handle_control(id(1), N, &raw(1, 2, Opcode::Prepare, &[0xa0]), due).unwrap();
+    second.handle_control(id(1), N, &prepare(1, 2, b"another", false), due).unwrap();
+    for other in [1, 4, 5] {
+        second.handle_control(id(other), N, &promise(other, 2, 1), due).unwrap();
+    }
     second.handle_staged(hash(b"another"), Some(roster(&members)), due).unwrap();
     outputs(&mut second);
     hear(&mut second, &raw(4, 1, Opcode::Ready, &named(hash(b"commit"), 2))).unwrap();
     assert_eq!(sent(&outputs(&mut second)), [(Opcode::Abort, 4, N)]);
     let another = named(hash(b"another"), 1);
-    hear(&mut second, &raw(1, 1, Opcode::Execute, &another)).unwrap();
+    hear(&mut second, &raw(1, 2, Opcode::Execute, &another)).unwrap();
     assert_eq!(second.epoch(), N);
-    hear(&mut second, &raw(3, 1, Opcode::Ready, &another)).unwrap();
+    hear(&mut second, &raw(3, 2, Opcode::Ready, &another)).unwrap();
     assert_eq!(second.epoch(), NEXT);
 }
 
 #[test]
-fn the_coordinator_takes_its_commit_up_again_when_both_gave_way() {
-    let mut coordinator = node(1, &[1, 2, 3], Profile::Sealed);
-    coordinator.propose(proposal(&[1, 2, 3], &[]), T0).unwrap();
-    hear(&mut coordinator, &raw(2, 2, Opcode::Prepare, b"another")).unwrap();
+fn whoever_has_promised_a_later_attempt_announces_its_own_no_more() {
+    let members = [1, 2, 3, 4, 5];
+    let (mut third, due) = (node(3, &members, Profile::Sealed), T0 + COORDINATOR_GRACE);
+    third.claim(due).unwrap();
+    third.propose(proposal(&members, &[]), due).unwrap();
+    third.handle_control(id(2), N, &raw(2, 2, Opcode::Prepare, &[0xa0]), due).unwrap();
+    outputs(&mut third);
+    for other in [4, 5, 1] {
+        third.handle_control(id(other), N, &promise(other, 1, 3), due).unwrap();
+    }
+    assert_eq!(outputs(&mut third), [], "it would vote below what it promised");
+}
+
+#[test]
+fn whoever_asks_and_is_outbid_asks_again_above_that() {
+    let members = [1, 2, 3];
+    let (mut second, due) = (node(2, &members, Profile::Sealed), T0 + COORDINATOR_GRACE);
+    second.claim(due).unwrap();
+    second.propose(proposal(&members, &[]), due).unwrap();
     let busy = ErrorObject::registered(ErrorNumber::GBP_TRANSITION_IN_PROGRESS);
     let busy = Arguments::Nack(RequestId::default(), busy);
-    let locked = ControlMessage::new(id(3), RequestId::default(), TransitionId::new(2), &busy).unwrap();
-    hear(&mut coordinator, &locked).unwrap();
-    assert_eq!(message(&outputs(&mut coordinator), Opcode::Abort).transition, FIRST);
-    hear(&mut coordinator, &raw(2, 2, Opcode::Abort, &[])).unwrap();
-    assert_eq!(coordinator.pending_transition(), None);
-    outputs(&mut coordinator);
-    coordinator.handle_timeout(T0 + HEARTBEAT);
-    let prepare = message(&outputs(&mut coordinator), Opcode::Prepare);
-    assert_eq!((prepare.transition, prepare.raw_arguments()), (TransitionId::new(3), &b"commit"[..]));
+    let outbid = ControlMessage::new(id(3), RequestId::default(), TransitionId::new(7), &busy).unwrap();
+    second.handle_control(id(3), N, &outbid, due).unwrap();
+    let absurd = ControlMessage::new(id(3), RequestId::default(), TransitionId::new(60_000), &busy).unwrap();
+    assert!(second.handle_control(id(3), N, &absurd, due).is_err(), "it would leave no numbers");
+    outputs(&mut second);
+    second.handle_timeout(due + REPEAT);
+    assert_eq!(message(&outputs(&mut second), Opcode::Prepare).transition, TransitionId::new(8));
+    let claim = Arguments::Capabilities(Capabilities::claim());
+    let claim = ControlMessage::new(id(1), RequestId::default(), TransitionId::default(), &claim).unwrap();
+    second.handle_control(id(1), N, &claim, due + REPEAT).unwrap();
+    outputs(&mut second);
+    second.handle_timeout(due + REPEAT + REPEAT);
+    position(&outputs(&mut second), |output| {
+        matches!(output, Output::Order(Order::Discard { own: true, .. }))
+    });
+    assert_eq!(second.pending_transition(), None, "another one leads, and nobody has seen the commit");
 }
 
 #[test]
@@ -405,7 +526,11 @@ fn timeouts_come_at_their_time_and_not_before() {
 
         let (_, mut member) = prepared(profile, &[1, 2, 3], &[]);
         outputs(&mut member);
-        member.note_presence(id(1), just_before(T0 + EXECUTE_TIMEOUT));
+        let claim = Arguments::Capabilities(Capabilities::claim());
+        let claim =
+            ControlMessage::new(id(1), RequestId::default(), TransitionId::default(), &claim).unwrap();
+        member.handle_control(id(1), N, &claim, just_before(T0 + EXECUTE_TIMEOUT)).unwrap();
+        outputs(&mut member);
         member.handle_timeout(just_before(T0 + EXECUTE_TIMEOUT));
         assert!(!outputs(&mut member).iter().any(trouble(ErrorNumber::GBP_EXECUTE_TIMEOUT)));
         member.handle_timeout(T0 + EXECUTE_TIMEOUT);
@@ -425,14 +550,18 @@ fn the_lowest_number_that_is_left_takes_the_lead_and_completes_what_the_coordina
     let said = outputs(&mut member);
     position(&said, |output| *output == Output::Event(Event::ElectionNeeded));
     position(&said, |output| *output == Output::Event(Event::BecameCoordinator));
-    let prepare = message(&said, Opcode::Prepare);
-    assert_eq!((prepare.transition, prepare.raw_arguments()), (TransitionId::new(2), &b"commit"[..]));
+    let bid = message(&said, Opcode::Prepare);
+    assert_eq!((bid.transition, bid.raw_arguments()), (TransitionId::new(2), &[0xa0][..]));
 
     let mut third = node(3, &[1, 2, 3], Profile::Sealed);
     third.handle_timeout(due);
     assert!(!third.leads(), "it leaves the one before it some time");
     third.handle_control(id(2), N, &message(&said, Opcode::Capabilities), due).unwrap();
-    third.handle_control(id(2), N, &prepare, due).unwrap();
+    third.handle_control(id(2), N, &bid, due).unwrap();
+    member.handle_control(id(3), N, &message(&outputs(&mut third), Opcode::Ready), due).unwrap();
+    let announced = message(&outputs(&mut member), Opcode::Prepare);
+    assert_eq!(announced.raw_arguments(), prepare(2, 2, b"commit", false).raw_arguments());
+    third.handle_control(id(2), N, &announced, due).unwrap();
     third.handle_staged(hash(b"commit"), Some(roster(&[1, 2, 3])), due).unwrap();
     member.handle_control(id(3), N, &message(&outputs(&mut third), Opcode::Ready), due).unwrap();
     member.handle_timeout(due + QUORUM_GRACE);
@@ -465,7 +594,11 @@ fn every_refusal_has_its_number_and_its_code_and_changes_nothing() {
         (raw(1, 1, Opcode::Prepare, b"c"), NEXT, 0x0003, "GBP_EPOCH_MISMATCH"),
         (raw(1, 0, Opcode::Prepare, b"c"), N, 0x0004, "GBP_TRANSITION_MISMATCH"),
         (raw(1, u32::MAX, Opcode::Prepare, b"c"), N, 0x0004, "GBP_TRANSITION_MISMATCH"),
-        (raw(1, 1, Opcode::Prepare, &big), N, 0x0008, "GBP_TOO_LARGE"),
+        (prepare(1, 1, &big, true), N, 0x0008, "GBP_TOO_LARGE"),
+        (raw(1, 1, Opcode::Prepare, b"c"), N, 0x0008, "WIRE_MALFORMED"),
+        (raw(1, 1, Opcode::Ready, &[0xa0]), N, 0x0008, "WIRE_MALFORMED"),
+        (raw(3, 1, Opcode::Prepare, &[0xa0]), N, 0x0008, "GBP_NOT_COORDINATOR"),
+        (prepare(3, 1, b"c", true), N, 0x0008, "GBP_NOT_COORDINATOR"),
         (raw(1, 1, Opcode::Abort, &[]), N, 0x0004, "GBP_TRANSITION_MISMATCH"),
         (raw(1, 1, Opcode::Execute, &[]), N, 0x0008, "WIRE_MALFORMED"),
         (raw(3, 0, Opcode::DigestResponse, &[0xff]), N, 0x0008, "WIRE_MALFORMED"),
@@ -479,12 +612,12 @@ fn every_refusal_has_its_number_and_its_code_and_changes_nothing() {
         assert_eq!(outputs(&mut member), []);
     }
     let mut interop = node(2, &[1, 2, 3], Profile::Interop);
-    let prepare = hear(&mut interop, &raw(3, 1, Opcode::Prepare, b"c")).unwrap_err();
-    assert_eq!((prepare.number().number(), prepare.code().as_str()), (0x0008, "GBP_NOT_COORDINATOR"));
+    let announced = hear(&mut interop, &raw(3, 1, Opcode::Prepare, b"c")).unwrap_err();
+    assert_eq!((announced.number().number(), announced.code().as_str()), (0x0008, "GBP_NOT_COORDINATOR"));
     let claimed = member.handle_control(id(3), N, &raw(1, 1, Opcode::Ready, &[]), T0).unwrap_err();
     assert_eq!(claimed, Refusal::NotItsOwn { sender: id(3), claimed: id(1) });
     let (_, mut locked) = prepared(Profile::Sealed, &[1, 2, 3], &[]);
-    let other = hear(&mut locked, &raw(1, 1, Opcode::Prepare, b"another")).unwrap_err();
+    let other = hear(&mut locked, &prepare(1, 1, b"another", true)).unwrap_err();
     assert_eq!(
         (other.clone(), other.number()),
         (Refusal::AnotherCommit(FIRST), ErrorNumber::GBP_COMMIT_INVALID)

@@ -2,7 +2,8 @@
 //!
 //! Nothing is allocated because a manifest says so: what is held is what came, within bounds by sender and in total.
 //! At a bound a piece is refused and nothing changes, so that whoever feeds us stops reading or takes pieces out
-//! ([`Attachments::take_out`]) and hands the piece in again. What was taken out is only counted here.
+//! ([`Attachments::take_out`]) and hands the piece in again. What was taken out is only counted here. Pieces that overtake their
+//! manifest wait for it, within bounds of their own.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +13,8 @@ use coterie_wire::payload::{AttachmentId, Chunk, Manifest};
 
 use crate::error::AttachmentError;
 use crate::limits::{
-    ATTACHMENT_TIMEOUT, DEFAULT_ATTACHMENT, MAX_ATTACHMENTS, MAX_ATTACHMENTS_OF_SENDER, MAX_CHUNKS, MAX_HELD,
-    MAX_HELD_OF_SENDER, PIECE_OVERHEAD,
+    ATTACHMENT_TIMEOUT, DEFAULT_ATTACHMENT, MAX_ATTACHMENTS, MAX_ATTACHMENTS_OF_SENDER, MAX_CHUNKS,
+    MAX_EARLY, MAX_EARLY_OF_SENDER, MAX_HELD, MAX_HELD_OF_SENDER, PIECE_OVERHEAD,
 };
 
 /// Whose attachment, and which.
@@ -25,6 +26,14 @@ pub struct Attachments {
     largest: u64,
     incoming: BTreeMap<AttachmentKey, Incoming>,
     held: usize,
+    early: BTreeMap<(AttachmentKey, u32), Early>,
+}
+
+/// A piece whose manifest has not come.
+#[derive(Clone, Debug)]
+pub(crate) struct Early {
+    pub(crate) chunk: Chunk,
+    pub(crate) came: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -99,10 +108,11 @@ impl Attachments {
     /// No attachments, none of which will have more than `largest` bytes.
     #[must_use]
     pub const fn new(largest: u64) -> Self {
-        Self { largest, incoming: BTreeMap::new(), held: 0 }
+        Self { largest, incoming: BTreeMap::new(), held: 0, early: BTreeMap::new() }
     }
 
-    /// Expects the attachment that a manifest describes. The same manifest again changes nothing.
+    /// Expects the attachment that a manifest describes, and takes its pieces that overtook it, which are held then; those that
+    /// do not fit it are dropped. The same manifest again changes nothing.
     ///
     /// # Errors
     /// When it is too large, there is no room, or the sender has announced another attachment under its number.
@@ -123,16 +133,20 @@ impl Attachments {
         if self.incoming.len() >= MAX_ATTACHMENTS || self.of(sender).count() >= MAX_ATTACHMENTS_OF_SENDER {
             return Err(AttachmentError::Full);
         }
-        let incoming = Incoming::new(manifest, now);
-        let progress = incoming.progress(key, None, true);
-        self.incoming.insert(key, incoming);
-        Ok(progress)
+        self.incoming.insert(key, Incoming::new(manifest, now));
+        for Early { chunk, came } in self.drop_early(key) {
+            // Refused alone, a piece is dropped alone.
+            let _ = self.take(sender, chunk, came);
+        }
+        let incoming = self.incoming.get(&key).ok_or(AttachmentError::Unknown)?;
+        Ok(incoming.progress(key, None, true))
     }
 
-    /// Takes a piece. One whose place is taken changes nothing: the first stays.
+    /// Takes a piece. One whose place is taken changes nothing: the first stays. One whose manifest has not come waits for it,
+    /// and counts as nothing received until then.
     ///
     /// # Errors
-    /// When it belongs to nothing, does not fit, or there is no room; then it may be handed in again.
+    /// When it does not fit, or there is no room; then it may be handed in again.
     pub fn take(
         &mut self,
         sender: MemberId,
@@ -141,7 +155,7 @@ impl Attachments {
     ) -> Result<Progress, AttachmentError> {
         let key = (sender, chunk.id());
         let room = self.room(sender);
-        let incoming = self.incoming.get_mut(&key).ok_or(AttachmentError::Unknown)?;
+        let Some(incoming) = self.incoming.get_mut(&key) else { return self.take_early(key, chunk, now) };
         let cost = cost(chunk.data());
         let (index, bytes) = (chunk.index(), incoming.check(&chunk)?);
         if incoming.there.contains(index) {
@@ -156,6 +170,58 @@ impl Attachments {
         incoming.touched = now;
         self.held = self.held.saturating_add(cost);
         Ok(incoming.progress(key, Some(index), true))
+    }
+
+    fn take_early(
+        &mut self,
+        key: AttachmentKey,
+        chunk: Chunk,
+        now: Timestamp,
+    ) -> Result<Progress, AttachmentError> {
+        let (index, total) = (chunk.index(), chunk.chunks());
+        if index >= total || total > MAX_CHUNKS {
+            return Err(AttachmentError::Integrity);
+        }
+        let fresh = !self.early.contains_key(&(key, index));
+        if fresh && cost(chunk.data()) > self.early_room(key.0) {
+            return Err(AttachmentError::Full);
+        }
+        self.early.entry((key, index)).or_insert(Early { chunk, came: now });
+        Ok(Progress { key, piece: Some(index), fresh, received: 0, total, bytes: 0 })
+    }
+
+    fn early_room(&self, sender: MemberId) -> usize {
+        let costs = |of: Option<MemberId>| {
+            let pieces = self.early.iter().filter(move |((key, _), _)| of.is_none_or(|of| key.0 == of));
+            pieces.map(|(_, early)| cost(early.chunk.data())).fold(0, usize::saturating_add)
+        };
+        let of_sender = MAX_EARLY_OF_SENDER.saturating_sub(costs(Some(sender)));
+        MAX_EARLY.saturating_sub(costs(None)).min(of_sender)
+    }
+
+    /// Lets go of the pieces of an attachment that came before its manifest.
+    pub(crate) fn drop_early(&mut self, key: AttachmentKey) -> Vec<Early> {
+        let places: Vec<_> = self.early_of(key).map(|(place, _)| *place).collect();
+        places.into_iter().filter_map(|place| self.early.remove(&place)).collect()
+    }
+
+    pub(crate) fn early_of(
+        &self,
+        key: AttachmentKey,
+    ) -> impl Iterator<Item = (&(AttachmentKey, u32), &Early)> {
+        self.early.range((key, 0)..=(key, u32::MAX))
+    }
+
+    pub(crate) fn early(&self) -> impl Iterator<Item = (&(AttachmentKey, u32), &Early)> {
+        self.early.iter()
+    }
+
+    /// Ends what has waited too long for its manifest.
+    pub(crate) fn expire_early(&mut self, now: Timestamp) -> Vec<(AttachmentKey, u32)> {
+        let over = |early: &Early| early.came + ATTACHMENT_TIMEOUT <= now;
+        let late: Vec<_> =
+            self.early.iter().filter(|(_, early)| over(early)).map(|(place, _)| *place).collect();
+        late.into_iter().filter(|place| self.early.remove(place).is_some()).collect()
     }
 
     /// Hands out a piece that is held, to be kept by the caller.
@@ -230,7 +296,9 @@ impl Attachments {
     /// When the next attachment ends for lack of pieces.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.incoming.values().map(|one| one.touched + ATTACHMENT_TIMEOUT).min()
+        let early = self.early.values().map(|early| early.came);
+        let touched = self.incoming.values().map(|one| one.touched);
+        touched.chain(early).min().map(|moment| moment + ATTACHMENT_TIMEOUT)
     }
 
     /// Ends what has waited too long.
@@ -306,6 +374,17 @@ impl Attachments {
         incoming.hold(index, data.to_vec());
         self.held = self.held.saturating_add(cost(data));
         Ok(())
+    }
+
+    /// Puts back a piece that came before its manifest.
+    pub(crate) fn put_early(
+        &mut self,
+        (sender, chunk): (MemberId, Chunk),
+        came: Timestamp,
+    ) -> Result<(), StateError> {
+        let key = (sender, chunk.id());
+        let taken = !self.incoming.contains_key(&key) && self.take_early(key, chunk, came).is_ok();
+        if taken { Ok(()) } else { Err(StateError::Contradiction) }
     }
 
     fn of(&self, sender: MemberId) -> impl Iterator<Item = &Incoming> {

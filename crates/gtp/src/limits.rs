@@ -52,6 +52,13 @@ pub const MAX_HELD_OF_SENDER: usize = 16 << 20;
 /// Bytes of pieces held in total: half of what a small server process can spare for one group.
 pub const MAX_HELD: usize = 64 << 20;
 
+/// Bytes of pieces held for one sender before their manifest came: what overtakes it on a network that reorders, up to a piece of
+/// the greatest length or thirty of the usual one.
+pub const MAX_EARLY_OF_SENDER: usize = 2 << 20;
+
+/// Bytes of such pieces in total: a few senders at a time.
+pub const MAX_EARLY: usize = 8 << 20;
+
 /// What holding a piece takes beside its bytes, so that a flood of tiny ones is counted for what it is.
 pub const PIECE_OVERHEAD: usize = 128;
 

@@ -7,6 +7,8 @@ use coterie_seen::StateError;
 use coterie_types::{MemberId, MessageId};
 use coterie_wire::payload::AttachmentId;
 
+use crate::attachment::AttachmentKey;
+
 /// A change to the stored rows, in the order in which it is to be made.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum RowChange {
@@ -33,6 +35,8 @@ pub(crate) enum RowKey {
     Attachment(MemberId, AttachmentId),
     /// One piece of it that is held. Only in exported states.
     Piece(MemberId, AttachmentId, u32),
+    /// One piece that came before its manifest.
+    Early(MemberId, AttachmentId, u32),
 }
 
 impl RowKey {
@@ -42,6 +46,7 @@ impl RowKey {
     const KEPT: u8 = 4;
     const ATTACHMENT: u8 = 5;
     const PIECE: u8 = 6;
+    const EARLY: u8 = 7;
 
     /// What all messages that were received begin with.
     pub(crate) const ALL_SEEN: [u8; 1] = [Self::SEEN];
@@ -60,11 +65,14 @@ impl RowKey {
             Self::Attachment(sender, id) => {
                 [&[Self::ATTACHMENT][..], &member(sender), &id.number().to_be_bytes()].concat()
             }
-            Self::Piece(sender, id, index) => {
-                let start = [&[Self::PIECE][..], &member(sender), &id.number().to_be_bytes()].concat();
-                [start, index.to_be_bytes().to_vec()].concat()
-            }
+            Self::Piece(sender, id, index) => piece(Self::PIECE, (sender, id), &index.to_be_bytes()),
+            Self::Early(sender, id, index) => piece(Self::EARLY, (sender, id), &index.to_be_bytes()),
         }
+    }
+
+    /// What the keys of all early pieces of an attachment begin with.
+    pub(crate) fn all_early(attachment: AttachmentKey) -> Vec<u8> {
+        piece(Self::EARLY, attachment, &[])
     }
 
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, StateError> {
@@ -75,14 +83,19 @@ impl RowKey {
             [Self::SEEN] => Self::Seen(fields.member()?, MessageId::new(fields.long()?)),
             [Self::KEPT] => Self::Kept(fields.long()?),
             [Self::ATTACHMENT] => Self::Attachment(fields.member()?, AttachmentId::new(fields.long()?)),
-            [Self::PIECE] => {
+            [kind @ (Self::PIECE | Self::EARLY)] => {
                 let (sender, id) = (fields.member()?, AttachmentId::new(fields.long()?));
-                Self::Piece(sender, id, u32::from_be_bytes(fields.take()?))
+                let of = if kind == Self::PIECE { Self::Piece } else { Self::Early };
+                of(sender, id, u32::from_be_bytes(fields.take()?))
             }
             _ => return Err(StateError::Contradiction),
         };
         if fields.0.is_empty() { Ok(key) } else { Err(StateError::Contradiction) }
     }
+}
+
+fn piece(kind: u8, (sender, id): AttachmentKey, index: &[u8]) -> Vec<u8> {
+    [&[kind][..], &sender.number().to_be_bytes(), &id.number().to_be_bytes(), index].concat()
 }
 
 struct Fields<'a>(&'a [u8]);

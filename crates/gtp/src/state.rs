@@ -3,10 +3,10 @@
 use coterie_seen::{Seen, StateError};
 use coterie_types::{Epoch, MemberId, MessageId, Timestamp};
 use coterie_wire::cbor::{Reader, Token, Writer};
-use coterie_wire::payload::{Manifest, TextMessage};
+use coterie_wire::payload::{AttachmentId, Chunk, Manifest, TextMessage};
 use coterie_wire::{Codec, Malformed, PayloadFormat};
 
-use crate::attachment::{AttachmentKey, Incoming, Places};
+use crate::attachment::{AttachmentKey, Early, Incoming, Places};
 use crate::client::{Known, TextClient, TextOptions};
 use crate::limits::MAX_STATE;
 use crate::row::{RowChange, RowKey};
@@ -100,6 +100,7 @@ impl TextClient {
             let pieces = incoming.held.iter();
             changes.extend(pieces.map(|(index, data)| RowChange::Put(piece(*index), data.clone())));
         }
+        changes.extend(self.attachments.early().map(|((key, _), early)| early_row(*key, early)));
         let mut rows: Vec<Row> = changes.into_iter().filter_map(RowChange::into_row).collect();
         rows.sort();
         rows
@@ -136,6 +137,11 @@ impl TextClient {
                     return Err(StateError::Contradiction);
                 }
                 self.attachments.put(sender, incoming)?;
+                true
+            }
+            RowKey::Early(sender, id, index) => {
+                let (chunk, came) = read_early(&mut reader, id, index)?;
+                self.attachments.put_early((sender, chunk), came)?;
                 true
             }
         };
@@ -226,6 +232,24 @@ pub(crate) fn attachment_row(key: AttachmentKey, incoming: &Incoming) -> RowChan
     writer.array(4).bytes(&manifest).bytes(incoming.there.bits());
     writer.unsigned(incoming.bytes).unsigned(incoming.touched.as_millis());
     RowChange::Put(RowKey::Attachment(key.0, key.1).bytes(), writer.finish())
+}
+
+pub(crate) fn early_row(key: AttachmentKey, early: &Early) -> RowChange {
+    let Early { chunk, came } = early;
+    let mut writer = Writer::default();
+    writer.array(3).unsigned(chunk.chunks()).unsigned(came.as_millis()).bytes(chunk.data());
+    RowChange::Put(RowKey::Early(key.0, key.1, chunk.index()).bytes(), writer.finish())
+}
+
+fn read_early(
+    reader: &mut Reader<'_>,
+    id: AttachmentId,
+    index: u32,
+) -> Result<(Chunk, Timestamp), StateError> {
+    reader.tuple(3)?;
+    let (chunks, came) = (reader.unsigned()?, Timestamp::from_millis(reader.unsigned()?));
+    let chunk = Chunk::new(id, index, chunks, reader.bytes()?.to_vec());
+    Ok((chunk.map_err(|_| StateError::Contradiction)?, came))
 }
 
 fn read_attachment(reader: &mut Reader<'_>) -> Result<Incoming, StateError> {

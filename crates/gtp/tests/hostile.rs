@@ -1,10 +1,11 @@
 //! Whatever comes in: what is refused changes nothing, and what is held stays within its bounds.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 mod support;
 
 use coterie_gtp::limits::{
-    MAX_ATTACHMENTS, MAX_ATTACHMENTS_OF_SENDER, MAX_CHUNKS, MAX_HELD, MAX_HELD_OF_SENDER, PIECE_OVERHEAD,
+    ATTACHMENT_TIMEOUT, MAX_ATTACHMENTS, MAX_ATTACHMENTS_OF_SENDER, MAX_CHUNKS, MAX_EARLY,
+    MAX_EARLY_OF_SENDER, MAX_HELD, MAX_HELD_OF_SENDER, PIECE_OVERHEAD,
 };
 use coterie_gtp::{
     AttachmentError, Attachments, Content, Cut, Draft, HistoryLimits, Label, TextClient, TextOptions,
@@ -164,14 +165,38 @@ fn a_piece_that_finds_no_room_uses_up_no_number_so_that_it_can_be_handed_in_agai
 }
 
 #[test]
+fn pieces_that_come_before_their_manifest_are_held_up_to_a_bound_and_never_shared_between_senders() {
+    let mut attachments = Attachments::default();
+    let piece = |index| Chunk::new(AttachmentId::new(1), index, 65_536, vec![7; 65_536]).unwrap();
+    let room = |sender, attachments: &mut Attachments| {
+        (0..65_536).take_while(|index| attachments.take(sender, piece(*index), T0).is_ok()).count()
+    };
+    let most = MAX_EARLY_OF_SENDER / (65_536 + PIECE_OVERHEAD);
+    assert_eq!(room(ALICE, &mut attachments), most);
+    assert_eq!(attachments.take(ALICE, piece(70), T0), Err(AttachmentError::Full));
+    assert_eq!(room(BOB, &mut attachments), most, "one sender does not take another's room");
+    let others = (10..20).map(|number| room(MemberId::new(number), &mut attachments)).sum::<usize>();
+    assert_eq!(others + 2 * most, MAX_EARLY / (65_536 + PIECE_OVERHEAD));
+    assert_eq!(attachments.held(), 0);
+    // Somebody else's manifest of the same number takes none of them, and one that they do not fit drops them.
+    let progress = attachments.offer(MemberId::new(99), manifest(1, 1 << 20, 65_536), T0).unwrap();
+    assert_eq!(progress.received, 0);
+    assert_eq!(attachments.offer(ALICE, manifest(1, 9, 3), T0).unwrap().received, 0);
+    assert_eq!(attachments.held(), 0);
+    assert_eq!(attachments.poll_timeout(), Some(T0 + ATTACHMENT_TIMEOUT));
+}
+
+#[test]
 fn binary_content_that_is_no_piece_of_ours_reaches_the_application() {
     let [mut alice, mut bob] = [ALICE, BOB].map(client);
     let lookalike = Chunk::new(AttachmentId::new(1), 0, 1, vec![1]).unwrap().encode(Codec::Cbor).unwrap();
     let sent = alice.send(Draft::content(ContentType::Binary, lookalike.clone())).unwrap();
     assert_eq!(bob.receive(&from(&sent)).unwrap().content, Content::Message);
     let sent = alice.send(Draft::content(ContentType::Attachment, lookalike)).unwrap();
-    let refused = bob.receive(&from(&sent)).unwrap_err();
-    assert_eq!(refused.code(), Code::GTP_ATTACHMENT_UNKNOWN);
+    let Content::Attachment(waits) = bob.receive(&from(&sent)).unwrap().content else { panic!() };
+    assert!(waits.fresh && !waits.is_complete());
+    let unknown = bob.attachments().assemble(waits.key).unwrap_err();
+    assert_eq!(unknown.code(), Code::GTP_ATTACHMENT_UNKNOWN);
     let sent = alice.send(Draft::content(ContentType::Attachment, vec![1])).unwrap();
     assert_eq!(bob.receive(&from(&sent)).unwrap().content, Content::Message);
 }

@@ -186,8 +186,7 @@ fn pieces_that_do_not_fit_are_refused_and_change_nothing() {
     let id = AttachmentId::new(8);
     let chunk = |id, index, count, length: usize| Chunk::new(id, index, count, vec![7; length]).unwrap();
     let refused = [
-        (BOB, chunk(id, 0, 2, 6), AttachmentError::Unknown),
-        (ALICE, chunk(AttachmentId::new(9), 0, 2, 6), AttachmentError::Unknown),
+        (ALICE, chunk(AttachmentId::new(9), 0, 70_000, 6), AttachmentError::Integrity),
         (ALICE, chunk(id, 2, 3, 6), AttachmentError::Integrity),
         (ALICE, chunk(id, 0, 3, 6), AttachmentError::Integrity),
         (ALICE, chunk(id, 0, 2, 11), AttachmentError::Integrity),

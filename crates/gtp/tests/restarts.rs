@@ -1,5 +1,5 @@
 //! Ended in the middle and begun again, from a saved state or from rows, everything goes on as if nothing had been.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 mod support;
 
@@ -54,6 +54,51 @@ fn an_attachment_goes_on_after_a_restart_in_the_middle_of_it() {
     assert_eq!(bob.attachments().assemble((ALICE, AttachmentId::new(4))).unwrap(), data);
     assert_eq!(bob.forget_attachment((ALICE, AttachmentId::new(4))).len(), 1);
     assert_eq!(bob.attachments().held(), 0);
+}
+
+#[test]
+fn pieces_that_overtake_their_manifest_wait_for_it_also_over_a_restart() {
+    let data: Vec<u8> = (0..100).collect();
+    let cut = Cut::of(AttachmentId::new(5), Label { filename: "", mime_type: "" }, &data, 40).unwrap();
+    let key = (ALICE, AttachmentId::new(5));
+    let (mut alice, mut bob) = (client(ALICE), client(BOB));
+    let manifest = alice.send_manifest(&cut, T0).unwrap();
+    let mut rows = Rows::default();
+    let pieces = [0..40, 40..80, 80..100].into_iter().zip(0..).map(|(range, index)| {
+        alice.send_piece(&cut.piece(index, data[range].to_vec()).unwrap(), T0).unwrap()
+    });
+    for sent in pieces.collect::<Vec<_>>().iter().rev() {
+        let received = bob.receive(&from(sent)).unwrap();
+        let Content::Attachment(progress) = received.content else { panic!("{:?}", received.content) };
+        assert!(progress.fresh && !progress.is_complete() && progress.received == 0);
+        rows.write(received.changes);
+        assert_eq!(bob.receive(&from(sent)).unwrap().verdict, Verdict::Duplicate);
+    }
+    let (mut bob, _) = TextClient::restore(BOB, options(), rows.rows()).unwrap();
+    let exported = TextClient::import(BOB, options(), &bob.export()).unwrap();
+    assert_eq!(exported.rows(), bob.rows());
+    let received = bob.receive(&from(&manifest)).unwrap();
+    let Content::Attachment(progress) = received.content else { panic!("{:?}", received.content) };
+    assert!(progress.fresh && progress.is_complete());
+    rows.write(received.changes);
+    assert_eq!(bob.attachments().assemble(key).unwrap(), data);
+    let (mut again, _) = TextClient::restore(BOB, options(), rows.rows()).unwrap();
+    assert!(again.attachments().progress(key).unwrap().is_complete());
+    assert!(again.take_any_out(None).is_none(), "what the manifest brought in was to be taken out");
+}
+
+#[test]
+fn pieces_whose_manifest_never_comes_are_forgotten_with_their_rows() {
+    let (mut alice, mut bob) = (client(ALICE), client(BOB));
+    let cut = Cut::of(AttachmentId::new(5), Label { filename: "", mime_type: "" }, b"data", 4).unwrap();
+    let mut rows = Rows::default();
+    let sent = alice.send_piece(&cut.piece(0, b"data".to_vec()).unwrap(), T0).unwrap();
+    rows.write(bob.receive(&from(&sent)).unwrap().changes);
+    let due = bob.poll_timeout().unwrap();
+    let (expired, changes) = bob.handle_timeout(due);
+    rows.write(changes);
+    assert!(expired.is_empty(), "nobody was told of it");
+    assert_eq!((bob.poll_timeout(), bob.rows()), (None, rows.rows()));
 }
 
 #[test]

@@ -166,11 +166,14 @@ impl Step<'_, '_, '_> {
         }
     }
 
-    /// A piece goes to the store at once, so that no more than one is ever held in memory.
+    /// A piece goes to the store at once, so that none is held in memory but those that wait for their manifest.
     fn on_piece(&mut self, progress: Progress) -> Result<(), StackError> {
         let Progress { key, piece, fresh, received, total, .. } = progress;
-        if let Some(taken) = piece.and_then(|index| self.core.text.take_out(key, index)) {
-            self.put(rows::PIECE, &piece_key(key, taken.index), taken.data)?;
+        while let Some(taken) = self.core.text.take_any_out(Some(key.0)) {
+            self.put(rows::PIECE, &piece_key(taken.key, taken.index), taken.data)?;
+        }
+        if piece.is_some() && received == 0 {
+            return Ok(());
         }
         if fresh && received == total {
             self.tell(Event::Attachment(key));

@@ -5,7 +5,7 @@ use coterie_wire::ErrorNumber;
 use coterie_wire::control::{Arguments, Capabilities, ControlMessage};
 
 use super::limits::{CLAIM_STAGGER, COORDINATOR_GRACE, HEARTBEAT};
-use super::{Event, Node, Output, Refusal};
+use super::{Event, Node, Output, Pending, Refusal};
 
 /// Advertised by a member that wants to leave.
 pub(super) const LEAVING: &str = "coterie/leaving";
@@ -66,10 +66,15 @@ impl Node {
     /// A new coordinator can complete what this member is locked to, once it has it.
     pub(super) fn show_lock(&mut self, to: MemberId, now: Timestamp) {
         let locked = self.pending.as_ref().filter(|pending| pending.after.is_some());
-        let locked = locked.filter(|pending| pending.preparer != to && pending.preparer != self.me);
-        let Some(transition) = locked.map(|pending| pending.transition) else { return };
-        if self.may_answer(to, now).is_ok() {
-            self.outputs.push_back(Output::Relay { transition, target: to });
+        let locked = locked.filter(|pending| pending.preparer != to).map(Pending::attempt);
+        let Some((transition, preparer)) = locked else { return };
+        if self.may_answer(to, now).is_err() {
+            return;
+        }
+        match preparer == self.me {
+            true if self.sealed() => self.say_prepare(to),
+            true => {}
+            false => self.outputs.push_back(Output::Relay { transition, target: to }),
         }
     }
 

@@ -4,7 +4,8 @@ use coterie_types::{Epoch, MemberId, Timestamp, TransitionId};
 use coterie_wire::ErrorNumber;
 use coterie_wire::control::{Arguments, LogEntry, Opcode};
 
-use super::facts::{Facts, Offer, push};
+use super::announcement::Verdict;
+use super::facts::{Facts, Offer, Rank, push};
 use super::limits::{MAX_DEPARTED, QUORUM_GRACE};
 use super::roster::Hash;
 use super::{Event, Node, NodeState, Order, Pending, Shelved};
@@ -16,29 +17,45 @@ impl Node {
             self.follow(transition, preparer, hash, now);
         } else if self.may_execute(now) {
             self.execute(now);
-        } else if self.pending.is_none() {
+        } else if self.sealed() {
+            self.use_promises(now);
             self.take_offer(now);
+            if self.may_execute(now) {
+                self.execute(now);
+            }
         }
     }
 
+    /// Takes what waited, once it may be taken.
     fn take_offer(&mut self, now: Timestamp) {
-        // Whoever is locked to it took its preparer for the coordinator.
-        let is_locked = |offer: &Offer| {
-            let mut voters = self.facts.voters(offer.transition, offer.hash, offer.preparer).into_iter();
-            self.sealed() && self.leads() && voters.any(|voter| voter != offer.preparer)
-        };
-        let entitled = |offer: &Offer| self.entitled(offer.preparer, now) || is_locked(offer);
-        let Some(index) = self.facts.offers.iter().rposition(entitled) else { return };
+        let Some((index, verdict)) = self.offered(now) else { return };
         let offer = self.facts.offers.remove(index);
-        self.begin(offer, now);
+        self.carry_out(verdict, offer, now);
+    }
+
+    fn offered(&self, now: Timestamp) -> Option<(usize, Verdict)> {
+        let offers = self.facts.offers.iter().enumerate().rev();
+        let mut open = offers.filter(|(_, offer)| offer.open && !self.facts.rejected.contains(&offer.hash));
+        open.find_map(|(index, offer)| match self.standing(offer, now) {
+            verdict @ (Verdict::Take | Verdict::Rebase) => Some((index, verdict)),
+            _ if self.is_left(offer) => Some((index, Verdict::Take)),
+            _ => None,
+        })
+    }
+
+    /// Whether others are locked to a commit that this member, as the coordinator, has to complete.
+    fn is_left(&self, offer: &Offer) -> bool {
+        let voters = self.facts.voters(offer.transition, offer.hash, offer.preparer);
+        let locked = voters.into_iter().any(|voter| voter != offer.preparer);
+        self.leads() && self.pending.is_none() && locked
     }
 
     /// A transition that its preparer executes, as far as it may be believed.
-    fn decided(&self) -> Option<(TransitionId, MemberId, Hash)> {
+    pub(super) fn decided(&self) -> Option<(TransitionId, MemberId, Hash)> {
         let ordered =
             self.facts.executes.iter().flat_map(|(by, orders)| orders.iter().map(|order| (*by, order)));
         ordered.into_iter().find_map(|(by, order)| {
-            let hash = self.facts.announced(order.transition, by)?;
+            let hash = order.hash.or_else(|| self.facts.announced(order.transition, by))?;
             let believed = order.means(order.transition, hash, by)
                 && match self.sealed() {
                     true => self.certified(by, order.transition, hash),
@@ -86,9 +103,9 @@ impl Node {
         let offer = self.facts.offers.iter().position(|offer| offer.hash == hash);
         let shelved = self.shelf.as_ref().filter(|shelved| shelved.hash == hash);
         let offer = match (offer, shelved) {
-            (Some(index), _) => self.facts.offers.remove(index),
+            (Some(index), _) => Offer { transition, preparer, ..self.facts.offers.remove(index) },
             (None, Some(Shelved { commit, .. })) => {
-                Offer { transition, preparer, hash, commit: commit.clone() }
+                Offer { transition, preparer, hash, commit: commit.clone(), first: false, open: false }
             }
             (None, None) => return self.ask(now),
         };
@@ -127,7 +144,7 @@ impl Node {
     pub(super) fn execute(&mut self, now: Timestamp) {
         let Some(pending) = &self.pending else { return };
         let (transition, hash) = (pending.transition, pending.hash);
-        let armed = pending.drive.as_ref().map(|drive| drive.armed.clone()).unwrap_or_default();
+        let armed = pending.armed.clone();
         let after = pending.after.clone().unwrap_or_default();
         let ready = self.facts.voters(transition, hash, self.me);
         let late: Vec<MemberId> =
@@ -187,6 +204,7 @@ impl Node {
         self.last = transition;
         self.highest = self.highest.max(transition);
         (self.facts, self.shelf, self.probe, self.confirming) = (Facts::default(), None, None, None);
+        (self.bid, self.promised) = (None, Rank::default());
         if self.coordinator.is_some_and(|coordinator| !self.roster.has(coordinator)) {
             self.coordinator = None;
             self.heard = now;

@@ -17,12 +17,19 @@ pub const MAX_SKIP: u32 = 65_536;
 /// pushes out its own.
 pub const MAX_REMEMBERED: usize = 16;
 
-/// Commits that wait because another one is locked, or because their sender is not the coordinator as far as is known
-/// here: one of each member. Each may be as large as a frame.
-pub const MAX_OFFERS: usize = 4;
+/// Commits that wait because another one is under way, or because their sender is not the coordinator as far as is known
+/// here. Each may be as large as a frame.
+pub const MAX_OFFERS: usize = 8;
 
-/// Refused commits, and locks of others, that are remembered within an epoch; they have a fixed size.
+/// Those of one member: its latest, and the one before it that others may be locked to.
+pub const MAX_OFFERS_OF_MEMBER: usize = 2;
+
+/// Refused commits that are remembered within an epoch; they have a fixed size.
 pub const MAX_SEEN: usize = 32;
+
+/// How far the number of an attempt that a member says it promised to follow may be above the last one: half of
+/// [`MAX_SKIP`], so that a liar leaves numbers to outbid it with.
+pub const MAX_OUTBID: u32 = 32_768;
 
 /// Transitions that a member which fell behind can be led through, as long as the protocol keeps its control log.
 pub const MAX_SETTLED: usize = coterie_wire::limits::MAX_LOG;

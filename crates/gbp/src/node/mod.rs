@@ -7,26 +7,27 @@
 //!
 //! What it promises, among members that fail by crashing, losing messages and being cut off: no two of them begin one
 //! epoch with different commits. A member that said it is ready for a commit is locked: it follows no other one in that epoch
-//! unless whoever prepared the first takes it back, or more than half of the members are known to be ready for the
-//! other. In the sealed profile a member also moves only when it has itself seen that many, so a coordinator cannot
+//! unless whoever prepared the first takes it back, more than half of the members are known to be ready for the other, or as
+//! many promised to follow a later attempt, for which what they voted before leaves the other. In the sealed profile a member also moves only when it has itself seen that many, so a coordinator cannot
 //! move it alone. A coordinator that announces two commits and votes for both can still part a group; the
 //! parts then cannot read each other, and nothing that one says moves the other.
 //!
 //! Why that holds: an attempt is a number and whoever prepares under it. Only its preparer executes it, and only with the
-//! votes of a quorum for this very attempt. A member votes for attempts of one commit alone, so two attempts that have a
-//! quorum have the same commit. It is let go by the preparer, and a preparer that let go of an attempt never takes it up again: the
-//! next one has a higher number. Votes count whatever their number, for members may have reached an epoch under different ones.
+//! votes of a quorum for this very attempt. Members vote and promise upwards only, and whoever announces anything but the first
+//! attempt has the promises of a quorum, which show every commit that may have had its own (`ballot.rs`). A preparer that let
+//! go of an attempt never takes it up again. In `interop`, where nobody promises, two coordinators at once can part a group.
 //!
 //! Why it goes on, once messages arrive again: who prepares repeats it to whoever is not ready; who is locked repeats its
-//! vote to the preparers, and is told if an attempt is over. So each lock is on an attempt that somebody drives, or ends. Of two
-//! that drive, the higher member gives way; if both did, the coordinator takes its commit up again. Whoever is behind gets
-//! the frames of each transition from anybody, and what it opens in this epoch it never refuses for its number. A lock
-//! whose preparer stays away ends by the next coordinator completing that commit; two such locks, on different commits, wait
-//! until one of the preparers is back, since nobody can tell which of them had its quorum.
+//! vote to the preparers, and is told if an attempt is over. Of two that ask to be followed, the higher member gives way to the
+//! claim of the lower. Whoever is behind gets the frames of each transition from anybody, and what it opens in this epoch it never
+//! refuses for its number. A lock whose preparer stays away ends by the next coordinator completing that commit, or the one of a
+//! later attempt.
 //!
 //! Every refusal leaves the node as it was. Everything that a peer can grow has a bound in [`limits`].
 
 mod announcement;
+mod arguments;
+mod ballot;
 mod election;
 mod error;
 mod execution;
@@ -48,8 +49,10 @@ use coterie_types::{Epoch, MemberId, RequestId, Timestamp, TransitionId};
 use coterie_wire::Profile;
 use coterie_wire::control::{Arguments, Capabilities, ControlMessage, LogEntry, Opcode};
 
+use arguments::Readiness;
+use ballot::Bid;
 pub use error::Refusal;
-use facts::Facts;
+use facts::{Facts, Rank};
 pub use output::{Event, NodeState, Order, Outgoing, Output};
 pub use relay::{RelayLog, RelayRow};
 pub use roster::{Hash, Roster};
@@ -77,7 +80,11 @@ pub struct Node {
     /// When this member, as the coordinator, speaks again.
     heartbeat: Timestamp,
     pending: Option<Pending>,
-    /// An own commit that gave way. Others may still complete it, and only the engine's pending commit could follow.
+    /// This member votes for no attempt of lower rank in this epoch.
+    promised: Rank,
+    bid: Option<Bid>,
+    /// An own commit that waits for promises, or gave way. Others may still complete it, and only the engine's pending commit
+    /// could follow.
     shelf: Option<Shelved>,
     joining: Option<Joining>,
     facts: Facts,
@@ -100,8 +107,11 @@ struct Pending {
     preparer: MemberId,
     hash: Hash,
     commit: Vec<u8>,
+    first: bool,
     own: bool,
     after: Option<Roster>,
+    /// Joiners that wait for EXECUTE.
+    armed: BTreeSet<MemberId>,
     deadline: Timestamp,
     drive: Option<Drive>,
 }
@@ -110,20 +120,21 @@ struct Pending {
 #[derive(Clone, Debug)]
 struct Drive {
     refused: BTreeSet<MemberId>,
-    /// The transitions that others are locked to instead, each with one that is.
-    locks: BTreeSet<(TransitionId, MemberId)>,
+    /// Whether somebody has promised to follow a later attempt.
+    outbid: bool,
     repeat: Timestamp,
     quorum_since: Option<Timestamp>,
-    /// Joiners that wait for EXECUTE.
-    armed: BTreeSet<MemberId>,
 }
 
-/// An own commit that waits to be prepared again, or for the epoch to end.
+/// An own commit that waits to be prepared, or for the epoch to end.
 #[derive(Clone, Debug)]
 struct Shelved {
     hash: Hash,
     commit: Vec<u8>,
     after: Roster,
+    armed: BTreeSet<MemberId>,
+    /// Whether others have seen it.
+    announced: bool,
 }
 
 /// A joiner that waits for EXECUTE: its engine is one epoch ahead.
@@ -216,6 +227,8 @@ impl Node {
             electing: false,
             heartbeat: now,
             pending: None,
+            promised: Rank::default(),
+            bid: None,
             shelf: None,
             joining,
             facts: Facts::default(),
@@ -268,7 +281,8 @@ impl Node {
     #[must_use]
     pub fn pending_transition(&self) -> Option<TransitionId> {
         let joining = self.joining.as_ref().map(|joining| joining.transition);
-        self.pending.as_ref().map(|pending| pending.transition).or(joining)
+        let asking = self.bid.as_ref().map(|bid| bid.transition);
+        self.pending.as_ref().map(|pending| pending.transition).or(asking).or(joining)
     }
 
     /// The commit of the transition under way: packages of deployed peers hide the arguments of PREPARE from their
@@ -361,7 +375,7 @@ impl Node {
         (transition, hash, preparer): (TransitionId, Hash, MemberId),
         key_epoch: Epoch,
     ) {
-        let named = if self.sealed() { receive::commit_arguments(hash, preparer) } else { Vec::default() };
+        let named = if self.sealed() { Readiness::vote(hash, preparer) } else { Vec::default() };
         let request = self.next_request();
         if let Ok(message) = ControlMessage::raw(self.me, request, transition, opcode, &named) {
             self.send(target, message, key_epoch);

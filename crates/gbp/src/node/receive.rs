@@ -1,37 +1,13 @@
 //! Control messages of others.
 
 use coterie_types::{Epoch, MemberId, RequestId, Timestamp, TransitionId};
-use coterie_wire::cbor::{Reader, Writer};
 use coterie_wire::control::{Arguments, ControlMessage, Opcode};
 use coterie_wire::{ErrorNumber, Malformed};
 
-use super::facts::Mention;
-use super::limits::MAX_SKIP;
-use super::roster::Hash;
+use super::arguments::{Preparation, Readiness};
+use super::facts::{Mention, Promise};
+use super::limits::{MAX_OUTBID, MAX_SKIP};
 use super::{Event, Node, Refusal};
-
-/// What READY and EXECUTE name: their commit, and who announced it.
-const KEYS: &[&str] = &["commit_hash", "preparer_id"];
-
-/// The arguments of READY and EXECUTE in the sealed profile. Peers of the interop profile send none.
-pub(super) fn commit_arguments(hash: Hash, preparer: MemberId) -> Vec<u8> {
-    let mut writer = Writer::default();
-    writer.map(KEYS.len()).text("commit_hash").bytes(&hash).text("preparer_id").unsigned(preparer.number());
-    writer.finish()
-}
-
-fn commit_named(arguments: &[u8]) -> Result<(Hash, MemberId), Malformed> {
-    let (mut reader, mut hash, mut preparer) = (Reader::new(arguments), Hash::default(), 0);
-    reader.record(KEYS, KEYS.len(), |key, reader| {
-        match key {
-            "commit_hash" => hash = reader.bytes()?.try_into().map_err(|_| Malformed::OutOfRange)?,
-            _ => preparer = reader.unsigned()?,
-        }
-        Ok(())
-    })?;
-    reader.finish()?;
-    Ok((hash, MemberId::new(preparer)))
-}
 
 impl Node {
     /// Takes in a control message that was opened under this epoch's keys. `sender` is who sent it, by the leaf that
@@ -73,7 +49,8 @@ impl Node {
             confirming.missing.remove(&member);
         }
         self.confirming = self.confirming.take().filter(|confirming| !confirming.missing.is_empty());
-        if self.coordinator == Some(member) && member != self.me {
+        // Our own coordinators say that they are. One that only speaks may take another for the coordinator.
+        if !self.sealed() && self.coordinator == Some(member) && member != self.me {
             self.note_coordinator(now);
         }
     }
@@ -89,8 +66,8 @@ impl Node {
             return self.on_joining(sender, message, now);
         }
         match message.opcode() {
-            Opcode::Prepare => self.on_prepare(sender, transition, message.raw_arguments(), now),
-            Opcode::Ready => self.on_ready(sender, self.mention(message)?, now),
+            Opcode::Prepare => self.on_preparation(sender, message, now),
+            Opcode::Ready => self.on_readiness(sender, message, now),
             Opcode::Execute => self.on_execute(sender, self.mention(message)?, now),
             Opcode::Abort => self.on_abort(sender, transition, reason(message), now),
             Opcode::DigestRequest => self.on_digest_request(sender, message.request, now),
@@ -99,22 +76,69 @@ impl Node {
             Opcode::Capabilities => self.on_capabilities(sender, message, now),
             // Its use is that it was sent in this epoch at all.
             Opcode::Ack => Ok(()),
-            Opcode::Nack => self.on_nack(sender, message, now),
+            Opcode::Nack => self.on_nack(sender, message),
         }
     }
 
-    /// What READY and EXECUTE are about.
-    fn mention(&self, message: &ControlMessage) -> Result<Mention, Refusal> {
-        let named = if self.sealed() { Some(commit_named(message.raw_arguments())?) } else { None };
-        let (hash, preparer) = (named.map(|(hash, _)| hash), named.map(|(_, preparer)| preparer));
-        Ok(Mention { transition: message.transition, hash, preparer })
+    fn on_preparation(
+        &mut self,
+        sender: MemberId,
+        message: &ControlMessage,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let transition = message.transition;
+        self.fresh(transition)?;
+        if !self.sealed() {
+            return self.on_prepare((transition, sender), message.raw_arguments().to_vec(), false, now);
+        }
+        match Preparation::read(message.raw_arguments())? {
+            Preparation::Bid => self.on_bid(sender, transition, now),
+            Preparation::Commit { commit, first } => {
+                self.on_prepare((transition, sender), commit, first, now)
+            }
+        }
     }
 
-    fn on_nack(&mut self, sender: MemberId, message: &ControlMessage, now: Timestamp) -> Result<(), Refusal> {
+    fn on_readiness(
+        &mut self,
+        sender: MemberId,
+        message: &ControlMessage,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        if self.sealed()
+            && let Readiness::Promise(to, lock) = Readiness::read(message.raw_arguments())?
+        {
+            self.fresh(message.transition)?;
+            self.facts.promise(sender, Promise { transition: message.transition, to, lock });
+            self.evaluate(now);
+            return Ok(());
+        }
+        self.on_ready(sender, self.mention(message)?, now)
+    }
+
+    /// What a vote and EXECUTE are about.
+    fn mention(&self, message: &ControlMessage) -> Result<Mention, Refusal> {
+        let (transition, first) = (message.transition, false);
+        if !self.sealed() {
+            return Ok(Mention { transition, hash: None, preparer: None, first });
+        }
+        match Readiness::read(message.raw_arguments())? {
+            Readiness::Vote(hash, preparer) => {
+                Ok(Mention { transition, hash: Some(hash), preparer: Some(preparer), first })
+            }
+            Readiness::Promise(..) => Err(Malformed::MissingKey("commit_hash").into()),
+        }
+    }
+
+    fn on_nack(&mut self, sender: MemberId, message: &ControlMessage) -> Result<(), Refusal> {
         // Deployed peers agree on no form; what is not ours is for the application alone.
         let Ok(Arguments::Nack(_, error)) = message.arguments() else { return Ok(()) };
         let busy = error == coterie_wire::ErrorObject::registered(ErrorNumber::GBP_TRANSITION_IN_PROGRESS);
-        if busy { self.on_locked(sender, message.transition, now) } else { Ok(()) }
+        match busy {
+            true if self.sealed() => self.on_outbid(message.transition),
+            true => self.on_locked(sender, message.transition),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn known(&self, member: MemberId) -> Result<(), Refusal> {
@@ -125,8 +149,17 @@ impl Node {
     /// epoch, and members that reached it under different numbers must all take the coordinator's next one, even those
     /// that have seen a higher.
     pub(super) fn fresh(&self, transition: TransitionId) -> Result<(), Refusal> {
+        self.fresh_within(transition, MAX_SKIP)
+    }
+
+    /// The number that somebody says was promised. It may be a lie.
+    pub(super) fn fresh_outbid(&self, transition: TransitionId) -> Result<(), Refusal> {
+        self.fresh_within(transition, MAX_OUTBID)
+    }
+
+    fn fresh_within(&self, transition: TransitionId, most: u32) -> Result<(), Refusal> {
         let lowest = if self.sealed() { 0 } else { self.last.number() };
-        let highest = self.last.number().saturating_add(MAX_SKIP);
+        let highest = self.last.number().saturating_add(most);
         let number = transition.number();
         if number > lowest && number <= highest { Ok(()) } else { Err(Refusal::WrongTransition(transition)) }
     }

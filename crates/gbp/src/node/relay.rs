@@ -11,6 +11,7 @@ use coterie_wire::cbor::{Reader, Writer};
 use coterie_wire::control::{ControlMessage, Opcode};
 
 use super::Refusal;
+use super::arguments::Preparation;
 use super::limits::{MAX_RELAY_BYTES, MAX_RELAY_COMMITS, MAX_RELAY_SMALL, MAX_REMEMBERED, MAX_SETTLED};
 use super::roster::{Hash, hash};
 
@@ -127,7 +128,8 @@ impl RelayLog {
     ) -> Option<RelayRow> {
         let small =
             matches!(message.opcode(), Opcode::Ready | Opcode::Execute) && frame.len() <= MAX_RELAY_SMALL;
-        if !small && message.opcode() != Opcode::Prepare {
+        let asks = message.opcode() == Opcode::Prepare && message.raw_arguments() == Preparation::bid();
+        if asks || !small && message.opcode() != Opcode::Prepare {
             return None;
         }
         let arguments = hash(message.raw_arguments());

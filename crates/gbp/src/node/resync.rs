@@ -92,13 +92,19 @@ impl Node {
         let Some(pending) = self.pending.as_ref().filter(|pending| pending.after.is_some()) else {
             return Ok(());
         };
-        let (transition, preparer) = (pending.transition, pending.preparer);
+        let (transition, preparer, first) = (pending.transition, pending.preparer, pending.first);
         if preparer == self.me {
             self.say_prepare(sender);
+            if self.sealed() && !first {
+                // The promises that stand behind it.
+                self.outputs.push_back(Output::Relay { transition, target: sender });
+            }
             return Ok(());
         }
         let of = (transition, pending.hash, preparer);
-        self.say_of_commit(Opcode::Ready, sender, of, self.epoch);
+        if !self.sealed() || self.has_voted() {
+            self.say_of_commit(Opcode::Ready, sender, of, self.epoch);
+        }
         if preparer != sender {
             self.outputs.push_back(Output::Relay { transition, target: sender });
         }

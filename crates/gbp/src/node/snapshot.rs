@@ -11,13 +11,14 @@ use coterie_wire::control::{Arguments, Capabilities, ControlMessage, LogEntry, O
 use coterie_wire::limits::MAX_DIGEST;
 use coterie_wire::{Malformed, Profile};
 
-use super::facts::{Facts, Mention, Offer};
+use super::ballot::Bid;
+use super::facts::{Facts, Lock, Mention, Offer, Promise};
 use super::limits::{COORDINATOR_GRACE, EXECUTE_TIMEOUT, HEARTBEAT, MAX_COMMIT, MAX_MEMBERS, PROBE_PAUSE};
 use super::roster::{Hash, Roster};
 use super::{Confirming, Drive, Joining, Node, NodeState, Order, Pending, Probe, Refusal, Shelved};
 
 /// The version of the layout.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl Node {
     /// The node as bytes. What it wanted done must have been taken out before: outputs are not part of it.
@@ -73,6 +74,7 @@ impl Node {
                 drive.quorum_since.iter_mut().for_each(|since| near(since, Duration::default()));
             }
         }
+        self.bid.iter_mut().for_each(|bid| near(&mut bid.repeat, HEARTBEAT));
         self.joining.iter_mut().for_each(|joining| near(&mut joining.deadline, EXECUTE_TIMEOUT));
         self.confirming.iter_mut().for_each(|confirming| near(&mut confirming.next, COORDINATOR_GRACE));
         self.probe.iter_mut().for_each(|probe| near(&mut probe.next, PROBE_PAUSE));
@@ -123,18 +125,21 @@ macro_rules! fields {
 }
 
 fields!(Node {
-    me, profile, state, epoch, last, highest, roster, coordinator, led, heard, electing, heartbeat, pending, shelf,
+    me, profile, state, epoch, last, highest, roster, coordinator, led, heard, electing, heartbeat, pending, promised, bid, shelf,
     joining, facts, log, settled, confirming, probe, answered, departed, capabilities, requests
 } outputs);
-fields!(Pending { transition, preparer, hash, commit, own, after, deadline, drive });
-fields!(Drive { refused, locks, repeat, quorum_since, armed });
-fields!(Shelved { hash, commit, after });
+fields!(Pending { transition, preparer, hash, commit, first, own, after, armed, deadline, drive });
+fields!(Bid { transition, repeat, outbid });
+fields!(Drive { refused, outbid, repeat, quorum_since });
+fields!(Shelved { hash, commit, after, armed, announced });
 fields!(Joining { transition, inviter, deadline });
 fields!(Confirming { transition, missing, next, rounds });
 fields!(Probe { next, tries });
-fields!(Facts { votes, executes, offers, seen, rejected });
-fields!(Mention { transition, hash, preparer });
-fields!(Offer { transition, preparer, hash, commit });
+fields!(Facts { votes, executes, promises, offers, seen, rejected });
+fields!(Mention { transition, hash, preparer, first });
+fields!(Lock { rank, hash });
+fields!(Promise { transition, to, lock });
+fields!(Offer { transition, preparer, hash, commit, first, open });
 
 impl Stored for u32 {
     fn write(&self, writer: &mut Writer) {

@@ -24,6 +24,7 @@ impl Node {
             coordinator,
             pending.map(|pending| pending.deadline),
             drive.map(|drive| drive.repeat),
+            self.bid.as_ref().map(|bid| bid.repeat),
             grace,
             self.joining.as_ref().map(|joining| joining.deadline),
             self.confirming.as_ref().map(|confirming| confirming.next),
@@ -45,6 +46,7 @@ impl Node {
         self.watch_coordinator(now);
         self.watch_pending(now);
         self.repeat(now);
+        self.repeat_bid(now);
         self.evaluate(now);
         self.confirm_again(now);
         self.probe_again(now);
@@ -80,17 +82,26 @@ impl Node {
 
     /// PREPARE once more to everybody who is not ready, and what this member is locked to beside it.
     fn repeat(&mut self, now: Timestamp) {
+        let (sealed, leads) = (self.sealed(), self.leads());
         let Some(pending) = &mut self.pending else { return };
         let Some(drive) = pending.drive.as_mut().filter(|drive| now >= drive.repeat) else { return };
         drive.repeat = now + REPEAT;
+        if sealed && drive.outbid {
+            match leads {
+                true => self.lead_on(now),
+                // Somebody else leads, and completes it.
+                false => pending.drive = None,
+            }
+            return;
+        }
         let refused = drive.refused.clone();
         let ready = self.facts.voters(pending.transition, pending.hash, pending.preparer);
         let late: Vec<MemberId> = self
             .others()
-            .filter(|member| self.sealed() && !ready.contains(member) && !refused.contains(member))
+            .filter(|member| sealed && !ready.contains(member) && !refused.contains(member))
             .collect();
         late.into_iter().for_each(|member| self.say_prepare(member));
-        if self.sealed() {
+        if sealed {
             self.say_votes();
         }
     }

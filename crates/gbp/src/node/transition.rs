@@ -2,13 +2,15 @@
 //!
 //! What begins it stands in `announcement.rs`, what completes it in `execution.rs`.
 
+use std::collections::BTreeSet;
+
 use coterie_types::{MemberId, Timestamp, TransitionId};
 use coterie_wire::ErrorNumber;
 use coterie_wire::control::{Arguments, ControlMessage, InvalidCommit, Opcode};
 
-use super::announcement::binds;
-use super::facts::{Facts, Mention, Offer, push};
-use super::limits::{EXECUTE_TIMEOUT, MAX_REMEMBERED, MAX_SEEN, PREPARE_TIMEOUT, REPEAT};
+use super::arguments::Preparation;
+use super::facts::{Facts, Mention, Offer, Rank, push};
+use super::limits::{EXECUTE_TIMEOUT, MAX_SEEN, PREPARE_TIMEOUT, REPEAT};
 use super::roster::{Hash, Roster};
 use super::{Drive, Event, Node, Order, Pending, Refusal, Shelved};
 
@@ -35,7 +37,9 @@ impl Node {
             return Ok(());
         }
         pending.after = after;
-        self.ready(now);
+        if self.decided().is_none() {
+            self.ready(now);
+        }
         self.evaluate(now);
         Ok(())
     }
@@ -46,11 +50,6 @@ impl Node {
         // A deployed peer takes an ABORT for whatever it has under that number, the winner included.
         if pending.drive.is_some() && (self.sealed() || pending.transition != to) {
             self.take_back(pending.transition, None);
-        }
-        // Others may still complete it, and it can be opened but once.
-        if self.sealed() && !pending.own && pending.preparer != self.me {
-            let Pending { transition, preparer, hash, ref commit, .. } = pending;
-            self.facts.offer(Offer { transition, preparer, hash, commit: commit.clone() });
         }
         self.set_aside(pending, None);
     }
@@ -66,35 +65,48 @@ impl Node {
         pending.is_some_and(|pending| pending.drive.is_some() && pending.preparer == self.me)
     }
 
-    /// Lets go of a commit. An own one stays in the engine, because others may complete it.
+    /// Lets go of a commit. An own one stays in the engine, any other is kept, because others may complete it.
     pub(super) fn set_aside(&mut self, pending: Pending, reason: Option<u64>) {
-        let Pending { transition, preparer, own, hash, commit, after, .. } = pending;
+        let Pending { transition, preparer, own, hash, commit, first, after, armed, .. } = pending;
         match after.filter(|_| own) {
-            Some(after) => self.shelf = Some(Shelved { hash, commit, after }),
-            None => self.order(Order::Discard { transition, own }),
+            Some(after) => self.shelf = Some(Shelved { hash, commit, after, armed, announced: true }),
+            None => {
+                self.order(Order::Discard { transition, own });
+                // Others may be locked to it, and it can be opened but once.
+                let open = false;
+                if self.sealed() {
+                    self.facts.offer(Offer { transition, preparer, hash, commit, first, open });
+                }
+            }
         }
-        self.retract(transition, hash, preparer);
+        // All its votes were for this commit.
+        self.facts.votes.remove(&self.me);
         self.emit(Event::Aborted { transition, reason });
     }
 
-    /// This member is no longer locked.
-    fn retract(&mut self, transition: TransitionId, hash: Hash, preparer: MemberId) {
-        if let Some(votes) = self.facts.votes.get_mut(&self.me) {
-            votes.retain(|vote| !vote.means(transition, hash, preparer));
-        }
+    /// This member is no longer locked by its vote for this attempt; whether it was.
+    fn retract(&mut self, attempt: Rank) -> bool {
+        let Some(votes) = self.facts.votes.get_mut(&self.me) else { return false };
+        let before = votes.len();
+        votes.retain(|vote| !vote.is_of(attempt));
+        votes.len() < before
     }
 
     pub(super) fn begin(&mut self, offer: Offer, now: Timestamp) {
-        let Offer { transition, preparer, hash, commit } = offer;
+        let Offer { transition, preparer, hash, commit, first, .. } = offer;
         self.follow_preparer(preparer, now);
-        let shelved = self.shelf.take_if(|shelved| shelved.hash == hash).map(|shelved| shelved.after);
-        let own = shelved.is_some();
+        let shelved = self.shelf.take_if(|shelved| shelved.hash == hash);
+        let (own, (after, armed)) = (
+            shelved.is_some(),
+            shelved.map(|shelved| (Some(shelved.after), shelved.armed)).unwrap_or_default(),
+        );
         if !own {
             self.order(Order::Stage { transition, preparer, hash, commit: commit.clone() });
         }
         let deadline = now + EXECUTE_TIMEOUT;
+        let drive = None;
         let pending =
-            Pending { transition, preparer, hash, commit, own, after: shelved, deadline, drive: None };
+            Pending { transition, preparer, hash, commit, first, own, after, armed, deadline, drive };
         self.pending = Some(pending);
         if own {
             self.ready(now);
@@ -109,7 +121,7 @@ impl Node {
         pending.preparer = offer.preparer;
         pending.drive = None;
         pending.deadline = now + EXECUTE_TIMEOUT;
-        pending.transition = offer.transition;
+        (pending.transition, pending.first) = (offer.transition, offer.first);
         if !staging {
             self.ready(now);
         }
@@ -118,45 +130,33 @@ impl Node {
     /// The commit is staged: this member is locked to it, and says so. Where it is the coordinator, whoever prepared the
     /// commit is gone, and it is completed from here.
     pub(super) fn ready(&mut self, now: Timestamp) {
+        if self.sealed() {
+            self.vote(now);
+            return;
+        }
         let Some(pending) = &self.pending else { return };
         if self.leads() && pending.preparer != self.me {
             self.lead_on(now);
             return;
         }
-        let (hash, preparer) = (Some(pending.hash), Some(pending.preparer));
-        let mention = Mention { transition: pending.transition, hash, preparer };
+        let (transition, hash, preparer) = (pending.transition, pending.hash, pending.preparer);
+        let mention = Mention { transition, hash: Some(hash), preparer: Some(preparer), first: false };
         self.facts.vote(self.me, mention);
         self.say_ready();
     }
 
-    /// A member is locked to a commit, not to a number: it votes for whoever completes it.
-    pub(super) fn vote_too(&mut self, offer: &Offer) {
-        let staged = self.pending.as_ref().is_some_and(|pending| pending.after.is_some());
-        let room = self.facts.votes.get(&self.me).is_none_or(|votes| votes.len() < MAX_REMEMBERED);
-        let Offer { transition, preparer, hash, .. } = *offer;
-        let mention = Mention { transition, hash: Some(hash), preparer: Some(preparer) };
-        if staged && (room || self.facts.votes.get(&self.me).is_some_and(|votes| votes.contains(&mention))) {
-            self.facts.vote(self.me, mention);
-            self.say_of_commit(Opcode::Ready, MemberId::EVERYBODY, (transition, hash, preparer), self.epoch);
-        }
-    }
-
-    /// A vote that keeps this member locked to the commit under way, whatever becomes of the number under way.
-    pub(super) fn other_vote(&self) -> Option<(TransitionId, MemberId)> {
-        let pending = self.pending.as_ref()?;
-        let under_way = (pending.transition, pending.preparer);
-        self.facts.votes.get(&self.me)?.iter().find_map(|vote| {
-            let voted = (vote.transition, vote.preparer?);
-            (vote.hash == Some(pending.hash) && voted != under_way && voted.1 != self.me).then_some(voted)
-        })
-    }
-
-    /// The number under way was taken back: whether this member stays locked by another vote.
+    /// The attempt under way was taken back: whether this member stays locked by another vote.
     fn still_locked(&mut self) -> bool {
-        let Some((transition, preparer)) = self.other_vote() else { return false };
-        if let Some(pending) = &mut self.pending {
-            (pending.transition, pending.preparer, pending.drive) = (transition, preparer, None);
-        }
+        let votes = self.facts.votes.get(&self.me).into_iter().flatten();
+        let others = votes.filter(|vote| vote.preparer.is_some_and(|preparer| preparer != self.me));
+        let last = others.filter_map(|vote| Some((vote.lock()?.rank, *vote))).max_by_key(|(rank, _)| *rank);
+        let (Some(pending), Some((_, Mention { transition, preparer: Some(preparer), first, .. }))) =
+            (&mut self.pending, last)
+        else {
+            return false;
+        };
+        (pending.transition, pending.preparer, pending.first) = (transition, preparer, first);
+        pending.drive = None;
         true
     }
 
@@ -174,7 +174,7 @@ impl Node {
 
     pub(super) fn say_ready(&mut self) {
         let Some(pending) = &self.pending else { return };
-        if pending.after.is_some() && pending.preparer != self.me {
+        if pending.after.is_some() && pending.preparer != self.me && self.has_voted() {
             let of = (pending.transition, pending.hash, pending.preparer);
             self.say_of_commit(Opcode::Ready, MemberId::EVERYBODY, of, self.epoch);
         }
@@ -182,10 +182,14 @@ impl Node {
 
     /// Prepares, under a number of its own, the commit that is under way here or that gave way.
     pub(super) fn lead_on(&mut self, now: Timestamp) {
+        if self.sealed() {
+            self.bid_for(now);
+            return;
+        }
         let Some(transition) = self.next_transition() else { return };
         if self.pending.is_none() {
-            let Some(Shelved { hash, commit, after }) = self.shelf.take() else { return };
-            self.pending = Some(self.own_pending(transition, hash, commit, after, now));
+            let Some(shelved) = self.shelf.take() else { return };
+            self.pending = Some(self.own_pending(transition, shelved, now));
         }
         let Some(pending) = &mut self.pending else { return };
         if pending.after.is_none() || (pending.preparer == self.me && pending.transition != transition) {
@@ -197,34 +201,35 @@ impl Node {
         self.announce();
     }
 
-    pub(super) fn own_pending(
-        &self,
-        transition: TransitionId,
-        hash: Hash,
-        commit: Vec<u8>,
-        after: Roster,
-        now: Timestamp,
-    ) -> Pending {
+    pub(super) fn own_pending(&self, transition: TransitionId, own: Shelved, now: Timestamp) -> Pending {
+        let Shelved { hash, commit, after, armed, .. } = own;
         let (deadline, drive) = (now + PREPARE_TIMEOUT, Some(Drive::new(now)));
-        let (preparer, after) = (self.me, Some(after));
-        Pending { transition, preparer, hash, commit, own: true, after, deadline, drive }
+        let (preparer, first, own, after) = (self.me, self.sealed(), true, Some(after));
+        Pending { transition, preparer, hash, commit, first, own, after, armed, deadline, drive }
     }
 
     /// PREPARE of what this member leads, to everybody.
     pub(super) fn announce(&mut self) {
         let Some(pending) = &self.pending else { return };
-        let (transition, hash) = (pending.transition, pending.hash);
+        let (transition, hash, first) = (pending.transition, pending.hash, pending.first);
         self.highest = self.highest.max(transition);
+        self.promised = self.promised.max(pending.rank());
         self.facts.saw(transition, self.me, hash);
-        let mention = Mention { transition, hash: Some(hash), preparer: Some(self.me) };
+        let mention = Mention { transition, hash: Some(hash), preparer: Some(self.me), first };
         self.facts.vote(self.me, mention);
         self.say_prepare(MemberId::EVERYBODY);
     }
 
     pub(super) fn say_prepare(&mut self, target: MemberId) {
         let Some(pending) = self.pending.as_ref().filter(|pending| pending.drive.is_some()) else { return };
-        let (transition, arguments) = (pending.transition, Arguments::Prepare(pending.commit.clone()));
-        self.say(target, transition, &arguments);
+        let Pending { transition, first, .. } = *pending;
+        match self.sealed() {
+            true => {
+                let arguments = Preparation::of(&pending.commit, first);
+                self.say_raw(Opcode::Prepare, target, transition, &arguments);
+            }
+            false => self.say(target, transition, &Arguments::Prepare(pending.commit.clone())),
+        }
     }
 
     pub(super) fn next_transition(&self) -> Option<TransitionId> {
@@ -288,26 +293,18 @@ impl Node {
         reason: Option<u64>,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let held = |offer: &Offer| offer.transition == transition && offer.preparer == sender;
-        if self.facts.offers.iter().any(held) {
-            self.facts.offers.retain(|offer| !held(offer));
-            return Ok(());
-        }
-        let also = |pending: &&Pending| (pending.transition, pending.preparer) != (transition, sender);
-        if let Some(hash) = self.pending.as_ref().filter(also).map(|pending| pending.hash)
-            && self.facts.voters(transition, hash, sender).contains(&self.me)
-        {
-            self.retract(transition, hash, sender);
-            return Ok(());
-        }
+        let attempt = (transition, sender);
+        let held = |offer: &&mut Offer| (offer.transition, offer.preparer) == attempt && offer.open;
+        let closed = self.facts.offers.iter_mut().find(held).map(|offer| offer.open = false).is_some();
+        let released = self.sealed() && self.retract(attempt);
         let under_way = self.pending.as_ref().filter(|pending| pending.transition == transition);
-        if under_way.ok_or(Refusal::WrongTransition(transition))?.preparer != sender {
-            return Err(Refusal::NotCoordinator(sender));
+        match under_way.map(|pending| pending.preparer) {
+            Some(preparer) if preparer == sender => {}
+            _ if closed || released => return Ok(()),
+            Some(_) => return Err(Refusal::NotCoordinator(sender)),
+            None => return Err(Refusal::WrongTransition(transition)),
         }
-        if let Some(hash) = self.pending.as_ref().map(|pending| pending.hash) {
-            self.retract(transition, hash, sender);
-        }
-        if self.still_locked() {
+        if self.sealed() && self.still_locked() {
             return Ok(());
         }
         let Some(pending) = self.pending.take() else { return Ok(()) };
@@ -320,37 +317,12 @@ impl Node {
         Ok(())
     }
 
-    /// `member` is locked to another transition than the one that is prepared here.
-    pub(super) fn on_locked(
-        &mut self,
-        member: MemberId,
-        locked: TransitionId,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
-        self.fresh(locked)?;
-        let announced = self.facts.announced(locked, self.me).is_some();
-        if self.sealed() && announced && !self.prepares(locked) {
-            self.say(member, locked, &Arguments::Abort(None));
-        }
-        let Some(pending) = &mut self.pending else { return Ok(()) };
-        let Some(drive) = &mut pending.drive else { return Ok(()) };
-        if drive.locks.len() < MAX_SEEN {
-            drive.locks.insert((locked, member));
-        }
-        self.highest = self.highest.max(locked);
-        if self.other_vote().is_some() {
-            return Ok(());
-        }
-        let bound = |offer: &Offer| binds((locked, member), offer.transition, offer.preparer);
-        let to = self.facts.offers.iter().position(bound);
-        match to {
-            Some(index) => {
-                let offer = self.facts.offers.remove(index);
-                self.give_way(offer.transition);
-                self.begin(offer, now);
-                self.evaluate(now);
-            }
-            None => self.say_digest_request(member),
+    /// A deployed member says that it is locked to another transition than the one that is prepared here.
+    pub(super) fn on_locked(&mut self, member: MemberId, locked: TransitionId) -> Result<(), Refusal> {
+        self.fresh_outbid(locked)?;
+        if self.pending.as_ref().is_some_and(|pending| pending.drive.is_some()) {
+            self.highest = self.highest.max(locked);
+            self.say_digest_request(member);
         }
         Ok(())
     }
@@ -404,17 +376,14 @@ impl Node {
 
     /// Takes back what this member prepares, for good.
     pub(super) fn end_own(&mut self, reason: Option<u64>) {
-        let Some((transition, hash)) =
-            self.pending.as_ref().map(|pending| (pending.transition, pending.hash))
-        else {
-            return;
-        };
+        let Some(transition) = self.pending.as_ref().map(|pending| pending.transition) else { return };
         self.take_back(transition, reason);
-        self.retract(transition, hash, self.me);
-        if self.still_locked() {
+        self.retract((transition, self.me));
+        if self.sealed() && self.still_locked() {
             return;
         }
         if let Some(Pending { own, .. }) = self.pending.take() {
+            self.facts.votes.remove(&self.me);
             self.order(Order::Discard { transition, own });
             self.emit(Event::Aborted { transition, reason });
         }
@@ -423,7 +392,6 @@ impl Node {
 
 impl Drive {
     pub(super) fn new(now: Timestamp) -> Self {
-        let (refused, locks, armed) = Default::default();
-        Self { refused, locks, repeat: now + REPEAT, quorum_since: None, armed }
+        Self { refused: BTreeSet::new(), outbid: false, repeat: now + REPEAT, quorum_since: None }
     }
 }

@@ -8,7 +8,7 @@ use coterie_wire::control::{Arguments, Capabilities};
 use super::election::LEAVING;
 use super::limits::MAX_COMMIT;
 use super::roster::hash;
-use super::{Node, NodeState, Order, Refusal, Roster};
+use super::{Node, NodeState, Order, Refusal, Roster, Shelved};
 
 /// A commit of this member, pending in the engine.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ impl Node {
         if self.joining.is_some() || !self.leads() {
             return Err(Refusal::NotCoordinator(self.me));
         }
-        self.pending.as_ref().map_or(Ok(()), |pending| Err(Refusal::InProgress(pending.transition)))
+        self.pending_transition().map_or(Ok(()), |transition| Err(Refusal::InProgress(transition)))
     }
 
     /// Announces a commit of this member. It comes into effect, or does not, by a later event.
@@ -58,11 +58,15 @@ impl Node {
             return Err(Refusal::NotAMember(*member));
         }
         let transition = self.next_transition().ok_or(Refusal::Exhausted)?;
-        let mut pending = self.own_pending(transition, hash(&commit), commit, after, now);
-        pending.drive.iter_mut().for_each(|drive| drive.armed.clone_from(&armed));
-        self.pending = Some(pending);
-        self.shelf = None;
-        self.announce();
+        let own = Shelved { hash: hash(&commit), commit, after, armed, announced: false };
+        if self.sealed() && !self.may_go_first() {
+            self.shelf = Some(own);
+            self.bid(now);
+        } else {
+            self.pending = Some(self.own_pending(transition, own, now));
+            self.shelf = None;
+            self.announce();
+        }
         self.evaluate(now);
         Ok(transition)
     }
@@ -74,6 +78,10 @@ impl Node {
     /// When it prepares nothing.
     pub fn abort(&mut self, reason: Option<u64>) -> Result<(), Refusal> {
         self.active()?;
+        if self.shelf.as_ref().is_some_and(|shelved| !shelved.announced) {
+            self.withdraw();
+            return Ok(());
+        }
         if self.pending.as_ref().is_none_or(|pending| pending.drive.is_none()) {
             return Err(Refusal::WrongTransition(self.last));
         }

@@ -13,8 +13,9 @@ use coterie_gbp::node::{
 };
 use coterie_testkit::{Seed, T0};
 use coterie_types::{Duration, Epoch, LeafIndex, MemberId, RequestId, Timestamp, TransitionId};
-use coterie_wire::Profile;
-use coterie_wire::control::{ControlMessage, Opcode};
+use coterie_wire::cbor::Writer;
+use coterie_wire::control::{Arguments, ControlMessage, Opcode};
+use coterie_wire::{ErrorNumber, ErrorObject, Profile};
 use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
 
@@ -97,6 +98,8 @@ struct Peer {
     seen: BTreeSet<u64>,
     skew: u64,
     leaving: BTreeSet<u32>,
+    /// Whether it wants to leave itself. Then it removes nobody: of two that part, each may remove the other.
+    leaves: bool,
     woken_at: Option<u64>,
 }
 
@@ -108,6 +111,21 @@ enum Happening {
     Join(u32, Box<Joiner>, Engine),
     Act,
     Part,
+}
+
+impl Happening {
+    /// What tells it from others at its moment.
+    const fn outline(&self) -> (u8, u64, u32) {
+        match self {
+            Self::Frame(id, to) => (0, *id, *to),
+            Self::Staged(who, ..) => (1, 0, *who),
+            Self::Wake(who) => (2, 0, *who),
+            Self::Restart(who) => (3, 0, *who),
+            Self::Join(who, ..) => (4, 0, *who),
+            Self::Act => (5, 0, 0),
+            Self::Part => (6, 0, 0),
+        }
+    }
 }
 
 /// What a run may do.
@@ -141,6 +159,9 @@ pub(crate) struct World {
     aborts: bool,
     /// Who does not come back.
     away: BTreeSet<u32>,
+    operations: u64,
+    /// Everything that happened, in its order.
+    trace: DefaultHasher,
 }
 
 /// What a seed showed.
@@ -150,6 +171,12 @@ pub(crate) struct Summary {
     pub(crate) epochs: u64,
     /// Frames that were sent.
     pub(crate) frames: usize,
+    /// Frames that arrived, answers of engines, wishes, wake-ups and restarts.
+    pub(crate) operations: u64,
+    /// Whether no majority was left, so that only what must never happen was looked for.
+    pub(crate) stranded: bool,
+    /// A hash over everything that happened.
+    pub(crate) trace: u64,
 }
 
 /// What is printed of a seed that failed, and how to see it again.
@@ -167,15 +194,15 @@ pub(crate) fn run(seed: Seed, some_stay_away: bool) -> Result<Summary, String> {
     }
     world.recover();
     world.until(TROUBLE + CALM);
-    let before = world.check("after recovery")?;
+    let Some(before) = world.judge("after recovery")? else { return Ok(world.summary(0)) };
     world.propose_somewhere();
     world.until(TROUBLE + CALM + AFTERWARDS);
-    let after = world.check("afterwards")?;
+    let Some(after) = world.judge("afterwards")? else { return Ok(world.summary(0)) };
     if after <= before {
         let leader = world.leader().and_then(|who| world.peers[&who].node.as_ref());
         return Err(format!("the group no longer moves: epoch {before}, {leader:?}"));
     }
-    Ok(Summary { epochs: after, frames: world.frames.len() })
+    Ok(world.summary(after))
 }
 
 impl World {
@@ -208,6 +235,8 @@ impl World {
             broken: Vec::new(),
             aborts: false,
             away: BTreeSet::new(),
+            operations: 0,
+            trace: DefaultHasher::new(),
         };
         let engine = Engine { epoch: 1, chain: 7, staged: None, pending: None };
         for me in 1..=size {
@@ -241,6 +270,8 @@ impl World {
             self.queue.pop();
             self.now = key.0;
             let Some(happening) = self.happenings.remove(&key) else { continue };
+            self.operations += 1;
+            (key, happening.outline()).hash(&mut self.trace);
             self.happen(happening);
         }
         self.now = end;
@@ -280,6 +311,7 @@ impl World {
             seen: BTreeSet::new(),
             skew,
             leaving: BTreeSet::new(),
+            leaves: false,
             woken_at: None,
         };
         self.peers.insert(who, peer);
@@ -548,7 +580,11 @@ impl World {
             0..=11 => self.propose_somewhere(),
             12 => self.step(who, |node, now| drop(node.claim(now))),
             13 => self.step(who, |node, now| drop(node.resync(now))),
-            14 => self.step(who, |node, now| drop(node.leave(now))),
+            14 => {
+                let mut leaves = false;
+                self.step(who, |node, now| leaves = node.leave(now).is_ok());
+                self.peers.get_mut(&who).unwrap().leaves |= leaves;
+            }
             15 => {
                 let heir = MemberId::new(who);
                 if let Some(leader) = self.leader() {
@@ -562,7 +598,8 @@ impl World {
 
     fn leader(&mut self) -> Option<u32> {
         if self.calm {
-            let nodes = self.peers.values().filter_map(|peer| peer.node.as_ref());
+            let nodes =
+                self.peers.values().filter(|peer| self.is_real(peer)).filter_map(|peer| peer.node.as_ref());
             let active = nodes.filter(|node| node.state() == NodeState::Active);
             return active.max_by_key(|node| node.epoch())?.coordinator().map(MemberId::number);
         }
@@ -583,7 +620,7 @@ impl World {
         let mut members: BTreeSet<u32> =
             peer.node.as_ref().unwrap().roster().members().map(MemberId::number).collect();
         let leaving: Vec<u32> = peer.leaving.iter().copied().filter(|member| *member != who).collect();
-        members.retain(|member| !leaving.contains(member));
+        members.retain(|member| peer.leaves || !leaving.contains(member));
         let mut joins = None;
         match self.rng.random_range(0..10_u32) {
             0..=2 if self.next_member <= MOST => {
@@ -654,8 +691,36 @@ impl World {
             let head =
                 [&[0xa2, 0x6b][..], b"commit_hash", &[0x58, 0x20], &hash, &[0x6b], b"preparer_id"].concat();
             let named = [head, vec![self.rng.random_range(0..20)]].concat();
-            let (opcode, arguments) = match self.rng.random_range(0..8_u32) {
-                0 => (Opcode::Prepare, hash.to_vec()),
+            let garbage = Writer::default()
+                .map(2)
+                .text("commit")
+                .bytes(&hash)
+                .text("first")
+                .boolean(self.rng.random())
+                .finish();
+            let near = last.saturating_add(self.rng.random_range(1..20));
+            let promise = Writer::default()
+                .map(4)
+                .text("promised_to")
+                .unsigned(self.rng.random_range(0..20_u32))
+                .text("locked_commit")
+                .bytes(&hash)
+                .text("locked_number")
+                .unsigned(near)
+                .text("locked_preparer")
+                .unsigned(self.rng.random_range(0..20_u32))
+                .finish();
+            let busy = ErrorObject::registered(ErrorNumber::GBP_TRANSITION_IN_PROGRESS);
+            let busy = Arguments::Nack(RequestId::default(), busy);
+            let busy =
+                ControlMessage::new(MemberId::new(who), RequestId::default(), TransitionId::new(near), &busy);
+            let (opcode, arguments) = match self.rng.random_range(0..12_u32) {
+                0 => (Opcode::Prepare, garbage),
+                8 => (Opcode::Prepare, hash.to_vec()),
+                // It asks to be followed, promises with a lock on what nobody has, and claims to be promised to another.
+                9 => (Opcode::Prepare, vec![0xa0]),
+                10 => (Opcode::Ready, promise),
+                11 => (Opcode::Nack, busy.unwrap().raw_arguments().to_vec()),
                 1 => (Opcode::Ready, named),
                 2 => (Opcode::Execute, named),
                 3 if !drives => (Opcode::Abort, Vec::new()),
@@ -668,7 +733,9 @@ impl World {
                 _ => (Opcode::Nack, hash.to_vec()),
             };
             // A number that its own node will not use: else it would only stall itself.
-            let transition = if opcode == Opcode::Prepare {
+            let transition = if arguments == [0xa0] || opcode == Opcode::Nack {
+                near
+            } else if opcode == Opcode::Prepare {
                 last.saturating_add(9_000 + transition % 9_000)
             } else {
                 transition
@@ -683,18 +750,48 @@ impl World {
         }
     }
 
+    /// Whether a commit that came into effect led it where it is: some wait with the Welcome of one that did not.
+    fn is_real(&self, peer: &Peer) -> bool {
+        peer.engine.epoch == 1 || self.ended.get(&(peer.engine.epoch - 1)) == Some(&peer.engine.chain)
+    }
+
+    /// Whether more than half of everybody's epoch is there and can still speak in it. Where some stay away that may not be so:
+    /// Welcomes stay with inviters, and whoever a commit removed leads nobody on that missed it.
+    fn has_majority(&self) -> bool {
+        let speaks = |member: &MemberId| {
+            let peer = self.peers.get(&member.number()).filter(|peer| self.is_real(peer));
+            peer.and_then(|peer| peer.node.as_ref()).is_some_and(|node| node.state() != NodeState::Closed)
+        };
+        let nodes =
+            self.peers.values().filter(|peer| self.is_real(peer)).filter_map(|peer| peer.node.as_ref());
+        let mut active = nodes.filter(|node| node.state() == NodeState::Active).peekable();
+        active.peek().is_some()
+            && active.all(|node| node.roster().members().filter(speaks).count() * 2 > node.roster().count())
+    }
+
+    /// The epoch that everybody came to; none where a majority stays away, and only nothing may have broken.
+    fn judge(&self, when: &str) -> Result<Option<u64>, String> {
+        let checked = self.check(when);
+        match self.away.is_empty() || self.has_majority() || !self.broken.is_empty() {
+            true => checked.map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn summary(&self, epochs: u64) -> Summary {
+        let (frames, operations, trace) = (self.frames.len(), self.operations, self.trace.finish());
+        Summary { epochs, frames, operations, stranded: epochs == 0, trace }
+    }
+
     /// Everybody who belongs to the group is in the same epoch, by the same commits, and knows the same coordinator.
     fn check(&self, when: &str) -> Result<u64, String> {
         if let Some(broken) = self.broken.first() {
             return Err(format!("{UNSAFE}{broken}"));
         }
-        let real = |peer: &&Peer| {
-            peer.engine.epoch == 1 || self.ended.get(&(peer.engine.epoch - 1)) == Some(&peer.engine.chain)
-        };
         let nodes = || {
             self.peers
                 .iter()
-                .filter(|(_, peer)| real(peer))
+                .filter(|(_, peer)| self.is_real(peer))
                 .filter_map(|(who, peer)| Some((who, peer, peer.node.as_ref()?)))
         };
         let Some((_, first, top)) = nodes()

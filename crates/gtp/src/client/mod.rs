@@ -132,7 +132,7 @@ impl TextClient {
     /// As [`Self::send`].
     pub fn send_piece(&mut self, piece: &Chunk, now: Timestamp) -> Result<Outgoing, SendError> {
         let content = piece.encode(Codec::Cbor)?;
-        self.send_as(Draft { sent_at: now, ..Draft::content(ContentType::Binary, content) }, false)
+        self.send_as(Draft { sent_at: now, ..Draft::content(ContentType::Attachment, content) }, false)
     }
 
     /// Takes a payload in. Whatever is refused changes nothing.
@@ -253,10 +253,12 @@ impl TextClient {
         manifest: Manifest,
         now: Timestamp,
     ) -> Result<(Progress, Vec<RowChange>), AttachmentError> {
-        let progress = self.attachments.offer(sender, manifest, now)?;
-        let entry = self.attachments.entry(progress.key).filter(|_| progress.fresh);
-        let row = entry.map(|incoming| crate::state::attachment_row(progress.key, incoming));
-        Ok((progress, row.into_iter().collect()))
+        let mut changes = Vec::new();
+        let progress = self.offer(sender, manifest, now, &mut changes)?;
+        if progress.fresh {
+            changes.extend(self.attachment_rows(&progress));
+        }
+        Ok((progress, changes))
     }
 
     /// Hands out a piece that is held, to be kept by the caller in the same step as the changes.
@@ -271,8 +273,11 @@ impl TextClient {
 
     /// Ends an attachment, complete or not.
     pub fn forget_attachment(&mut self, key: AttachmentKey) -> Vec<RowChange> {
+        let early = !self.attachments.drop_early(key).is_empty();
+        let early = early.then(|| RowChange::RemoveAll(RowKey::all_early(key)));
         let gone = self.attachments.forget(key);
-        gone.then(|| RowChange::Remove(RowKey::Attachment(key.0, key.1).bytes())).into_iter().collect()
+        let gone = gone.then(|| RowChange::Remove(RowKey::Attachment(key.0, key.1).bytes()));
+        gone.into_iter().chain(early).collect()
     }
 
     /// When to call [`Self::handle_timeout`].
@@ -289,7 +294,11 @@ impl TextClient {
             late.map(|asking| Expired::Asking(asking.member)).into_iter().collect();
         let gone = self.attachments.handle_timeout(now);
         let rows = gone.iter().map(|key| RowChange::Remove(RowKey::Attachment(key.0, key.1).bytes()));
-        let rows = rows.collect();
+        let early = self.attachments.expire_early(now);
+        let early = early
+            .into_iter()
+            .map(|((of, id), index)| RowChange::Remove(RowKey::Early(of, id, index).bytes()));
+        let rows = rows.chain(early).collect();
         expired.extend(gone.into_iter().map(Expired::Attachment));
         (expired, rows)
     }

@@ -2,12 +2,13 @@
 
 use coterie_seen::Origin;
 use coterie_types::{Epoch, MemberId, MessageId, RequestId, Timestamp};
-use coterie_wire::payload::{ContentType, MessageFlags, Resync, TextMessage};
+use coterie_wire::payload::{ContentType, Manifest, MessageFlags, Resync, TextMessage};
 
 use super::{Known, Scope, TextClient};
+use crate::attachment::Progress;
 use crate::catch_up::{Asked, Asking, CaughtUp, Replayed};
 use crate::draft::{Draft, Outgoing};
-use crate::error::{ReceiveError, SendError};
+use crate::error::{AttachmentError, ReceiveError, SendError};
 use crate::receive::{Content, Fingerprint, Meaning, Verdict, fingerprint};
 use crate::row::{RowChange, RowKey};
 
@@ -115,7 +116,7 @@ impl TextClient {
             Meaning::Resync(Resync::Replay { .. }) if !self.is_asked_for(message) => {
                 Err(ReceiveError::NotAsked(message.sender))
             }
-            // Binary content may look like a piece by chance; it is one where its manifest came before.
+            // Binary content may look like a piece by chance; it is one where its manifest came before. Our own members say so.
             Meaning::Piece(piece) if message.content_type == ContentType::Binary => {
                 let known = self.attachments.manifest((message.sender, piece.id())).is_some();
                 Ok(if known { meaning } else { Meaning::Message })
@@ -146,13 +147,43 @@ impl TextClient {
                 let asked = Asked { from: sender, request: message.request, seen };
                 return Ok(Taken::Content(Content::Asked(asked)));
             }
-            Meaning::Manifest(manifest) => self.attachments.offer(sender, manifest, now)?,
+            Meaning::Manifest(manifest) => self.offer(sender, manifest, now, changes)?,
             Meaning::Piece(piece) => self.attachments.take(sender, piece, now)?,
         };
-        if let Some(incoming) = self.attachments.entry(progress.key).filter(|_| progress.fresh) {
-            changes.push(crate::state::attachment_row(progress.key, incoming));
+        if progress.fresh {
+            changes.extend(self.attachment_rows(&progress));
         }
         Ok(Taken::Content(Content::Attachment(progress)))
+    }
+
+    /// Expects an attachment; the rows of pieces that overtook its manifest go.
+    pub(super) fn offer(
+        &mut self,
+        sender: MemberId,
+        manifest: Manifest,
+        now: Timestamp,
+        changes: &mut Vec<RowChange>,
+    ) -> Result<Progress, AttachmentError> {
+        let key = (sender, manifest.id());
+        let overtaken = self.attachments.early_of(key).next().is_some();
+        let progress = self.attachments.offer(sender, manifest, now)?;
+        if overtaken {
+            changes.push(RowChange::RemoveAll(RowKey::all_early(key)));
+        }
+        Ok(progress)
+    }
+
+    /// What a store keeps of a manifest or a piece that has just come.
+    pub(super) fn attachment_rows(&self, progress: &Progress) -> Option<RowChange> {
+        let (key, index) = (progress.key, progress.piece);
+        match self.attachments.entry(key) {
+            Some(incoming) => Some(crate::state::attachment_row(key, incoming)),
+            None => {
+                let mut early = self.attachments.early_of(key);
+                let (_, early) = early.find(|((_, place), _)| Some(*place) == index)?;
+                Some(crate::state::early_row(key, early))
+            }
+        }
     }
 
     /// Takes note of a message that was judged. Nothing is left to refuse.

@@ -49,7 +49,10 @@ pub struct World {
     pub restless: bool,
     /// Whether members are asked whom they admit.
     pub asks: bool,
+    /// Whether members' clocks differ, by up to two minutes.
+    pub skewed: bool,
     made: u32,
+    restarts: u64,
 }
 
 pub fn group() -> GroupId {
@@ -100,7 +103,9 @@ impl World {
             wire: Vec::new(),
             restless: false,
             asks: false,
+            skewed: false,
             made: 1,
+            restarts: 0,
         }
     }
 
@@ -118,6 +123,12 @@ impl World {
 
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// What a member's own clock shows.
+    pub fn now_of(&self, number: u32) -> Timestamp {
+        let skew = if self.skewed { u64::from(number) * 37_111 % 120_000 } else { 0 };
+        self.now() + Duration::from_millis(skew)
     }
 
     pub fn installation(&mut self) -> Installation {
@@ -156,13 +167,14 @@ impl World {
 
     /// The same, before it said that it has dealt with what it was given: all of that comes again.
     pub fn crash(&mut self, number: u32) {
-        let (profile, now, asks) = (self.profile, self.now(), self.asks);
+        let (profile, now, asks) = (self.profile, self.now_of(number), self.asks);
         let peer = self.peers.get_mut(&number).unwrap();
         let settings = |profile| Settings { asks, ..Settings::of(profile) };
-        let salt = peer.events.len() as u64 + u64::from(number) * 1_000;
-        // A disk may fail once more while it is read.
-        let opened = (0..3).find_map(|try_again| {
-            peer.installation.restart(salt + try_again);
+        // A disk may fail once more while it is read. No process draws the same randomness as one before it: a commit whose
+        // keys were used before is refused by everybody.
+        let opened = (0..3).find_map(|_| {
+            self.restarts += 1;
+            peer.installation.restart(self.restarts);
             GroupNode::open(&peer.installation.device, &group(), settings, now).ok()
         });
         peer.node = opened.unwrap().unwrap();
@@ -191,20 +203,20 @@ impl World {
     }
 
     pub fn deliver(&mut self, from: u32, parcel: &Parcel) {
-        let now = self.now();
         if parcel.kind == ParcelKind::Admission {
             return self.admit(parcel);
         }
         let others: Vec<u32> = self.peers.keys().copied().filter(|number| *number != from).collect();
         let to = |number: &u32| parcel.target == MemberId::EVERYBODY || parcel.target.number() == *number;
         for number in others.into_iter().filter(to) {
+            let now = self.now_of(number);
             let _ = self.node(number).receive(&parcel.bytes, now);
         }
     }
 
     fn admit(&mut self, parcel: &Parcel) {
-        let (now, profile) = (self.now(), self.profile);
-        let number = parcel.target.number();
+        let (number, profile) = (parcel.target.number(), self.profile);
+        let now = self.now_of(number);
         let admission = Admission::decode(&parcel.bytes).unwrap();
         let mut refused = Vec::new();
         for installation in self.joining.remove(&number).unwrap_or_default() {
