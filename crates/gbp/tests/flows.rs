@@ -587,6 +587,21 @@ fn whoever_is_behind_is_led_on_with_the_kept_frames() {
 }
 
 #[test]
+fn whoever_is_alone_has_nobody_to_ask_and_stays_active() {
+    let mut alone = node(1, &[1], Profile::Sealed);
+    let wake = alone.wake_at();
+    alone.resync(T0).unwrap();
+    alone.handle_foreign_epoch(id(1), NEXT, T0).unwrap();
+    assert_eq!(outputs(&mut alone), []);
+    assert_eq!((alone.state(), alone.wake_at()), (NodeState::Active, wake));
+
+    let mut accompanied = node(1, &[1, 2], Profile::Sealed);
+    accompanied.resync(T0).unwrap();
+    assert_eq!(accompanied.state(), NodeState::Resyncing);
+    assert_eq!(sent(&outputs(&mut accompanied)), [(Opcode::DigestRequest, 0, N)]);
+}
+
+#[test]
 fn every_refusal_has_its_number_and_its_code_and_changes_nothing() {
     let big = vec![0; coterie_gbp::node::limits::MAX_COMMIT + 1];
     let cases = [

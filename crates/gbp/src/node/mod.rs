@@ -330,6 +330,10 @@ impl Node {
         self.roster.members().filter(|member| *member != self.me)
     }
 
+    fn is_alone(&self) -> bool {
+        self.others().next().is_none()
+    }
+
     fn active(&self) -> Result<(), Refusal> {
         match self.state {
             NodeState::Active | NodeState::Resyncing => Ok(()),

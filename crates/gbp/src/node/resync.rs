@@ -57,9 +57,9 @@ impl Node {
         Ok(())
     }
 
-    /// Begins to ask how the others stand, if that has not begun.
+    /// Begins to ask how the others stand, if that has not begun and there are any.
     pub(super) fn ask(&mut self, now: Timestamp) {
-        if self.probe.is_none() {
+        if self.probe.is_none() && !self.is_alone() {
             self.probe = Some(Probe { next: now, tries: 0 });
             self.probe_again(now);
         }

@@ -114,12 +114,15 @@ impl Node {
         Ok(())
     }
 
-    /// Asks the others how they stand.
+    /// Asks the others how they stand. A member that is alone knows: nobody else could have gone on.
     ///
     /// # Errors
     /// When the node takes no part in the group.
     pub fn resync(&mut self, now: Timestamp) -> Result<(), Refusal> {
         self.present()?;
+        if self.is_alone() {
+            return Ok(());
+        }
         self.enter(NodeState::Resyncing);
         self.probe = None;
         self.ask(now);
