@@ -11,6 +11,8 @@ use openmls_traits::{
     types::{Ciphersuite, HpkeCiphertext},
 };
 #[cfg(not(target_arch = "wasm32"))]
+use super::node::parent_node::SECRETS_PER_THREAD;
+#[cfg(not(target_arch = "wasm32"))]
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tls_codec::{TlsDeserialize, TlsDeserializeBytes, TlsSerialize, TlsSize};
@@ -71,13 +73,21 @@ impl TreeSyncDiff<'_> {
 
         // Encrypt the secrets
 
+        let encrypt = |(node, resolution): (&PlainUpdatePathNode, &Vec<EncryptionKey>)| {
+            node.encrypt(crypto, ciphersuite, resolution, group_context)
+        };
         #[cfg(not(target_arch = "wasm32"))]
-        let resolved_path = path.par_iter().zip(copath_resolutions.par_iter());
-        #[cfg(target_arch = "wasm32")]
-        let resolved_path = path.iter().zip(copath_resolutions.iter());
+        if copath_resolutions.iter().map(Vec::len).sum::<usize>() >= 2 * SECRETS_PER_THREAD {
+            return path
+                .par_iter()
+                .zip(copath_resolutions.par_iter())
+                .map(encrypt)
+                .collect::<Result<Vec<UpdatePathNode>, LibraryError>>();
+        }
 
-        resolved_path
-            .map(|(node, resolution)| node.encrypt(crypto, ciphersuite, resolution, group_context))
+        path.iter()
+            .zip(copath_resolutions.iter())
+            .map(encrypt)
             .collect::<Result<Vec<UpdatePathNode>, LibraryError>>()
     }
 

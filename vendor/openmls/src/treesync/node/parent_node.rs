@@ -50,6 +50,11 @@ impl From<EncryptionKey> for ParentNode {
     }
 }
 
+/// So many secrets are derived or encrypted in about half a millisecond. Less is
+/// not worth waking another thread for, and waiting until it has a core.
+#[cfg(not(target_arch = "wasm32"))]
+pub(in crate::treesync) const SECRETS_PER_THREAD: usize = 6;
+
 /// Helper struct for the encryption of a [`ParentNode`].
 #[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
@@ -70,7 +75,7 @@ impl PlainUpdatePathNode {
         #[cfg(target_arch = "wasm32")]
         let public_keys = public_keys.iter();
         #[cfg(not(target_arch = "wasm32"))]
-        let public_keys = public_keys.par_iter();
+        let public_keys = public_keys.par_iter().with_min_len(SECRETS_PER_THREAD);
 
         public_keys
             .map(|pk| {
@@ -138,7 +143,7 @@ impl ParentNode {
         // Iterate over the path secrets and derive a key pair
 
         #[cfg(not(target_arch = "wasm32"))]
-        let path_secrets = path_secrets.into_par_iter();
+        let path_secrets = path_secrets.into_par_iter().with_min_len(SECRETS_PER_THREAD);
         #[cfg(target_arch = "wasm32")]
         let path_secrets = path_secrets.into_iter();
 
