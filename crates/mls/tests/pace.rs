@@ -10,7 +10,7 @@
 mod common;
 
 use common::{create, device, key_package};
-use coterie_mls::limits::{QUICK_ADDING_MEMBERS, QUICK_MEMBERS};
+use coterie_mls::limits::{QUICK_ADDED, QUICK_ADDING_MEMBERS, QUICK_COMMIT_LENGTH, QUICK_MEMBERS};
 use coterie_mls::{Changes, Group, Suite};
 use coterie_testkit::{Seed, T0};
 
@@ -28,8 +28,10 @@ fn group_of(size: usize, suite: Suite) -> (Group, Vec<u8>) {
 fn the_size_of_a_group_says_what_is_quick() {
     let one = [key_package(&device(Seed::quiet(1), "newcomer", Suite::X25519Aes128))];
     let adding = Changes { add: &one, ..Default::default() };
-    let three = [one[0].clone(), one[0].clone(), one[0].clone()];
-    let adding_three = Changes { add: &three, ..Default::default() };
+    let most = vec![one[0].clone(); QUICK_ADDED];
+    let adding_most = Changes { add: &most, ..Default::default() };
+    let more = vec![one[0].clone(); QUICK_ADDED + 1];
+    let adding_more = Changes { add: &more, ..Default::default() };
     let updating = Changes { update: true, ..Default::default() };
     let adding_and_updating = Changes { update: true, ..adding };
     for (size, adds, updates) in [
@@ -41,7 +43,8 @@ fn the_size_of_a_group_says_what_is_quick() {
         let pace = group_of(size, Suite::X25519Aes128).0.pace();
         assert_eq!(pace.commits_quickly(&adding), adds, "{size} members");
         assert_eq!(pace.merges_quickly(), adds, "{size} members");
-        assert!(!pace.commits_quickly(&adding_three), "{size} members");
+        assert_eq!(pace.commits_quickly(&adding_most), adds, "{size} members");
+        assert!(!pace.commits_quickly(&adding_more), "{size} members");
         for changes in [updating, adding_and_updating] {
             assert_eq!(pace.commits_quickly(&changes), updates, "{size} members");
         }
@@ -50,7 +53,8 @@ fn the_size_of_a_group_says_what_is_quick() {
 
 #[test]
 fn the_length_of_a_commit_says_whether_it_is_quick_where_any_is_not() {
-    let (mut group, long) = group_of(QUICK_MEMBERS + 1, Suite::X25519Aes128);
+    let (mut group, long) = group_of(40, Suite::X25519Aes128);
+    assert!(long.len() > QUICK_COMMIT_LENGTH, "{} bytes", long.len());
     let one = [key_package(&device(Seed::quiet(1), "newcomer", Suite::X25519Aes128))];
     let short = group.commit(Changes { add: &one, ..Default::default() }, T0).unwrap().commit;
     let pace = group.pace();

@@ -4,7 +4,7 @@
 
 use super::{Changes, Group, State};
 use crate::limits::{
-    QUICK_ADDING_MEMBERS, QUICK_COMMIT_LENGTH, QUICK_KEY_PACKAGES, QUICK_LENGTH, QUICK_MEMBERS,
+    QUICK_ADDED, QUICK_ADDING_MEMBERS, QUICK_COMMIT_LENGTH, QUICK_LENGTH, QUICK_MEMBERS,
     QUICK_RECEIVING_MEMBERS,
 };
 
@@ -30,7 +30,7 @@ impl Pace {
     #[must_use]
     pub fn commits_quickly(self, changes: &Changes<'_>) -> bool {
         let most = if changes.only_add() { QUICK_ADDING_MEMBERS } else { QUICK_MEMBERS };
-        changes.add.len() <= QUICK_KEY_PACKAGES && self.is_up_to(most)
+        changes.add.len() <= QUICK_ADDED && self.is_up_to(most)
     }
 
     /// Whether [`Group::merge_pending`] and [`Group::merge_staged`] are.
