@@ -256,11 +256,11 @@ export declare class NativeGroup {
   /** Forgets the proposals that wait. */
   clearProposals(cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
   /** Moves on to the epoch that the own commit begins. */
-  mergePending(cancellation?: NativeCancellation | undefined | null): NativeCommitSummary | NativeFailure | Promise<NativeCommitSummary | NativeFailure>
+  mergePending(cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
   /** Drops the own commit. */
   discardPending(cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
   /** Moves on to the epoch that the staged commit begins. */
-  mergeStaged(cancellation?: NativeCancellation | undefined | null): NativeCommitSummary | NativeFailure | Promise<NativeCommitSummary | NativeFailure>
+  mergeStaged(cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
   /** Drops the staged commit. */
   discardStaged(cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
   /** The group's name. */
@@ -273,14 +273,14 @@ export declare class NativeGroup {
   get ownLeaf(): number
   /** Whether this device is still in the group. */
   get isMember(): boolean
-  /** Everybody in the group. */
-  members(cancellation?: NativeCancellation | undefined | null): NativeMember[] | NativeFailure | Promise<NativeMember[] | NativeFailure>
+  /** Everybody in the group, as `roster.rs` writes members. */
+  members(cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
   /** The proposals that wait for a commit. */
   pendingProposals(cancellation?: NativeCancellation | undefined | null): NativeProposal[] | NativeFailure | Promise<NativeProposal[] | NativeFailure>
   /** What the own pending commit would do. */
-  pendingCommit(cancellation?: NativeCancellation | undefined | null): NativeCommitSummary | null | NativeFailure | Promise<NativeCommitSummary | null | NativeFailure>
+  pendingCommit(cancellation?: NativeCancellation | undefined | null): Uint8Array | null | NativeFailure | Promise<Uint8Array | null | NativeFailure>
   /** What the staged commit would do. */
-  stagedCommit(cancellation?: NativeCancellation | undefined | null): NativeCommitSummary | null | NativeFailure | Promise<NativeCommitSummary | null | NativeFailure>
+  stagedCommit(cancellation?: NativeCancellation | undefined | null): Uint8Array | null | NativeFailure | Promise<Uint8Array | null | NativeFailure>
   /** The group's extensions. */
   extensions(cancellation?: NativeCancellation | undefined | null): NativeExtension[] | NativeFailure | Promise<NativeExtension[] | NativeFailure>
   /** What somebody outside needs to join by a commit of its own. */
@@ -965,10 +965,10 @@ export interface NativeCandidate {
   certificate?: NativeCertificateInfo
   /** How it comes in. */
   entry: 'add' | 'external-join' | 'update' | 'present'
-  /** Who brings it in. */
-  by?: NativeSender
-  /** As whom the same member was known so far. */
-  replaces?: NativeMember
+  /** Who brings it in: a sender, as `roster.rs` writes it. */
+  by?: Uint8Array
+  /** As whom the same member was known so far, as `roster.rs` writes a member. */
+  replaces?: Uint8Array
 }
 
 /** What a member's certificates say beside its name. */
@@ -1024,26 +1024,6 @@ export interface NativeChunk {
 /** The tokens that a member of a class advertises. */
 export declare function nativeClassTokens(conformanceClass: 'A' | 'B' | 'C'): Array<string> | NativeFailure
 
-/** What a commit does, and to whom. */
-export interface NativeCommitSummary {
-  /** The epoch that it begins. */
-  epoch: bigint
-  /** Who committed. */
-  committer: NativeSender
-  /** Whether that was this device. */
-  own: boolean
-  /** Members it adds. */
-  added: Array<NativeMember>
-  /** Members it removes. */
-  removed: Array<NativeMember>
-  /** Members whose leaf keys it replaces. */
-  updated: Array<NativeMember>
-  /** Whether this device is among the removed. */
-  removesSelf: boolean
-  /** The group that takes this one's place. */
-  succession?: NativeSuccession
-}
-
 /** A commit that waits for its acceptance. */
 export interface NativeCommitted {
   /** For everybody in the group. */
@@ -1052,10 +1032,10 @@ export interface NativeCommitted {
   welcome?: Uint8Array
   /** The tree that the Welcome's readers need where it does not travel inside. */
   ratchetTree?: Uint8Array
-  /** What it does. */
-  summary: NativeCommitSummary
-  /** Those it adds whose leaves expire soon. */
-  expiring: Array<NativeMember>
+  /** What it does: a summary, as `roster.rs` writes it. */
+  summary: Uint8Array
+  /** Those it adds whose leaves expire soon, as `roster.rs` writes members, where there are any. */
+  expiring?: Uint8Array
 }
 
 /** Audio that is to be sent. */
@@ -1488,18 +1468,18 @@ export declare function nativeGenerateLinkIdentity(name: string): Outcome<Native
 
 /** Something that happened in a group, and what a message turned out to be. */
 export type NativeGroupEvent =
-  | { type: 'message'; /** Who. */
-    sender: NativeMember; /** In which epoch. */
+  | { type: 'message'; /** Who: a member, as `roster.rs` writes it. */
+    sender: Uint8Array; /** In which epoch. */
     epoch: bigint; /** What. */
     plaintext: Uint8Array; /** What travelled beside it. */
   associatedData: Uint8Array }
-  | { type: 'proposal'; /** Whose. */
-    sender: NativeSender; /** What is proposed. */
+  | { type: 'proposal'; /** Whose: a sender, as `roster.rs` writes it. */
+    sender: Uint8Array; /** What is proposed. */
   proposal: NativeProposal }
-  | { type: 'commit-staged'; /** What it would do. */
-  commit: NativeCommitSummary }
-  | { type: 'epoch-changed'; /** What it did. */
-    commit: NativeCommitSummary; /** Whether a pending commit of this member was dropped. */
+  | { type: 'commit-staged'; /** What it would do: a summary, as `roster.rs` writes it. */
+  commit: Uint8Array }
+  | { type: 'epoch-changed'; /** What it did: a summary, as `roster.rs` writes it. */
+    commit: Uint8Array; /** Whether a pending commit of this member was dropped. */
   supersededOwn: boolean }
   | { type: 'succeeded'; /** Which one. */
     succession: NativeSuccession; /** The last epoch here. */
@@ -1700,20 +1680,6 @@ export interface NativeMark {
   sender: number
   /** The highest of them. */
   id: bigint
-}
-
-/** One member of a group. */
-export interface NativeMember {
-  /** Its place in the tree. */
-  leaf: number
-  /** Whom its credential names. */
-  identity: Uint8Array
-  /** The key that its messages are verified with. */
-  signatureKey: Uint8Array
-  /** Until when its leaf is valid, in milliseconds since 1970. */
-  expires?: number
-  /** What its certificates say; none for a Basic credential. */
-  certificate?: NativeCertificateInfo
 }
 
 /** Reads the head of a message of a group. */
@@ -1998,8 +1964,8 @@ export type NativeProposal =
     identity: Uint8Array; /** The key its messages would be verified with. */
   signatureKey: Uint8Array }
   | { type: 'update' }
-  | { type: 'remove'; /** Which. */
-  member: NativeMember }
+  | { type: 'remove'; /** Which: a member, as `roster.rs` writes it. */
+  member: Uint8Array }
   | { type: 'pre-shared-key' }
   | { type: 'group-context-extensions' }
   | { type: 'other'; /** Its number. */
@@ -2186,12 +2152,6 @@ export interface NativeSeat {
   /** Its place. */
   leaf: number
 }
-
-/** Who sent a proposal or commit. */
-export type NativeSender =
-  | { type: 'member'; /** Which. */
-  member: NativeMember }
-  | { type: 'outsider' }
 
 /** What a session and its peers have agreed on, and how this member uses it. */
 export interface NativeSframeOptions {

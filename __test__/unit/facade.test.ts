@@ -26,14 +26,16 @@ vi.mock('../../ts/native.js', () => ({
 
 const { Group } = await import('../../ts/mls/group.js')
 
-const member = (leaf: number) => ({
-  leaf,
-  identity: new TextEncoder().encode('alice'),
-  signatureKey: new Uint8Array(),
-})
+const ALICE = [...new TextEncoder().encode('alice')]
+
+/** A member as `crates/node/src/roster.rs` writes one: leaf, identity, an empty key, perhaps an end, no certificate. */
+const member = (leaf: number, identity = ALICE, expires?: number) => {
+  const end = expires === undefined ? [0] : [1, ...new Uint8Array(Float64Array.of(expires).buffer)]
+  return [leaf, 0, 0, 0, identity.length, 0, 0, 0, ...identity, 0, 0, 0, 0, ...end, 0]
+}
 const message = (number: number) => ({
   type: 'message',
-  sender: member(0),
+  sender: Uint8Array.from(member(0)),
   epoch: 1n,
   plaintext: Uint8Array.of(number),
   associatedData: new Uint8Array(),
@@ -156,7 +158,7 @@ describe('a batch of messages', () => {
 
 describe('names', () => {
   it('are there where the identity is text, and only there', async () => {
-    script.answer = [{ ...member(0) }, { ...member(1), identity: Uint8Array.of(0xff), expires: 5 }]
+    script.answer = Uint8Array.of(2, 0, 0, 0, ...member(0), ...member(1, [0xff], 5))
     expect(await group().members()).toMatchObject([
       { name: 'alice', expires: undefined },
       { name: undefined, expires: new Date(5) },

@@ -4,7 +4,7 @@ import { toSignalMessage, type SignalMessage } from '../gsp/signal.js'
 import type { Arrival } from '../gap/inbound.js'
 import type { AttachmentKey } from '../gtp/attachment.js'
 import { toMessage, type TextMessage } from '../gtp/message.js'
-import { nameOf } from '../mls/events.js'
+import { nameOf } from '../mls/roster.js'
 import type { NativeNodeEvent, NativeTold } from '../native.js'
 import type { PayloadCodec, StreamClass } from './codec.js'
 

@@ -1,7 +1,7 @@
 import { abortable, type AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
 import type { Device, DeviceInside } from '../mls/device.js'
-import { nameOf } from '../mls/events.js'
+import { nameOf } from '../mls/roster.js'
 import { consult } from '../mls/policy.js'
 import { native, type NativeGroupNode } from '../native.js'
 import { checked, type SFrameOptions } from '../sframe/options.js'

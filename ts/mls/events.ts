@@ -2,14 +2,12 @@
 import type {
   NativeBatch,
   NativeCertificateInfo,
-  NativeCommitSummary,
   NativeDescent,
   NativeGroupEvent,
-  NativeMember,
   NativeProposal,
-  NativeSender,
   NativeSuccession,
 } from '../native.js'
+import { nameOf, readCommitSummary, readMember, readSender } from './roster.js'
 import type { CipherSuite } from './suites.js'
 
 /** What a member's certificates say beside its name. */
@@ -143,17 +141,6 @@ export type Received =
   | { readonly type: 'staged'; readonly commit: CommitSummary }
   | { readonly type: 'own-echo' }
 
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-/** @internal The identity as text, where it is text. */
-export function nameOf(identity: Uint8Array): string | undefined {
-  try {
-    return UTF8.decode(identity)
-  } catch {
-    return undefined
-  }
-}
-
 /** @internal */
 export function toCertificateInfo(info: NativeCertificateInfo | undefined): CertificateInfo | undefined {
   if (info === undefined) return undefined
@@ -165,44 +152,14 @@ export function toCertificateInfo(info: NativeCertificateInfo | undefined): Cert
 }
 
 /** @internal */
-export function toMember(member: NativeMember): Member {
-  const { leaf, identity, signatureKey, expires, certificate } = member
-  return {
-    leaf,
-    identity,
-    name: nameOf(identity),
-    signatureKey,
-    expires: expires === undefined ? undefined : new Date(expires),
-    certificate: toCertificateInfo(certificate),
-  }
-}
-
-/** @internal */
-export function toSender(sender: NativeSender): Sender {
-  return sender.type === 'member' ? { type: 'member', member: toMember(sender.member) } : sender
-}
-
-/** @internal */
 export function toProposal(proposal: NativeProposal): Proposal {
   switch (proposal.type) {
     case 'add':
       return { ...proposal, name: nameOf(proposal.identity) }
     case 'remove':
-      return { type: 'remove', member: toMember(proposal.member) }
+      return { type: 'remove', member: readMember(proposal.member) }
     default:
       return proposal
-  }
-}
-
-/** @internal */
-export function toCommitSummary(summary: NativeCommitSummary): CommitSummary {
-  return {
-    ...summary,
-    committer: toSender(summary.committer),
-    added: summary.added.map(toMember),
-    removed: summary.removed.map(toMember),
-    updated: summary.updated.map(toMember),
-    succession: summary.succession === undefined ? undefined : toSuccession(summary.succession),
   }
 }
 
@@ -219,12 +176,12 @@ export function toDescent({ groupId, epoch }: NativeDescent): Descent {
 type NativeMessage = Extract<NativeGroupEvent, { type: 'message' }>
 type NativeProposed = Extract<NativeGroupEvent, { type: 'proposal' }>
 
-function toMessage(message: NativeMessage): MessageEvent {
-  return { ...message, sender: toMember(message.sender) }
+function toMessage({ type, sender, epoch, plaintext, associatedData }: NativeMessage): MessageEvent {
+  return { type, sender: readMember(sender), epoch, plaintext, associatedData }
 }
 
 function toProposed({ sender, proposal }: NativeProposed): ProposalEvent {
-  return { type: 'proposal', sender: toSender(sender), proposal: toProposal(proposal) }
+  return { type: 'proposal', sender: readSender(sender), proposal: toProposal(proposal) }
 }
 
 /** @internal */
@@ -234,10 +191,12 @@ export function toReceived(received: Exclude<NativeGroupEvent, { type: 'succeede
       return toMessage(received)
     case 'proposal':
       return toProposed(received)
-    case 'epoch-changed':
-      return { ...received, type: 'commit', commit: toCommitSummary(received.commit) }
+    case 'epoch-changed': {
+      const { commit, supersededOwn } = received
+      return { type: 'commit', commit: readCommitSummary(commit), supersededOwn }
+    }
     case 'commit-staged':
-      return { type: 'staged', commit: toCommitSummary(received.commit) }
+      return { type: 'staged', commit: readCommitSummary(received.commit) }
     case 'own-echo':
       return received
   }
@@ -252,7 +211,7 @@ export function toGroupEvent(event: NativeBatch['events'][number]): GroupEvent {
       return toProposed(event)
     case 'commit-staged':
     case 'epoch-changed':
-      return { ...event, commit: toCommitSummary(event.commit) }
+      return { ...event, commit: readCommitSummary(event.commit) }
     case 'succeeded':
       return { ...event, succession: toSuccession(event.succession) }
   }

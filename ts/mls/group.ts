@@ -11,10 +11,8 @@ import type {
   NativeGroupEvent,
 } from '../native.js'
 import {
-  toCommitSummary,
   toDescent,
   toGroupEvent,
-  toMember,
   toProposal,
   toReceived,
   toSuccession,
@@ -31,6 +29,7 @@ import { readMessageHead } from './external.js'
 import { toNativeCertified, type Certified } from './certified.js'
 import { consult, Turns, type Policy } from './policy.js'
 import { toNativePskId, toNativePskIds, type PskId } from './psks.js'
+import { readCommitSummary, readMembers } from './roster.js'
 import { CIPHER_SUITES, type CipherSuite } from './suites.js'
 
 type NativeReceived = Exclude<NativeGroupEvent, { type: 'succeeded' }>
@@ -210,7 +209,7 @@ export class Group implements Disposable, AsyncDisposable {
    */
   async members(options?: AbortOptions): Promise<Member[]> {
     const members = await this.#call(options, (cancellation) => this.#native.members(cancellation))
-    return members.map(toMember)
+    return readMembers(members)
   }
 
   /**
@@ -230,7 +229,7 @@ export class Group implements Disposable, AsyncDisposable {
    */
   async pendingCommit(options?: AbortOptions): Promise<CommitSummary | undefined> {
     const summary = await this.#call(options, (cancellation) => this.#native.pendingCommit(cancellation))
-    return summary === null ? undefined : toCommitSummary(summary)
+    return summary === null ? undefined : readCommitSummary(summary)
   }
 
   /**
@@ -240,7 +239,7 @@ export class Group implements Disposable, AsyncDisposable {
    */
   async stagedCommit(options?: AbortOptions): Promise<CommitSummary | undefined> {
     const summary = await this.#call(options, (cancellation) => this.#native.stagedCommit(cancellation))
-    return summary === null ? undefined : toCommitSummary(summary)
+    return summary === null ? undefined : readCommitSummary(summary)
   }
 
   /**
@@ -504,7 +503,7 @@ export class Group implements Disposable, AsyncDisposable {
    * @throws {@link CoterieError} `MLS_NO_PENDING_COMMIT`, `FEED_FULL`, `MLS_REMOVED`, `HANDLE_CLOSED`.
    */
   async mergePending(options?: AbortOptions): Promise<CommitSummary> {
-    return toCommitSummary(
+    return readCommitSummary(
       await this.#call(options, (cancellation) => this.#native.mergePending(cancellation)),
     )
   }
@@ -582,7 +581,7 @@ export class Group implements Disposable, AsyncDisposable {
    * `HANDLE_CLOSED`.
    */
   async mergeStaged(options?: AbortOptions): Promise<CommitSummary> {
-    return toCommitSummary(
+    return readCommitSummary(
       await this.#judged(
         options,
         () => this.#step(undefined, () => this.#native.stagedCandidates()),
@@ -650,7 +649,8 @@ export class Group implements Disposable, AsyncDisposable {
 
   /** Lets go of the group once the calls under way are done. Closing twice is fine. */
   close(): void {
-    this.#closing.abort(new CoterieError('HANDLE_CLOSED', 'the group was closed'))
+    if (this.#policy !== undefined)
+      this.#closing.abort(new CoterieError('HANDLE_CLOSED', 'the group was closed'))
     this.#native.close()
   }
 
@@ -811,7 +811,7 @@ function toCommitted({ commit, welcome, ratchetTree, summary, expiring }: Native
     commit,
     welcome,
     ratchetTree,
-    summary: toCommitSummary(summary),
-    expiring: expiring.map(toMember),
+    summary: readCommitSummary(summary),
+    expiring: expiring === undefined ? [] : readMembers(expiring),
   }
 }

@@ -1,14 +1,7 @@
 import { CoterieError } from '../errors.js'
 import type { NativeCandidate } from '../native.js'
-import {
-  nameOf,
-  toCertificateInfo,
-  toMember,
-  toSender,
-  type CertificateInfo,
-  type Member,
-  type Sender,
-} from './events.js'
+import { toCertificateInfo, type CertificateInfo, type Member, type Sender } from './events.js'
+import { nameOf, readMember, readSender } from './roster.js'
 
 /** Somebody whom a policy is asked about. Its credential has been found to count. */
 export interface Candidate {
@@ -53,8 +46,8 @@ export function toCandidate(candidate: NativeCandidate): Candidate {
     signatureKey,
     certificate: toCertificateInfo(certificate),
     entry,
-    by: by === undefined ? undefined : toSender(by),
-    replaces: replaces === undefined ? undefined : toMember(replaces),
+    by: by === undefined ? undefined : readSender(by),
+    replaces: replaces === undefined ? undefined : readMember(replaces),
   }
 }
 

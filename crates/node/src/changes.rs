@@ -13,7 +13,8 @@ use crate::extension::{NativeExtension, NativePskId, extensions, psk_id, psk_ids
 use crate::failure::NativeFailure;
 use crate::group::NativeGroup;
 use crate::identity::{NativeCertified, OwnedCertified};
-use crate::values::{NativeCommitSummary, NativeCommitted};
+use crate::roster;
+use crate::values::NativeCommitted;
 
 /// What a commit shall change.
 #[napi(object, object_to_js = false)]
@@ -246,17 +247,20 @@ impl NativeGroup {
     }
 
     /// Moves on to the epoch that the own commit begins.
-    #[napi(
-        catch_unwind,
-        ts_return_type = "NativeCommitSummary | NativeFailure | Promise<NativeCommitSummary | NativeFailure>"
-    )]
+    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
     pub fn merge_pending<'env>(
         &self,
         env: &'env Env,
         cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, NativeCommitSummary>> {
+    ) -> napi::Result<Answer<'env, Uint8Array>> {
         let quick = self.pace().merges_quickly();
-        self.quickly(env, quick, cancellation, |group| Ok(group.merge_pending()?), NativeCommitSummary::from)
+        self.quickly(
+            env,
+            quick,
+            cancellation,
+            |group| Ok(group.merge_pending()?),
+            |summary| roster::summary(&summary),
+        )
     }
 
     /// Drops the own commit.
@@ -270,17 +274,20 @@ impl NativeGroup {
     }
 
     /// Moves on to the epoch that the staged commit begins.
-    #[napi(
-        catch_unwind,
-        ts_return_type = "NativeCommitSummary | NativeFailure | Promise<NativeCommitSummary | NativeFailure>"
-    )]
+    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
     pub fn merge_staged<'env>(
         &self,
         env: &'env Env,
         cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, NativeCommitSummary>> {
+    ) -> napi::Result<Answer<'env, Uint8Array>> {
         let quick = self.pace().merges_quickly();
-        self.quickly(env, quick, cancellation, |group| Ok(group.merge_staged()?), NativeCommitSummary::from)
+        self.quickly(
+            env,
+            quick,
+            cancellation,
+            |group| Ok(group.merge_staged()?),
+            |summary| roster::summary(&summary),
+        )
     }
 
     /// Drops the staged commit.

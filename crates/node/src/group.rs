@@ -17,9 +17,10 @@ use crate::extension::NativeExtension;
 use crate::failure::{NativeFailure, Outcome, outcome};
 use crate::feed::{FeedAlarm, NativeFeed};
 use crate::identity::{NativeCandidate, candidates};
+use crate::roster;
 use crate::serial::Serial;
 use crate::sframe::Followers;
-use crate::values::{NativeCommitSummary, NativeGroupEvent, NativeMember, NativeProposal, members};
+use crate::values::{NativeGroupEvent, NativeProposal};
 
 /// One member's view of one group.
 #[napi]
@@ -158,17 +159,14 @@ impl NativeGroup {
         self.view.member.load(Ordering::Acquire)
     }
 
-    /// Everybody in the group.
-    #[napi(
-        catch_unwind,
-        ts_return_type = "NativeMember[] | NativeFailure | Promise<NativeMember[] | NativeFailure>"
-    )]
+    /// Everybody in the group, as `roster.rs` writes members.
+    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
     pub fn members<'env>(
         &self,
         env: &'env Env,
         cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, Vec<NativeMember>>> {
-        self.by_size(env, cancellation, |group| Ok(group.members()?), members)
+    ) -> napi::Result<Answer<'env, Uint8Array>> {
+        self.by_size(env, cancellation, |group| Ok(group.members()?), |all| roster::members(&all))
     }
 
     /// The proposals that wait for a commit.
@@ -188,29 +186,29 @@ impl NativeGroup {
     /// What the own pending commit would do.
     #[napi(
         catch_unwind,
-        ts_return_type = "NativeCommitSummary | null | NativeFailure | Promise<NativeCommitSummary | null | NativeFailure>"
+        ts_return_type = "Uint8Array | null | NativeFailure | Promise<Uint8Array | null | NativeFailure>"
     )]
     pub fn pending_commit<'env>(
         &self,
         env: &'env Env,
         cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, Option<NativeCommitSummary>>> {
+    ) -> napi::Result<Answer<'env, Option<Uint8Array>>> {
         let work = |group: &mut Group| Ok(group.pending_commit()?);
-        self.by_size(env, cancellation, work, |summary| summary.map(NativeCommitSummary::from))
+        self.by_size(env, cancellation, work, |summary| summary.as_ref().map(roster::summary))
     }
 
     /// What the staged commit would do.
     #[napi(
         catch_unwind,
-        ts_return_type = "NativeCommitSummary | null | NativeFailure | Promise<NativeCommitSummary | null | NativeFailure>"
+        ts_return_type = "Uint8Array | null | NativeFailure | Promise<Uint8Array | null | NativeFailure>"
     )]
     pub fn staged_commit<'env>(
         &self,
         env: &'env Env,
         cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, Option<NativeCommitSummary>>> {
+    ) -> napi::Result<Answer<'env, Option<Uint8Array>>> {
         let work = |group: &mut Group| Ok(group.staged_commit()?);
-        self.by_size(env, cancellation, work, |summary| summary.map(NativeCommitSummary::from))
+        self.by_size(env, cancellation, work, |summary| summary.as_ref().map(roster::summary))
     }
 
     /// The group's extensions.

@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 use crate::arguments::List;
 use crate::bytes::Uint8Array;
 use crate::failure::NativeFailure;
-use crate::values::{NativeMember, NativeSender, milliseconds};
+use crate::roster;
+use crate::values::milliseconds;
 
 /// A device's certificate with its key.
 #[napi(object, object_to_js = false)]
@@ -76,10 +77,10 @@ pub struct NativeCandidate {
     /// How it comes in.
     #[napi(ts_type = "'add' | 'external-join' | 'update' | 'present'")]
     pub entry: String,
-    /// Who brings it in.
-    pub by: Option<NativeSender>,
-    /// As whom the same member was known so far.
-    pub replaces: Option<NativeMember>,
+    /// Who brings it in: a sender, as `roster.rs` writes it.
+    pub by: Option<Uint8Array>,
+    /// As whom the same member was known so far, as `roster.rs` writes a member.
+    pub replaces: Option<Uint8Array>,
 }
 
 /// The same, as the core takes it.
@@ -203,8 +204,8 @@ impl From<Candidate> for NativeCandidate {
             signature_key: candidate.signature_key.into(),
             certificate: candidate.certificate.map(NativeCertificateInfo::from),
             entry: entry.to_owned(),
-            by: candidate.by.map(NativeSender::from),
-            replaces: candidate.replaces.map(NativeMember::from),
+            by: candidate.by.as_ref().map(roster::sender),
+            replaces: candidate.replaces.as_ref().map(roster::member),
         }
     }
 }

@@ -34,6 +34,7 @@ mod life;
 mod link;
 mod outside;
 mod promise;
+mod roster;
 mod serial;
 mod sframe;
 mod stack;

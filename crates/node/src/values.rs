@@ -1,41 +1,12 @@
 //! The core's values in the shape in which they cross the boundary.
 
-use coterie_mls::{
-    CommitSummary, Committed, Descent, GroupEvent, KeyPackageInfo, Member, ProposalSummary, Received, Sender,
-    Succession,
-};
+use coterie_mls::{Committed, Descent, GroupEvent, KeyPackageInfo, ProposalSummary, Received, Succession};
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 
 use crate::bytes::Uint8Array;
 use crate::identity::NativeCertificateInfo;
-
-/// One member of a group.
-#[napi(object, object_from_js = false)]
-pub struct NativeMember {
-    /// Its place in the tree.
-    pub leaf: u32,
-    /// Whom its credential names.
-    pub identity: Uint8Array,
-    /// The key that its messages are verified with.
-    pub signature_key: Uint8Array,
-    /// Until when its leaf is valid, in milliseconds since 1970.
-    pub expires: Option<f64>,
-    /// What its certificates say; none for a Basic credential.
-    pub certificate: Option<NativeCertificateInfo>,
-}
-
-/// Who sent a proposal or commit.
-#[napi(discriminant = "type", discriminant_case = "kebab-case", object_from_js = false)]
-pub enum NativeSender {
-    /// A member.
-    Member {
-        /// Which.
-        member: NativeMember,
-    },
-    /// Somebody outside.
-    Outsider,
-}
+use crate::roster;
 
 /// One proposal, in words.
 #[napi(discriminant = "type", discriminant_case = "kebab-case", object_from_js = false)]
@@ -51,8 +22,8 @@ pub enum NativeProposal {
     Update,
     /// Remove a member.
     Remove {
-        /// Which.
-        member: NativeMember,
+        /// Which: a member, as `roster.rs` writes it.
+        member: Uint8Array,
     },
     /// Mix in a pre-shared key.
     PreSharedKey,
@@ -63,27 +34,6 @@ pub enum NativeProposal {
         /// Its number.
         number: u32,
     },
-}
-
-/// What a commit does, and to whom.
-#[napi(object, object_from_js = false)]
-pub struct NativeCommitSummary {
-    /// The epoch that it begins.
-    pub epoch: BigInt,
-    /// Who committed.
-    pub committer: NativeSender,
-    /// Whether that was this device.
-    pub own: bool,
-    /// Members it adds.
-    pub added: Vec<NativeMember>,
-    /// Members it removes.
-    pub removed: Vec<NativeMember>,
-    /// Members whose leaf keys it replaces.
-    pub updated: Vec<NativeMember>,
-    /// Whether this device is among the removed.
-    pub removes_self: bool,
-    /// The group that takes this one's place.
-    pub succession: Option<NativeSuccession>,
 }
 
 /// Which group succeeds another.
@@ -109,8 +59,8 @@ pub struct NativeDescent {
 pub enum NativeGroupEvent {
     /// A member said something.
     Message {
-        /// Who.
-        sender: NativeMember,
+        /// Who: a member, as `roster.rs` writes it.
+        sender: Uint8Array,
         /// In which epoch.
         epoch: BigInt,
         /// What.
@@ -120,20 +70,20 @@ pub enum NativeGroupEvent {
     },
     /// A proposal waits.
     Proposal {
-        /// Whose.
-        sender: NativeSender,
+        /// Whose: a sender, as `roster.rs` writes it.
+        sender: Uint8Array,
         /// What is proposed.
         proposal: NativeProposal,
     },
     /// A commit waits.
     CommitStaged {
-        /// What it would do.
-        commit: NativeCommitSummary,
+        /// What it would do: a summary, as `roster.rs` writes it.
+        commit: Uint8Array,
     },
     /// A commit was merged.
     EpochChanged {
-        /// What it did.
-        commit: NativeCommitSummary,
+        /// What it did: a summary, as `roster.rs` writes it.
+        commit: Uint8Array,
         /// Whether a pending commit of this member was dropped.
         superseded_own: bool,
     },
@@ -157,10 +107,10 @@ pub struct NativeCommitted {
     pub welcome: Option<Uint8Array>,
     /// The tree that the Welcome's readers need where it does not travel inside.
     pub ratchet_tree: Option<Uint8Array>,
-    /// What it does.
-    pub summary: NativeCommitSummary,
-    /// Those it adds whose leaves expire soon.
-    pub expiring: Vec<NativeMember>,
+    /// What it does: a summary, as `roster.rs` writes it.
+    pub summary: Uint8Array,
+    /// Those it adds whose leaves expire soon, as `roster.rs` writes members, where there are any.
+    pub expiring: Option<Uint8Array>,
 }
 
 /// What a key package says about its owner.
@@ -188,27 +138,6 @@ pub(crate) fn milliseconds(time: coterie_types::Timestamp) -> f64 {
     time.as_millis() as f64
 }
 
-impl From<Member> for NativeMember {
-    fn from(member: Member) -> Self {
-        Self {
-            leaf: member.leaf.number(),
-            identity: member.identity.into(),
-            signature_key: member.signature_key.into(),
-            expires: member.expires.map(milliseconds),
-            certificate: member.certificate.map(NativeCertificateInfo::from),
-        }
-    }
-}
-
-impl From<Sender> for NativeSender {
-    fn from(sender: Sender) -> Self {
-        match sender {
-            Sender::Member(member) => Self::Member { member: member.into() },
-            Sender::Outsider => Self::Outsider,
-        }
-    }
-}
-
 impl From<ProposalSummary> for NativeProposal {
     fn from(proposal: ProposalSummary) -> Self {
         match proposal {
@@ -216,29 +145,10 @@ impl From<ProposalSummary> for NativeProposal {
                 Self::Add { identity: identity.into(), signature_key: signature_key.into() }
             }
             ProposalSummary::Update => Self::Update,
-            ProposalSummary::Remove(member) => Self::Remove { member: member.into() },
+            ProposalSummary::Remove(member) => Self::Remove { member: roster::member(&member) },
             ProposalSummary::PreSharedKey => Self::PreSharedKey,
             ProposalSummary::GroupContextExtensions => Self::GroupContextExtensions,
             ProposalSummary::Other(number) => Self::Other { number: number.into() },
-        }
-    }
-}
-
-pub(crate) fn members(members: Vec<Member>) -> Vec<NativeMember> {
-    members.into_iter().map(NativeMember::from).collect()
-}
-
-impl From<CommitSummary> for NativeCommitSummary {
-    fn from(summary: CommitSummary) -> Self {
-        Self {
-            epoch: summary.epoch.number().into(),
-            committer: summary.committer.into(),
-            own: summary.own,
-            added: members(summary.added),
-            removed: members(summary.removed),
-            updated: members(summary.updated),
-            removes_self: summary.removes_self,
-            succession: summary.succession.map(NativeSuccession::from),
         }
     }
 }
@@ -276,17 +186,17 @@ impl From<GroupEvent> for NativeGroupEvent {
     fn from(event: GroupEvent) -> Self {
         match event {
             GroupEvent::Message { sender, epoch, plaintext, associated_data } => Self::Message {
-                sender: sender.into(),
+                sender: roster::member(&sender),
                 epoch: epoch.number().into(),
                 plaintext: plaintext.into(),
                 associated_data: associated_data.into(),
             },
             GroupEvent::Proposal { sender, proposal } => {
-                Self::Proposal { sender: sender.into(), proposal: proposal.into() }
+                Self::Proposal { sender: roster::sender(&sender), proposal: proposal.into() }
             }
-            GroupEvent::CommitStaged { commit } => Self::CommitStaged { commit: commit.into() },
+            GroupEvent::CommitStaged { commit } => Self::CommitStaged { commit: roster::summary(&commit) },
             GroupEvent::EpochChanged { commit, superseded_own } => {
-                Self::EpochChanged { commit: commit.into(), superseded_own }
+                Self::EpochChanged { commit: roster::summary(&commit), superseded_own }
             }
             GroupEvent::Succeeded { succession, epoch } => {
                 Self::Succeeded { succession: succession.into(), epoch: epoch.number().into() }
@@ -301,8 +211,8 @@ impl From<Committed> for NativeCommitted {
             commit: committed.commit.into(),
             welcome: committed.welcome.map(Uint8Array::from),
             ratchet_tree: committed.ratchet_tree.map(Uint8Array::from),
-            summary: committed.summary.into(),
-            expiring: members(committed.expiring),
+            summary: roster::summary(&committed.summary),
+            expiring: (!committed.expiring.is_empty()).then(|| roster::members(&committed.expiring)),
         }
     }
 }
