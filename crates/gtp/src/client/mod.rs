@@ -117,6 +117,20 @@ impl TextClient {
         self.send_as(draft, keep)
     }
 
+    /// Makes messages of drafts, in their order; of all or, where one is refused, of none.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_all(&mut self, drafts: Vec<Draft>) -> Result<Vec<Outgoing>, SendError> {
+        let mut next = self.next;
+        let say = |draft: Draft| {
+            let keep = !draft.flags.contains(MessageFlags::EPHEMERAL);
+            self.say(draft, keep, &mut next)
+        };
+        let said = drafts.into_iter().map(say).collect::<Result<Vec<_>, _>>()?;
+        Ok(said.into_iter().map(|said| self.note(said)).collect())
+    }
+
     /// The message that announces an attachment.
     ///
     /// # Errors
