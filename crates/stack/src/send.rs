@@ -65,11 +65,6 @@ impl Step<'_, '_, '_> {
     }
 
     pub(crate) fn write_text(&mut self, changes: Vec<RowChange>) -> Result<(), StackError> {
-        // All that is read of them before a restart is the contents that are not in memory.
-        let in_memory = self.core.settings.text.history.is_none_or(|history| history.in_memory);
-        if self.volatile && in_memory {
-            return Ok(());
-        }
         changes.into_iter().try_for_each(|change| match change {
             RowChange::Put(key, value) => self.put(rows::TEXT, &key, value),
             RowChange::Remove(key) => self.delete(rows::TEXT, &key),

@@ -70,7 +70,8 @@ fn a_batch_is_what_its_frames_are_one_by_one() {
             world.node(number).receive_all(&first, now).unwrap();
         }
         world.settle();
-        [2, 3].map(|number| world.events(number));
+        world.peers.values_mut().for_each(support::Peer::take_events);
+        world.forget_events();
         let echo = said(&mut world, 2, drafts(["mine".to_owned()]));
         let mut frames = said(&mut world, 1, numbered(20));
         let mut altered = frames[3].clone();

@@ -64,7 +64,9 @@ impl TextClient {
         let mut changes = Vec::new();
         if self.next.is_some_and(|next| message.id >= next) {
             self.next = message.id.number().checked_add(1).map(MessageId::new);
-            changes.push(self.own_row());
+            if self.keeps_rows {
+                changes.push(self.own_row());
+            }
         }
         let verdict = self.judge(&message, known.fingerprint, false);
         self.record(&message, known, verdict, keep, &mut changes);
@@ -108,12 +110,15 @@ impl TextClient {
     }
 
     pub(super) fn enter(&mut self, epoch: Epoch, changes: &mut Vec<RowChange>) {
-        if self.forgets(epoch) {
+        let [forgets, enters] = [self.forgets(epoch), self.epoch != Some(epoch)];
+        if forgets {
             self.seen.clear();
+        }
+        self.epoch = Some(epoch);
+        if forgets && self.keeps_rows {
             changes.push(RowChange::RemoveAll(RowKey::ALL_SEEN.to_vec()));
         }
-        if self.epoch != Some(epoch) {
-            self.epoch = Some(epoch);
+        if enters && self.keeps_rows {
             changes.push(self.own_row());
         }
     }
@@ -239,13 +244,17 @@ impl TextClient {
         let (seen, marks) = (&self.seen, &mut self.marks);
         let observed = !known.relayed && marks.observe(sender, id);
         let closed = marks.close(sender, |id| seen.contains(sender, id));
-        if observed || closed {
+        if self.keeps_rows && (observed || closed) {
             changes.extend(crate::state::mark_row(sender, marks));
         }
     }
 
     fn remember(&mut self, sender: MemberId, id: MessageId, known: Known, changes: &mut Vec<RowChange>) {
-        if let Some((sender, id)) = self.seen.insert(sender, id, known) {
+        let gone = self.seen.insert(sender, id, known);
+        if !self.keeps_rows {
+            return;
+        }
+        if let Some((sender, id)) = gone {
             changes.push(RowChange::Remove(RowKey::Seen(sender, id).bytes()));
         }
         changes.extend(crate::state::seen_row(sender, id, &self.seen));
@@ -284,6 +293,9 @@ impl TextClient {
         let Some(pushed) = self.history.as_mut().and_then(|history| history.push_as(message, relayed)) else {
             return;
         };
+        if !self.keeps_rows {
+            return;
+        }
         changes.extend(crate::state::kept_row(pushed.position, message, relayed));
         let gone =
             pushed.dropped.into_iter().map(|position| RowChange::Remove(RowKey::Kept(position).bytes()));
