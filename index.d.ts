@@ -342,7 +342,9 @@ export declare class NativeGroupNode {
   /** A secret of this epoch for another protocol. */
   exportSecret(label: string, context: Uint8Array, length: number, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
   /** Says something; its number. */
-  sendText(target: number, given: NativeDraft, now: number, cancellation?: NativeCancellation | undefined | null): bigint | NativeFailure | Promise<bigint | NativeFailure>
+  sendText(target: number, given: string | NativeDraft, now: number, cancellation?: NativeCancellation | undefined | null): bigint | NativeFailure | Promise<bigint | NativeFailure>
+  /** Says several things; their numbers. */
+  sendTexts(target: number, given: Array<string | NativeDraft>, now: number, cancellation?: NativeCancellation | undefined | null): bigint[] | NativeFailure | Promise<bigint[] | NativeFailure>
   /** Announces an attachment; the message's number. */
   sendManifest(target: number, cut: NativeCut, now: number, cancellation?: NativeCancellation | undefined | null): bigint | NativeFailure | Promise<bigint | NativeFailure>
   /** Sends a piece of an attachment; the message's number. */
@@ -403,8 +405,14 @@ export declare class NativeGroupNode {
   get member(): number
   /** How the node stands. */
   get view(): NativeNodeView
+  /** What it has for whoever holds it; `pulse.rs` has the bits. */
+  get pulse(): number
+  /** When `wake` is due, as `view` says; `pulse` tells when it is due before that. */
+  announceWake(): number | null
   /** Takes in a frame. */
   receive(frame: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
+  /** Takes in several frames; how many, which is fewer than were given where one cannot be taken in now. */
+  receiveAll(frames: Array<Uint8Array>, now: number, cancellation?: NativeCancellation | undefined | null): number | NativeFailure | Promise<number | NativeFailure>
   /** Does what is due. */
   wake(now: number): undefined | NativeFailure | Promise<undefined | NativeFailure>
   /** Up to `max` events that wait. Those that were taken before are dealt with. */
@@ -1886,16 +1894,6 @@ export interface NativeOutgoingText {
 /** The source that a member sends as its `index`th. */
 export declare function nativeOwnSource(member: number, index: number): number | null
 
-/** Something to be carried to others. */
-export interface NativeParcel {
-  /** Whom it is for; zero for all others. */
-  target: number
-  /** The class of a frame; none for an admission. */
-  streamClass?: 'control' | 'audio' | 'text' | 'signal'
-  /** Its bytes. */
-  bytes: Uint8Array
-}
-
 /** One step of one source. */
 export type NativePlayed =
   | { type: 'packet'; /** Whose turn it is. */
@@ -2260,8 +2258,10 @@ export interface NativeSuiteChoice {
 
 /** Events that waited. */
 export interface NativeTakenEvents {
-  /** In their order. */
+  /** In their order, but for the texts. */
   items: Array<NativeTold>
+  /** The texts, and where the others stand among them: a run of bytes. None where there is no text. */
+  packed?: Uint8Array
   /** Whether the member is out, so that no others will come but for those that wait. */
   isOut: boolean
 }
@@ -2280,8 +2280,8 @@ export interface NativeTakenOut {
 
 /** Parcels that waited. */
 export interface NativeTakenParcels {
-  /** In their order. */
-  items: Array<NativeParcel>
+  /** In their order: a run of bytes. */
+  packed: Uint8Array
   /** Whether the member is out, so that no others will come but for those that wait. */
   isOut: boolean
 }

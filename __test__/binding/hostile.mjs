@@ -19,6 +19,7 @@ const sframe = require('../../dist/sframe/index.js')
 const TOOLKITS = ['gbp', 'gtp', 'gap', 'gsp'].map((name) => require(`../../dist/${name}/index.js`))
 const [gbp, gtp, gap, gsp] = TOOLKITS
 const compat = require('../../dist/compat/index.js')
+const { unpackParcels } = require('../../dist/gbp/packed.js')
 
 const [layer, mode] = process.argv.slice(2)
 const [seed, calls] = process.argv.slice(4).map(Number)
@@ -644,17 +645,17 @@ async function rawNodes(alice, bob, now) {
   const create = () => native.NativeGroupNode.create(alice, { ...options, id: randomId() }, {}, now)
   const [node, closed] = [await create(), await create()]
   await node.invite(bob.keyPackages({ count: 1 }, now), false, now)
-  const { items } = await node.takeParcels(9)
-  const admission = items.find(({ streamClass }) => streamClass === undefined).bytes
+  const invited = unpackParcels(await node.takeParcels(9))
+  const admission = invited.find(({ type }) => type === 'admission').bytes
   const other = await native.NativeGroupNode.join(bob, admission, 'interop', {}, now)
   await node.sendText(
     0,
     { sentAt: 0n, requestId: 0, flags: 0, contentType: 0, content: bytes(), codec: 'cbor' },
     now,
   )
-  const said = await node.takeParcels(9)
+  const said = unpackParcels(await node.takeParcels(9))
   await closed.close()
-  return { open: [node, other], closed, parcels: [...items, ...said.items].map((parcel) => parcel.bytes) }
+  return { open: [node, other], closed, parcels: [...invited, ...said].map((parcel) => parcel.bytes) }
 }
 
 async function facadeNodes(alice, bob) {

@@ -65,6 +65,8 @@ describe('a node', () => {
     // @ts-expect-error nothing is said
     expectTypeOf(node.text.send).toBeCallableWith({})
     expectTypeOf(node.text.send('hello')).resolves.toEqualTypeOf<bigint>()
+    expectTypeOf(node.text.sendAll(['hello', { text: 'again' }])).resolves.toEqualTypeOf<bigint[]>()
+    expectTypeOf(node.receiveAll([new Uint8Array()])).resolves.toEqualTypeOf<number>()
     expectTypeOf(node.audio.send).returns.toEqualTypeOf<boolean>()
     expectTypeOf(node.audio.play()).toEqualTypeOf<Played[]>()
     expectTypeOf(node.signals.send).toBeCallableWith({ type: 'mute', target: 3 }, { awaited: [3] })

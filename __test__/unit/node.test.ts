@@ -203,6 +203,64 @@ describe.each(PROFILES)('in %s, members', (profile) => {
     await expect(sending).rejects.toThrow('enough')
   })
 
+  it('say and hear many things in one step, whatever is among them', async () => {
+    const world = await World.of(profile, 2)
+    const [alice, bob] = [world.node(1), world.node(2)]
+    world.network.disconnect(alice)
+    const frames = alice.frames()
+    const words = Array.from({ length: 150 }, (_, index) => `${index} \u{1f642}`)
+    const ids = await alice.text.sendAll(words)
+    expect(ids).toEqual(ids.map((_, index) => (ids[0] ?? 0n) + BigInt(index)))
+    const drafts = [
+      { text: '**x**', contentType: 'markdown', codec: 'protobuf', sentAt: 7n, requestId: 9, flags: 4 },
+      { content: Uint8Array.of(0xff, 1), contentType: 'binary', codec: 'flatbuffers' },
+      { content: Uint8Array.of(0xff, 2), contentType: 'plain' },
+    ] as const
+    await alice.text.sendAll(drafts, { to: 2 })
+    const sent = (await take(frames, words.length + drafts.length)).map(({ bytes }) => bytes)
+    expect(sent.every(({ buffer, length }) => buffer.byteLength === length)).toBe(true)
+    const [first = new Uint8Array(), second = new Uint8Array()] = sent
+    const odd = [first, altered(second), new Uint8Array(), second.subarray(5)]
+    const all = [...sent.slice(0, 20), ...odd, ...sent.slice(20)]
+    expect(await bob.receiveAll(all)).toBe(all.length)
+    expect(await bob.receiveAll([])).toBe(0)
+    expect(await alice.text.sendAll([])).toEqual([])
+    const [{ heard }, count] = [world.member(2), sent.length + odd.length]
+    while (heard.filter(({ type }) => /^(text|refused|duplicate)$/u.test(type)).length < count) await turns()
+    const texts = world.member(2).all('text')
+    expect(texts.slice(0, 150).map(({ message }) => message.text)).toEqual(words)
+    expect(texts.slice(150)).toMatchObject([
+      {
+        codec: 'protobuf',
+        epoch: alice.epoch,
+        relayedBy: undefined,
+        message: { text: '**x**', contentType: 'markdown', sentAt: 7n, requestId: 9, flags: 4, sender: 1 },
+      },
+      { codec: 'flatbuffers', message: { contentType: 'binary', text: undefined } },
+      { codec: 'cbor', message: { contentType: 'plain', text: undefined, content: Uint8Array.of(0xff, 2) } },
+    ])
+    expect(texts.every(({ message: { content } }) => content.buffer.byteLength === content.length)).toBe(true)
+    expect(texts.map(({ id }) => id)).toEqual(texts.map((_, index) => (texts[0]?.id ?? 0n) + BigInt(index)))
+    expect([...world.member(2).all('refused'), ...world.member(2).all('duplicate')]).toHaveLength(odd.length)
+  })
+
+  it('say nothing where one of many things is refused, and go on', async () => {
+    const world = await World.of(profile, 2)
+    const { text } = world.node(1)
+    const long = 'x'.repeat(2 ** 21)
+    await expect(text.sendAll(['one', long])).rejects.toEqual(code('WIRE_TOO_LARGE'))
+    await expect(text.send(long)).rejects.toEqual(code('WIRE_TOO_LARGE'))
+    const many = Array.from({ length: 1_025 }, () => 'x')
+    await expect(text.sendAll(many)).rejects.toEqual(code('INVALID_ARGUMENT'))
+    // @ts-expect-error -- no message
+    await expect(text.sendAll(['one', 2])).rejects.toEqual(code('INVALID_ARGUMENT'))
+    // @ts-expect-error -- no frame
+    await expect(world.node(1).receiveAll(['x'])).rejects.toEqual(code('INVALID_ARGUMENT'))
+    await text.sendAll(['two', 'three'])
+    await world.network.settled()
+    expect(world.member(2).texts()).toEqual(['1: two', '1: three'])
+  })
+
   it('refuse what is forged, tell so, and go on', async () => {
     const world = await World.of(profile, 2)
     const [alice, bob] = [world.node(1), world.node(2)]

@@ -1,4 +1,4 @@
-/** Text frames: by the published package's calls, and by a node that owns its group; one at a time and 50 under way. */
+/** Text frames: by the published package's calls, and by a node that owns its group: one a call, 50 calls at once, 50 a call. */
 import { GroupNode as CompatNode, GtpClient, MlsContext } from 'coterie/compat'
 import { GroupNode } from 'coterie/gbp'
 import { Device } from 'coterie/mls'
@@ -71,22 +71,37 @@ async function take(iterator, count, is, convert) {
 const isText = (parcel) => parcel.streamClass === 'text'
 const isSaid = (event) => event.type === 'text'
 
+/** How many at a time, and how they are given: by calls that are awaited together, or by one. */
+const FORMS = [
+  { suffix: '', batch: 1 },
+  { suffix: 'Batch', batch: BATCH },
+  { suffix: 'All', batch: BATCH, together: true },
+]
+
+async function say(node, texts, together) {
+  if (together) await node.text.sendAll(texts)
+  else await Promise.all(texts.map((text) => node.text.send(text)))
+}
+
+async function hear(node, frames, together) {
+  if (!together) await Promise.all(frames.map((frame) => node.receive(frame)))
+  else ensure((await node.receiveAll(frames)) === frames.length, 'not all were taken in')
+}
+
 async function owned(samples, { messages, length }, profile) {
   const { near, far, close } = await nodes(profile)
   const text = 'x'.repeat(length)
   const [parcels, events] = [near.frames(), far.events()]
-  for (const batch of [1, BATCH]) {
-    const suffix = batch === 1 ? '' : 'Batch'
+  for (const { suffix, batch, together } of FORMS) {
+    const texts = range(batch).map(() => text)
     for (let done = 0; done < messages; done += BATCH) {
       const frames = await samples.time(`${profile}Seal${suffix}`, BATCH, async () => {
-        for (let said = 0; said < BATCH; said += batch) {
-          await Promise.all(range(batch).map(() => near.text.send(text)))
-        }
+        for (let said = 0; said < BATCH; said += batch) await say(near, texts, together)
         return take(parcels, BATCH, isText, ({ bytes }) => bytes)
       })
       const heard = await samples.time(`${profile}Open${suffix}`, BATCH, async () => {
         for (let taken = 0; taken < BATCH; taken += batch) {
-          await Promise.all(frames.slice(taken, taken + batch).map((frame) => far.receive(frame)))
+          await hear(far, frames.slice(taken, taken + batch), together)
         }
         return take(events, BATCH, isSaid, ({ message }) => message.text)
       })

@@ -13,8 +13,10 @@ const FORMS = [
   { form: 'compat', what: "by the published package's calls", gated: true },
   { form: 'interop', what: 'by a node of the same profile', gated: true },
   { form: 'interop', suffix: 'Batch', what: 'by a node of the same profile, 50 under way', gated: true },
+  { form: 'interop', suffix: 'All', what: 'by a node of the same profile, 50 a call', gated: true },
   { form: 'sealed', what: 'by a node, authenticated' },
   { form: 'sealed', suffix: 'Batch', what: 'by a node, authenticated, 50 under way' },
+  { form: 'sealed', suffix: 'All', what: 'by a node, authenticated, 50 a call' },
 ]
 
 export const suite = {

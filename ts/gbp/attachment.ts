@@ -1,6 +1,6 @@
 import { CoterieError } from '../errors.js'
 import type { StreamClass } from './codec.js'
-import type { Link, ReceivedFrame } from './link.js'
+import { framesOf, type Link, type LinkReader } from './link.js'
 import { decodeLinkMessage, READY_MESSAGE, type FrameMessage, type Hello } from './link-messages.js'
 
 /** Frames of one class that may be on their way over one link: the link itself holds more, of all classes. */
@@ -10,7 +10,7 @@ const MAX_UNDER_WAY = 64
 export class Attachment {
   readonly link: Link
   readonly #patience: number
-  readonly #frames: AsyncIterableIterator<ReceivedFrame, undefined>
+  readonly #frames: LinkReader
   readonly #stop = new AbortController()
   readonly #underWay = new Map<StreamClass, number>()
   readonly #settle: { resolve: (reason: CoterieError | undefined) => void }
@@ -24,7 +24,7 @@ export class Attachment {
   constructor(link: Link, patience: number) {
     this.link = link
     this.#patience = patience
-    this.#frames = link.frames({ signal: this.#stop.signal })
+    this.#frames = framesOf(link, this.#stop.signal)
     let settle: ((reason: CoterieError | undefined) => void) | undefined
     this.ended = new Promise((resolve) => {
       settle = resolve
@@ -73,17 +73,25 @@ export class Attachment {
     }
   }
 
-  /** The frames that come, until either side ends. */
-  async *frames(): AsyncGenerator<FrameMessage, void> {
-    for await (const { bytes } of this.#frames) {
-      const message = decodeLinkMessage(bytes)
-      if (message?.type === 'ready' && !this.#isOpen) {
-        this.#isOpen = true
-        this.#tell()
-      } else if (message?.type === 'frame') yield message
-      else throw malformed('what is no frame')
+  /** The frames that come, those together that came together, until either side ends. */
+  async *frames(): AsyncGenerator<FrameMessage[], void> {
+    for await (const received of this.#frames.together()) {
+      const frames: FrameMessage[] = []
+      const isFine = received.every(({ bytes }) => this.#note(decodeLinkMessage(bytes), frames))
+      if (frames.length > 0) yield frames
+      if (!isFine) throw malformed('what is no frame')
     }
     if (!this.#isOpen) throw endedEarly()
+  }
+
+  /** False, where it is nothing that may come. */
+  #note(message: ReturnType<typeof decodeLinkMessage>, frames: FrameMessage[]): boolean {
+    if (message?.type === 'frame') frames.push(message)
+    else if (message?.type === 'ready' && !this.#isOpen) {
+      this.#isOpen = true
+      this.#tell()
+    } else return false
+    return true
   }
 
   /** Resolves when a frame of this class is worth sending; an end that takes nothing for too long is given up. */

@@ -3,6 +3,7 @@ import type { AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
 import { Admissions, isGone, networkClosed } from './admissions.js'
 import { Attachment, malformed, toReason } from './attachment.js'
+import { receiveWhole } from './delivery.js'
 import { isLink, type Link } from './link.js'
 import { encodeFrameMessage, encodeHello, type FrameMessage, type Hello } from './link-messages.js'
 import { GroupNode } from './node.js'
@@ -185,7 +186,7 @@ export class LinkNetwork implements AsyncDisposable {
   async #listen(peer: Peer): Promise<void> {
     const { attachment, member } = peer
     try {
-      for await (const message of attachment.frames()) await this.#take(peer, message)
+      for await (const messages of attachment.frames()) await this.#take(peer, messages)
       attachment.end()
     } catch (error) {
       if (!attachment.signal.aborted) attachment.end(toReason(error))
@@ -194,14 +195,17 @@ export class LinkNetwork implements AsyncDisposable {
     await attachment.link.close()
   }
 
-  async #take(peer: Peer, message: FrameMessage): Promise<void> {
+  async #take(peer: Peer, messages: readonly FrameMessage[]): Promise<void> {
     const own = this.#node.member
-    if (message.to !== own && this.#forwards) await this.#send(peer, message)
-    if (message.to !== own && message.to !== EVERYBODY) return
+    for (const message of messages) {
+      // oxlint-disable-next-line no-await-in-loop -- in their order
+      if (message.to !== own && this.#forwards) await this.#send(peer, message)
+    }
+    const ours = messages.filter(({ to }) => to === own || to === EVERYBODY)
     const { signal } = peer.attachment
     try {
-      await this.#node.room({ signal })
-      await this.#node.receive(message.bytes)
+      const frames = ours.map(({ bytes }) => bytes)
+      await receiveWhole(this.#node, frames, signal)
     } catch (error) {
       if (!signal.aborted && !isGone(error)) throw error
     }

@@ -1,7 +1,7 @@
 import { isFailure, unwrap } from '../errors.js'
 import { abortable, type AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
-import { Outlet, type Taken } from '../internal/outlet.js'
+import { Outlet, type OutletReader, type Taken } from '../internal/outlet.js'
 import {
   native,
   type NativeFailure,
@@ -100,6 +100,12 @@ export function generateLinkIdentity(options?: { readonly name?: string }): Link
 /** @internal Whether `value` is a link, and not only looks like one. */
 export let isLink: (value: object) => value is Link
 
+/** @internal One who reads the frames of a link. */
+export type LinkReader = OutletReader<NativeReceivedFrame, ReceivedFrame>
+
+/** @internal As {@link Link.frames}. */
+export let framesOf: (link: Link, signal: AbortSignal) => LinkReader
+
 /**
  * A connection to one peer that carries frames in both directions, each whole and in the order of its class. What a frame is
  * it neither knows nor cares: bytes of up to 1,048,576.
@@ -126,6 +132,7 @@ export class Link implements AsyncDisposable {
 
   static {
     isLink = (value): value is Link => #native in value
+    framesOf = (link, signal) => link.#frames.read(signal)
   }
 
   /** @internal */

@@ -1,13 +1,16 @@
 import type { AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
 import { Admissions, isGone, networkClosed } from './admissions.js'
-import { GroupNode, isIdle } from './node.js'
+import { receiveWhole } from './delivery.js'
+import { framesTogether, GroupNode, isIdle } from './node.js'
 import { memberNumber, type FrameParcel, type Parcel } from './parcel.js'
 
 interface Connection {
   readonly node: GroupNode
   readonly stop: AbortController
-  /** What comes is taken in in its order. */
+  /** What has come and is not being taken in yet, in its order. */
+  waiting: Uint8Array[]
+  /** Taking it in. */
   last: Promise<void>
 }
 
@@ -44,8 +47,8 @@ export class MemoryNetwork implements AsyncDisposable {
     this.#checkOpen()
     for (const value of nodes) {
       const node = check.instance(value, GroupNode.is, 'GroupNode')
-      const connection = { node, stop: new AbortController(), last: Promise.resolve() }
-      const frames = node.frames({ signal: connection.stop.signal })
+      const connection = { node, stop: new AbortController(), waiting: [], last: Promise.resolve() }
+      const frames = framesTogether(node, connection.stop.signal)
       this.#connections.get(node.member)?.stop.abort()
       this.#connections.set(node.member, connection)
       void this.#pump(connection, frames)
@@ -103,12 +106,14 @@ export class MemoryNetwork implements AsyncDisposable {
     await this.close()
   }
 
-  async #pump({ node, stop }: Connection, frames: AsyncIterable<Parcel>): Promise<void> {
+  async #pump({ node, stop }: Connection, batches: AsyncIterable<Parcel[]>): Promise<void> {
     try {
-      for await (const parcel of frames) {
-        this.#carried += 1
-        if (parcel.type === 'frame') this.#carry(node.member, parcel)
-        else this.#admissions.put(parcel.to, parcel.bytes)
+      for await (const parcels of batches) {
+        this.#carried += parcels.length
+        for (const parcel of parcels) {
+          if (parcel.type === 'frame') this.#carry(node.member, parcel)
+          else this.#admissions.put(parcel.to, parcel.bytes)
+        }
       }
     } catch (reason) {
       if (!stop.signal.aborted) this.#failure ??= { reason }
@@ -122,9 +127,10 @@ export class MemoryNetwork implements AsyncDisposable {
   }
 
   #bring(connection: Connection, bytes: Uint8Array): void {
+    if (connection.waiting.push(bytes) > 1) return
     this.#underWay += 1
     connection.last = connection.last
-      .then(() => this.#deliver(connection, bytes))
+      .then(() => this.#deliver(connection, connection.waiting.splice(0)))
       .catch((reason: unknown) => {
         this.#failure ??= { reason }
       })
@@ -133,10 +139,9 @@ export class MemoryNetwork implements AsyncDisposable {
       })
   }
 
-  async #deliver({ node, stop: { signal } }: Connection, bytes: Uint8Array): Promise<void> {
+  async #deliver({ node, stop: { signal } }: Connection, frames: Uint8Array[]): Promise<void> {
     try {
-      await node.room({ signal })
-      await node.receive(bytes)
+      await receiveWhole(node, frames, signal)
     } catch (error) {
       if (!signal.aborted && !isGone(error)) throw error
     }

@@ -1,11 +1,19 @@
-import { CoterieError } from '../errors.js'
+import { CoterieError, toInternal, unwrap } from '../errors.js'
 import { abortable, type AbortOptions } from '../internal/abort.js'
 import * as check from '../internal/arguments.js'
-import { Outlet } from '../internal/outlet.js'
+import { Outlet, type Taken } from '../internal/outlet.js'
 import { consult, type Policy } from '../mls/policy.js'
-import type { NativeCandidate, NativeGroupNode, NativeNodeView, NativeParcel, NativeTold } from '../native.js'
-import { toNodeEvent, type GroupNodeEvent } from './node-events.js'
-import { toParcel, type Parcel } from './parcel.js'
+import type {
+  NativeCandidate,
+  NativeFailure,
+  NativeGroupNode,
+  NativeNodeView,
+  NativeTakenEvents,
+  NativeTakenParcels,
+} from '../native.js'
+import type { GroupNodeEvent } from './node-events.js'
+import { unpackEvents, unpackParcels } from './packed.js'
+import type { Parcel } from './parcel.js'
 
 /** Timers cannot wait for longer. */
 const MAX_DELAY = 2 ** 31 - 1
@@ -13,6 +21,9 @@ const MAX_DELAY = 2 ** 31 - 1
 const MIN_DELAY = 10
 /** What failed may succeed a little later. */
 const RETRY_DELAY = 1_000
+
+/** The bits of a node's pulse: `crates/node/src/stack/pulse.rs`. */
+const PULSE = { events: 1, parcels: 2, asks: 4, full: 8, out: 16, sooner: 32 } as const
 
 /** Whoever is awaited must not be collected: nothing else may hold on to it. */
 const awaited = new Set<object>()
@@ -22,8 +33,8 @@ type NativeCall<Value> = Parameters<typeof abortable<Value>>[1]
 /** @internal What all parts of one node share: its native half, its time, and what happens after each call. */
 export class NodeCore {
   readonly native: NativeGroupNode
-  readonly events: Outlet<NativeTold, GroupNodeEvent>
-  readonly frames: Outlet<NativeParcel, Parcel>
+  readonly events: Outlet<GroupNodeEvent, GroupNodeEvent>
+  readonly frames: Outlet<Parcel, Parcel>
   readonly clock: () => number
   readonly #policy: Policy | undefined
   /** Ends the wait for a policy. */
@@ -40,13 +51,22 @@ export class NodeCore {
     this.clock = clock
     this.#policy = policy
     const taken = () => this.#tellWatchers()
-    this.events = new Outlet((max) => this.#counted(native.takeEvents(max)), toNodeEvent, taken)
-    this.frames = new Outlet((max) => this.#counted(native.takeParcels(max)), toParcel, taken)
+    const events = (max: number) =>
+      this.#taken<NativeTakenEvents, GroupNodeEvent>(native.takeEvents(max), unpackEvents)
+    const parcels = (max: number) =>
+      this.#taken<NativeTakenParcels, Parcel>(native.takeParcels(max), unpackParcels)
+    this.events = new Outlet(events, (event) => event, taken)
+    this.frames = new Outlet(parcels, (parcel) => parcel, taken)
     this.settle()
   }
 
   get view(): NativeNodeView {
     return this.native.view
+  }
+
+  /** Whether calls are refused because too much waits to be taken. */
+  get isFull(): boolean {
+    return (this.native.pulse & PULSE.full) !== 0
   }
 
   get isClosed(): boolean {
@@ -67,7 +87,7 @@ export class NodeCore {
     const signal = check.signal(options)
     this.#underWay += 1
     try {
-      return await abortable(signal, call)
+      return signal === undefined ? await unstoppable(call) : await abortable(signal, call)
     } finally {
       this.#underWay -= 1
       this.settle()
@@ -75,13 +95,14 @@ export class NodeCore {
   }
 
   /** The native half may have something to tell or to send, and may want to be woken at another time. */
-  settle(failed = false): void {
+  settle(): void {
     if (this.#closed) return
-    this.#schedule(failed ? RETRY_DELAY : MIN_DELAY)
-    this.events.wake()
-    this.frames.wake()
+    const { pulse } = this.native
+    if ((pulse & PULSE.sooner) !== 0) this.#schedule(MIN_DELAY)
+    if ((pulse & (PULSE.events | PULSE.out)) !== 0) this.events.wake()
+    if ((pulse & (PULSE.parcels | PULSE.out)) !== 0) this.frames.wake()
     this.#tellWatchers()
-    this.#ask()
+    if ((pulse & PULSE.asks) !== 0) this.#ask()
   }
 
   /** Has the policy's word, if there is one, about those whom a call would bring in. */
@@ -91,9 +112,14 @@ export class NodeCore {
     await consult(this.#policy, candidates, [check.signal(options), this.#closing.signal])
   }
 
+  /** Does what is due. The clock may have been wound since the timer was set. */
   async wake(): Promise<void> {
     const now = this.now()
-    await this.call(undefined, () => this.native.wake(now))
+    try {
+      await this.call(undefined, () => this.native.wake(now))
+    } finally {
+      this.#schedule(MIN_DELAY)
+    }
   }
 
   /** Resolves when something has changed, or the node was closed, or `due` has come. */
@@ -134,17 +160,23 @@ export class NodeCore {
     if (this.#closed) throw new CoterieError('HANDLE_CLOSED', 'the node was closed')
   }
 
-  #counted<Value>(answer: Value | Promise<Value>): Value | Promise<Value> {
-    if (!(answer instanceof Promise)) return answer
+  /** What the native half gave, unpacked. */
+  #taken<Packed extends { readonly isOut: boolean }, Item>(
+    answer: Packed | NativeFailure | Promise<Packed | NativeFailure>,
+    unpack: (packed: Packed) => Item[],
+  ): Taken<Item> | NativeFailure | Promise<Taken<Item> | NativeFailure> {
+    const open = (given: Packed | NativeFailure) =>
+      'failed' in given ? given : { items: unpack(given), isOut: given.isOut }
+    if (!(answer instanceof Promise)) return open(answer)
     this.#underWay += 1
-    return answer.finally(() => {
+    return answer.then(open).finally(() => {
       this.#underWay -= 1
     })
   }
 
   /** A commit may wait for the policy's word: everything else goes on meanwhile. */
   #ask(): void {
-    if (this.#policy === undefined || this.#isAsking || !this.view.asks) return
+    if (this.#policy === undefined || this.#isAsking) return
     this.#isAsking = true
     this.#underWay += 1
     void this.#asked(this.#policy)
@@ -166,7 +198,7 @@ export class NodeCore {
     if (question === null) return
     const { commit, candidates } = question
     const admitted = await admits(policy, candidates, this.#closing.signal)
-    while (this.view.isFull) {
+    while (this.isFull) {
       // oxlint-disable-next-line no-await-in-loop -- until there is room
       await this.changed({ signal: this.#closing.signal })
     }
@@ -177,16 +209,18 @@ export class NodeCore {
     for (const tell of this.#watchers) tell()
   }
 
+  /** Sets the timer, which nothing but a time before its own sets again: one that comes too early finds nothing to do. */
   #schedule(least: number): void {
+    if (this.#closed) return
     clearTimeout(this.#timer)
-    const { nextWake } = this.view
-    if (nextWake === undefined) return
-    const delay = Math.min(Math.max(nextWake - this.#guessNow(nextWake), least), MAX_DELAY)
+    const next = this.native.announceWake()
+    if (next === null) return
+    const delay = Math.min(Math.max(next - this.#guessNow(next), least), MAX_DELAY)
     // A node that was forgotten is not held by its own timer.
     const reference = new WeakRef(this)
     this.#timer = setTimeout(() => {
       const core = reference.deref()
-      core?.wake().catch(() => core.settle(true))
+      core?.wake().catch(() => core.#schedule(RETRY_DELAY))
     }, delay)
     // A timer alone keeps no process alive.
     this.#timer.unref()
@@ -200,6 +234,17 @@ export class NodeCore {
       return otherwise - RETRY_DELAY
     }
   }
+}
+
+/** A call that nothing can stop. */
+async function unstoppable<Value>(call: NativeCall<Value>): Promise<Value> {
+  let answer: ReturnType<NativeCall<Value>>
+  try {
+    answer = call(undefined)
+  } catch (cause) {
+    throw toInternal(cause)
+  }
+  return unwrap(answer instanceof Promise ? await answer : answer)
 }
 
 /** Whether the policy wants them all. One that does not is no failure here. */

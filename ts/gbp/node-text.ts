@@ -59,9 +59,23 @@ export class GroupText {
     const { to } = check.options(options)
     const target = toNativeTarget(to)
     const now = this.#core.now()
-    const draft = toNativeDraft(typeof message === 'string' ? { text: message } : message, () => now)
+    const said = toNativeSaid(message, now)
     const { native } = this.#core
-    return this.#core.call(options, (cancellation) => native.sendText(target, draft, now, cancellation))
+    return this.#core.call(options, (cancellation) => native.sendText(target, said, now, cancellation))
+  }
+
+  /**
+   * Says several things in one step: all of them or, where one is refused, none. Resolves with their numbers.
+   *
+   * @throws {@link CoterieError} As {@link GroupText.send}; `INVALID_ARGUMENT` also for more than 1,024.
+   */
+  async sendAll(messages: readonly (string | Draft)[], options?: SendOptions): Promise<bigint[]> {
+    const { to } = check.options(options)
+    const target = toNativeTarget(to)
+    const now = this.#core.now()
+    const said = check.list(messages, 'messages', (message) => toNativeSaid(message, now))
+    const { native } = this.#core
+    return this.#core.call(options, (cancellation) => native.sendTexts(target, said, now, cancellation))
   }
 
   /**
@@ -169,7 +183,12 @@ export class GroupText {
   }
 }
 
+/** A text is written now, and is plain. */
+function toNativeSaid(message: unknown, now: number) {
+  return typeof message === 'string' ? message : toNativeDraft(message, () => now)
+}
+
 /** @internal Resolves when a call would not be refused because too much waits, or the node is closed. */
 export async function room(core: NodeCore, options: AbortOptions | undefined): Promise<void> {
-  while (!core.isClosed && core.view.isFull) await core.changed(options)
+  while (!core.isClosed && core.isFull) await core.changed(options)
 }

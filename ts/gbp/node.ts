@@ -51,6 +51,9 @@ const PATTERNS = ['direct', 'armed'] as const
 /** @internal Whether everything that a node was asked for is done. */
 export let isIdle: (node: GroupNode) => boolean
 
+/** @internal As {@link GroupNode.frames}, but all at a time that were taken together. */
+export let framesTogether: (node: GroupNode, signal: AbortSignal) => AsyncIterable<Parcel[]>
+
 /**
  * One object that owns a group of the protocol stack: its keys, its coordinator, its frames, and text, audio and signals in
  * them. Frames and wishes come in; parcels to carry away and events come out. It keeps its own time; nothing else moves it.
@@ -92,6 +95,10 @@ export class GroupNode implements AsyncDisposable {
 
   static {
     isIdle = (node) => node.#core.isIdle
+    framesTogether = (node, signal) => {
+      node.#core.checkOpen()
+      return node.#core.frames.read(signal).together()
+    }
   }
 
   private constructor(made: NativeGroupNode, { clock, policy }: DeviceInside) {
@@ -290,6 +297,18 @@ export class GroupNode implements AsyncDisposable {
   async receive(frame: Uint8Array, options?: AbortOptions): Promise<void> {
     const bytes = check.bytes(frame, 'frame')
     await this.#call(options, (node, now, cancellation) => node.receive(bytes, now, cancellation))
+  }
+
+  /**
+   * Takes in several frames in their order, many in one step, as {@link GroupNode.receive} would one after the other: each is
+   * taken in or refused by itself. Resolves with how many were taken in. Those behind were not, where these are fewer: give
+   * them again, and that call says why not.
+   *
+   * @throws {@link CoterieError} As {@link GroupNode.receive}, where nothing was taken in.
+   */
+  async receiveAll(frames: readonly Uint8Array[], options?: AbortOptions): Promise<number> {
+    const list = check.bytesList(frames, 'frames')
+    return this.#call(options, (node, now, cancellation) => node.receiveAll(list, now, cancellation))
   }
 
   /**

@@ -1,6 +1,5 @@
 import { CoterieError } from '../errors.js'
 import * as check from '../internal/arguments.js'
-import type { NativeParcel } from '../native.js'
 import type { StreamClass } from './codec.js'
 
 /** Whom something is for: everybody else in the group, or one member by its number. */
@@ -31,12 +30,6 @@ export type Parcel = FrameParcel | AdmissionParcel
 
 /** The number that stands for everybody. */
 const EVERYBODY = 0
-
-/** @internal */
-export function toParcel({ target, streamClass, bytes }: NativeParcel): Parcel {
-  if (streamClass === undefined) return { type: 'admission', to: target, bytes }
-  return { type: 'frame', to: target === EVERYBODY ? 'all' : target, streamClass, bytes }
-}
 
 /** @internal Everybody, where nobody is named. */
 export function toNativeTarget(value: unknown): number {

@@ -45,7 +45,7 @@ export class Outlet<Raw, Item> {
   }
 
   /** Whoever read before has read its last. */
-  read(signal: AbortSignal | undefined): AsyncIterableIterator<Item, undefined> {
+  read(signal: AbortSignal | undefined): OutletReader<Raw, Item> {
     signal?.throwIfAborted()
     this.#reader?.end()
     const reader = new OutletReader(this, signal)
@@ -58,6 +58,16 @@ export class Outlet<Raw, Item> {
   wake(): void {
     if (this.#state === 'taking') this.#state = 'taking-again'
     else if (this.#state === 'idle') this.#pump()
+  }
+
+  /** @internal Of readers only: the first of what waits here already. */
+  first(reader: OutletReader<Raw, Item>): Item | undefined {
+    return this.#reader === reader ? this.#items.shift() : undefined
+  }
+
+  /** @internal Of readers only: all of it. */
+  rest(reader: OutletReader<Raw, Item>): Item[] {
+    return this.#reader === reader ? this.#items.splice(0) : []
   }
 
   /** Something that native code does not know of. */
@@ -123,7 +133,8 @@ export class Outlet<Raw, Item> {
   }
 }
 
-class OutletReader<Raw, Item> implements AsyncIterableIterator<Item, undefined> {
+/** @internal One who reads. */
+export class OutletReader<Raw, Item> implements AsyncIterableIterator<Item, undefined> {
   readonly #outlet: Outlet<Raw, Item>
   readonly #signal: AbortSignal | undefined
   #waiters: Waiter<Item>[] = []
@@ -173,6 +184,10 @@ class OutletReader<Raw, Item> implements AsyncIterableIterator<Item, undefined> 
       return Promise.reject(reason as Error)
     }
     if (this.#ended) return Promise.resolve(DONE)
+    if (!this.isWaiting) {
+      const value = this.#outlet.first(this)
+      if (value !== undefined) return Promise.resolve({ done: false, value })
+    }
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject })
       awaited.add(this)
@@ -184,6 +199,16 @@ class OutletReader<Raw, Item> implements AsyncIterableIterator<Item, undefined> 
     this.#failure = undefined
     this.end()
     return Promise.resolve(DONE)
+  }
+
+  /** The same, but all at a time that waits here: of a batch what nobody has read yet. */
+  async *together(): AsyncGenerator<Item[], undefined> {
+    for (;;) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other is what the order means
+      const { done, value } = await this.next()
+      if (done === true) return
+      yield [value, ...this.#outlet.rest(this)]
+    }
   }
 
   [Symbol.asyncIterator](): this {

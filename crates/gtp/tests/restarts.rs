@@ -36,6 +36,28 @@ impl Rows {
 }
 
 #[test]
+fn whoever_has_no_store_is_given_no_rows_and_knows_the_same() {
+    for scope in [Scope::Group, Scope::Epoch] {
+        let made = |member| TextClient::new(member, TextOptions { scope, ..options() }).unwrap();
+        let (mut alice, mut bob) = (made(ALICE).without_rows(), made(BOB).without_rows());
+        let (mut stored_alice, mut stored_bob) = (made(ALICE), made(BOB));
+        for word in ["one", "two"] {
+            let sent = alice.send(Draft::text(word)).unwrap();
+            let stored = stored_alice.send(Draft::text(word)).unwrap();
+            assert!(sent.changes.is_empty() && !stored.changes.is_empty());
+            assert_eq!(sent.payload, stored.payload);
+            for verdict in [Verdict::New, Verdict::Duplicate] {
+                let received = bob.receive(&from(&sent)).unwrap();
+                assert!(received.changes.is_empty());
+                assert_eq!((received.verdict, received.content), (verdict, Content::Message));
+                assert_eq!(stored_bob.receive(&from(&stored)).unwrap().verdict, verdict);
+            }
+        }
+        assert_eq!((alice.export(), bob.export()), (stored_alice.export(), stored_bob.export()));
+    }
+}
+
+#[test]
 fn an_attachment_goes_on_after_a_restart_in_the_middle_of_it() {
     let [mut alice, mut bob] = [ALICE, BOB].map(client);
     let data: Vec<u8> = (0..=255).cycle().take(1_000).collect();

@@ -61,8 +61,10 @@ impl Step<'_, '_, '_> {
         target: MemberId,
         message: &ControlMessage,
     ) -> Result<Vec<u8>, StackError> {
-        let flags = message.opcode().flags();
-        self.send((target, StreamClass::Control), flags, Codec::Cbor, &message.encode())
+        let (class, flags) = (StreamClass::Control, message.opcode().flags());
+        let frame = self.seal(class, flags, Codec::Cbor, &message.encode())?;
+        self.hand_out(target, ParcelKind::Frame(class), frame.clone());
+        Ok(frame)
     }
 
     /// Keeps a control frame for those who missed it.

@@ -170,10 +170,14 @@ impl Core {
         node: Node,
         settings: Settings,
         together: &mut Together<'_, '_>,
+        volatile: bool,
     ) -> Result<Self, StackError> {
         let space = RowSpace::of(&together.id()?);
         let text = TextClient::new(own.me, settings.text.clone());
         let text = text.ok_or(StackError::InvalidArgument("the limits of the history are out of range"))?;
+        // All that is read of the rows before a restart is contents that are not in memory.
+        let in_memory = settings.text.history.is_none_or(|history| history.in_memory);
+        let text = if volatile && in_memory { text.without_rows() } else { text };
         let signals = SignalClient::new(own.me, settings.authority);
         let mut core = Self::with(own, space, settings, node, text, signals);
         core.protect(together)?;

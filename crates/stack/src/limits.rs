@@ -22,3 +22,19 @@ pub const MAX_ADMISSION_OVERHEAD: usize = 128 << 10;
 
 /// Rows that are read at once when a group is opened.
 pub const ROWS_AT_ONCE: usize = 1_024;
+
+/// Frames that one step takes in. More would save little, and be much to do again where the step fails.
+pub const MAX_FRAMES_AT_ONCE: usize = 256;
+
+/// Bytes of the frames that one step takes in, but for the last: what it writes is held in memory until it is stored.
+pub const MAX_BYTES_AT_ONCE: usize = 4 << 20;
+
+/// Texts that one step says. They all wait to be carried away then.
+pub const MAX_TEXTS_AT_ONCE: usize = 1_024;
+
+/// Frames of the `interop` profile that are sealed or opened in less than the millisecond that a call may take on the
+/// caller's own thread.
+pub const QUICK_FRAMES: usize = 128;
+
+/// The same of the `sealed` profile, each of which has a signature.
+pub const QUICK_SEALED_FRAMES: usize = 8;

@@ -51,6 +51,35 @@ impl Step<'_, '_, '_> {
         Ok(())
     }
 
+    /// Takes in frames that are no audio, one after the other, up to the first that cannot be taken in: how many, and why not
+    /// that one. What cannot be undone stays; where it can be, the step has failed with it.
+    pub(crate) fn take_in_all<F: AsRef<[u8]>>(
+        &mut self,
+        frames: &[F],
+    ) -> Result<(usize, Option<StackError>), StackError> {
+        let mut count: usize = 0;
+        for frame in frames {
+            if count > 0 && self.core.protection.is_none() {
+                // This member is out: what follows is refused by a call of its own.
+                break;
+            }
+            let (made, touched) = (self.made(), std::mem::take(&mut self.core.touched));
+            match self.take_in(frame.as_ref()).and_then(|()| self.follow_up()) {
+                Ok(()) => self.core.touched |= touched,
+                Err(error) if self.volatile => {
+                    self.take_back(made);
+                    return Ok((count, Some(error)));
+                }
+                Err(error) => {
+                    self.core.touched |= touched;
+                    return Err(error);
+                }
+            }
+            count = count.saturating_add(1);
+        }
+        Ok((count, None))
+    }
+
     /// A frame of another epoch may mean that somebody is behind; everything else is only told.
     fn refuse_frame(&mut self, frame: &[u8], failure: OpenFailure) -> Result<(), StackError> {
         let claimed = claimed(frame);

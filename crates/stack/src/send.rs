@@ -23,22 +23,30 @@ impl Step<'_, '_, '_> {
 
     pub(crate) fn send_text(&mut self, target: MemberId, draft: Draft) -> Result<MessageId, StackError> {
         self.may_send(StreamClass::Text)?;
-        self.core.touched = true;
         let outgoing = self.core.text.send(draft)?;
         self.say_text(target, outgoing)
+    }
+
+    /// Says several things, or nothing where one of them is refused.
+    pub(crate) fn send_texts(
+        &mut self,
+        target: MemberId,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<MessageId>, StackError> {
+        self.may_send(StreamClass::Text)?;
+        let all = self.core.text.send_all(drafts)?;
+        all.into_iter().map(|outgoing| self.say_text(target, outgoing)).collect()
     }
 
     /// Announces an attachment.
     pub(crate) fn send_manifest(&mut self, target: MemberId, cut: &Cut) -> Result<MessageId, StackError> {
         self.may_send(StreamClass::Text)?;
-        self.core.touched = true;
         let outgoing = self.core.text.send_manifest(cut, self.now)?;
         self.say_text(target, outgoing)
     }
 
     pub(crate) fn send_piece(&mut self, target: MemberId, piece: &Chunk) -> Result<MessageId, StackError> {
         self.may_send(StreamClass::Text)?;
-        self.core.touched = true;
         let outgoing = self.core.text.send_piece(piece, self.now)?;
         self.say_text(target, outgoing)
     }
@@ -49,6 +57,7 @@ impl Step<'_, '_, '_> {
         outgoing: coterie_gtp::Outgoing,
     ) -> Result<MessageId, StackError> {
         let coterie_gtp::Outgoing { message, payload, codec, changes } = outgoing;
+        self.core.touched = true;
         self.write_text(changes)?;
         let class = StreamClass::Text;
         self.send((target, class), flags_of(class), codec, &payload)?;
@@ -70,7 +79,6 @@ impl Step<'_, '_, '_> {
             return Err(StackError::NotAMember(member));
         }
         let outgoing = self.core.text.ask(member, request, self.now)?;
-        self.core.touched = true;
         self.say_text(member, outgoing).map(drop)
     }
 

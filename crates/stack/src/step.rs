@@ -21,7 +21,7 @@ pub(crate) struct Step<'s, 'a, 'b> {
     pub(crate) together: &'s mut Together<'a, 'b>,
     pub(crate) now: Timestamp,
     /// Whether everything ends with the process, so that nothing that only a restart reads is written.
-    volatile: bool,
+    pub(crate) volatile: bool,
     parcels: Vec<Parcel>,
     events: Vec<Event>,
     /// The invitation of the epoch that ended in this step.
@@ -76,15 +76,36 @@ impl<'s, 'a, 'b> Step<'s, 'a, 'b> {
         flags: Flags,
         codec: Codec,
         plaintext: &[u8],
+    ) -> Result<(), StackError> {
+        let frame = self.seal(class, flags, codec, plaintext)?;
+        self.hand_out(target, ParcelKind::Frame(class), frame);
+        Ok(())
+    }
+
+    pub(crate) fn seal(
+        &mut self,
+        class: StreamClass,
+        flags: Flags,
+        codec: Codec,
+        plaintext: &[u8],
     ) -> Result<Vec<u8>, StackError> {
         let stream = StreamId::standard(class, self.core.own.me);
         let stream = stream.ok_or(StackError::Internal("members of a roster have streams"))?;
         let frame = Outgoing { class, stream, flags, format: codec.into(), plaintext };
         self.core.touched = true;
         let protection = self.core.protection.as_mut().ok_or(StackError::NotActive)?;
-        let frame = protection.seal(frame, self.now, self.together, &self.core.space)?;
-        self.hand_out(target, ParcelKind::Frame(class), frame.clone());
-        Ok(frame)
+        protection.seal(frame, self.now, self.together, &self.core.space)
+    }
+
+    /// What the step has made so far, to be given to [`Self::take_back`].
+    pub(crate) fn made(&self) -> (usize, usize) {
+        (self.events.len(), self.parcels.len())
+    }
+
+    /// Takes back what the step has made since.
+    pub(crate) fn take_back(&mut self, (events, parcels): (usize, usize)) {
+        self.events.truncate(events);
+        self.parcels.truncate(parcels);
     }
 
     pub(crate) fn put(&mut self, kind: rows::Kind, rest: &[u8], value: Vec<u8>) -> Result<(), StackError> {
@@ -102,12 +123,18 @@ impl<'s, 'a, 'b> Step<'s, 'a, 'b> {
         Ok(self.together.rows().delete_prefix(&key)?)
     }
 
-    /// Writes whatever changed. Nothing of the step is to be done behind this.
-    pub(crate) fn finish(mut self) -> Result<Made, StackError> {
+    /// What follows from whatever was done, once that is complete.
+    pub(crate) fn follow_up(&mut self) -> Result<(), StackError> {
         self.remove_those_who_leave()?;
         if let Some(ended) = self.ended_inviting.take() {
             self.tell(Event::NotAdmitted(ended.joiners));
         }
+        Ok(())
+    }
+
+    /// Writes whatever changed. Nothing of the step is to be done behind this.
+    pub(crate) fn finish(mut self) -> Result<Made, StackError> {
+        self.follow_up()?;
         if !self.volatile {
             self.write_states()?;
         }
@@ -149,7 +176,7 @@ impl<'s, 'a, 'b> Step<'s, 'a, 'b> {
     fn write_made(mut self) -> Result<Made, StackError> {
         let mut made = Made::default();
         for event in std::mem::take(&mut self.events) {
-            let place = ledger::write_event(&event).map(|row| self.put_event(row)).transpose()?;
+            let place = self.put_event(&event)?;
             made.events.push((place, event));
         }
         for parcel in std::mem::take(&mut self.parcels) {
@@ -159,13 +186,18 @@ impl<'s, 'a, 'b> Step<'s, 'a, 'b> {
         Ok(made)
     }
 
-    fn put_event(&mut self, row: Vec<u8>) -> Result<u64, StackError> {
+    /// Its place, where it is durable. One that has no stored form is told without.
+    fn put_event(&mut self, event: &Event) -> Result<Option<u64>, StackError> {
+        let row = if self.volatile { None } else { ledger::write_event(event) };
+        if row.is_none() && !(self.volatile && event.is_durable()) {
+            return Ok(None);
+        }
         let place = self.core.places.event;
         self.core.places.event = place.saturating_add(1);
-        if !self.volatile {
+        if let Some(row) = row {
             self.put(rows::EVENT, &place.to_be_bytes(), row)?;
         }
-        Ok(place)
+        Ok(Some(place))
     }
 
     fn put_parcel(&mut self, parcel: &Parcel) -> Result<u64, StackError> {

@@ -56,6 +56,8 @@ pub struct TextClient {
     pub(crate) history: Option<History>,
     pub(crate) attachments: Attachments,
     asking: Option<Asking>,
+    /// Whether steps answer the rows that they changed.
+    keeps_rows: bool,
 }
 
 /// What is remembered of a message.
@@ -105,7 +107,14 @@ impl TextClient {
         };
         let attachments = Attachments::new(options.attachments.unwrap_or_default());
         let (seen, marks, next) = (Seen::default(), Watermark::default(), Some(MessageId::new(1)));
-        Some(Self { member, options, epoch: None, next, seen, marks, history, attachments, asking: None })
+        let (epoch, asking, keeps_rows) = (None, None, true);
+        Some(Self { member, options, epoch, next, seen, marks, history, attachments, asking, keeps_rows })
+    }
+
+    /// The same for whoever has no store: what most steps change is not written down.
+    #[must_use]
+    pub fn without_rows(self) -> Self {
+        Self { keeps_rows: false, ..self }
     }
 
     /// Makes a message of a draft and takes note of it.
@@ -115,6 +124,20 @@ impl TextClient {
     pub fn send(&mut self, draft: Draft) -> Result<Outgoing, SendError> {
         let keep = !draft.flags.contains(MessageFlags::EPHEMERAL);
         self.send_as(draft, keep)
+    }
+
+    /// Makes messages of drafts, in their order; of all or, where one is refused, of none.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_all(&mut self, drafts: Vec<Draft>) -> Result<Vec<Outgoing>, SendError> {
+        let mut next = self.next;
+        let say = |draft: Draft| {
+            let keep = !draft.flags.contains(MessageFlags::EPHEMERAL);
+            self.say(draft, keep, &mut next)
+        };
+        let said = drafts.into_iter().map(say).collect::<Result<Vec<_>, _>>()?;
+        Ok(said.into_iter().map(|said| self.note(said)).collect())
     }
 
     /// The message that announces an attachment.

@@ -2,6 +2,7 @@
 
 use coterie_seen::Origin;
 use coterie_types::{Epoch, MemberId, MessageId, RequestId, Timestamp};
+use coterie_wire::Codec;
 use coterie_wire::payload::{ContentType, Manifest, MessageFlags, Resync, TextMessage};
 
 use super::{Known, Scope, TextClient};
@@ -18,6 +19,15 @@ pub(super) enum Taken {
     Replay(Replay),
 }
 
+/// A message of ours that nothing is left to refuse of.
+pub(super) struct Said {
+    message: TextMessage,
+    payload: Vec<u8>,
+    codec: Codec,
+    known: Known,
+    keep: bool,
+}
+
 pub(super) struct Replay {
     messages: Vec<TextMessage>,
     more: bool,
@@ -25,19 +35,42 @@ pub(super) struct Replay {
 
 impl TextClient {
     pub(super) fn send_as(&mut self, draft: Draft, keep: bool) -> Result<Outgoing, SendError> {
+        let mut next = self.next;
+        let said = self.say(draft, keep, &mut next)?;
+        Ok(self.note(said))
+    }
+
+    /// What a draft becomes once it has a number: everything that can be refused. `next` is the number after it.
+    pub(super) fn say(
+        &self,
+        draft: Draft,
+        keep: bool,
+        next: &mut Option<MessageId>,
+    ) -> Result<Said, SendError> {
         let codec = draft.codec;
-        let id = draft.id.or(self.next).ok_or(SendError::NoNumber)?;
+        let id = draft.id.or(*next).ok_or(SendError::NoNumber)?;
         let message = draft.message(self.member, id);
         let payload = message.encode(codec)?;
         let known = Known { fingerprint: fingerprint(&message)?, relayed: false };
+        if next.is_some_and(|next| id >= next) {
+            *next = id.number().checked_add(1).map(MessageId::new);
+        }
+        Ok(Said { message, payload, codec, known, keep })
+    }
+
+    /// Takes note of what is said.
+    pub(super) fn note(&mut self, said: Said) -> Outgoing {
+        let Said { message, payload, codec, known, keep } = said;
         let mut changes = Vec::new();
-        if self.next.is_some_and(|next| id >= next) {
-            self.next = id.number().checked_add(1).map(MessageId::new);
-            changes.push(self.own_row());
+        if self.next.is_some_and(|next| message.id >= next) {
+            self.next = message.id.number().checked_add(1).map(MessageId::new);
+            if self.keeps_rows {
+                changes.push(self.own_row());
+            }
         }
         let verdict = self.judge(&message, known.fingerprint, false);
         self.record(&message, known, verdict, keep, &mut changes);
-        Ok(Outgoing { message, payload, codec, changes })
+        Outgoing { message, payload, codec, changes }
     }
 
     pub(super) fn send_request(&mut self, asking: &Asking, now: Timestamp) -> Result<Outgoing, SendError> {
@@ -77,12 +110,15 @@ impl TextClient {
     }
 
     pub(super) fn enter(&mut self, epoch: Epoch, changes: &mut Vec<RowChange>) {
-        if self.forgets(epoch) {
+        let [forgets, enters] = [self.forgets(epoch), self.epoch != Some(epoch)];
+        if forgets {
             self.seen.clear();
+        }
+        self.epoch = Some(epoch);
+        if forgets && self.keeps_rows {
             changes.push(RowChange::RemoveAll(RowKey::ALL_SEEN.to_vec()));
         }
-        if self.epoch != Some(epoch) {
-            self.epoch = Some(epoch);
+        if enters && self.keeps_rows {
             changes.push(self.own_row());
         }
     }
@@ -208,13 +244,17 @@ impl TextClient {
         let (seen, marks) = (&self.seen, &mut self.marks);
         let observed = !known.relayed && marks.observe(sender, id);
         let closed = marks.close(sender, |id| seen.contains(sender, id));
-        if observed || closed {
+        if self.keeps_rows && (observed || closed) {
             changes.extend(crate::state::mark_row(sender, marks));
         }
     }
 
     fn remember(&mut self, sender: MemberId, id: MessageId, known: Known, changes: &mut Vec<RowChange>) {
-        if let Some((sender, id)) = self.seen.insert(sender, id, known) {
+        let gone = self.seen.insert(sender, id, known);
+        if !self.keeps_rows {
+            return;
+        }
+        if let Some((sender, id)) = gone {
             changes.push(RowChange::Remove(RowKey::Seen(sender, id).bytes()));
         }
         changes.extend(crate::state::seen_row(sender, id, &self.seen));
@@ -253,6 +293,9 @@ impl TextClient {
         let Some(pushed) = self.history.as_mut().and_then(|history| history.push_as(message, relayed)) else {
             return;
         };
+        if !self.keeps_rows {
+            return;
+        }
         changes.extend(crate::state::kept_row(pushed.position, message, relayed));
         let gone =
             pushed.dropped.into_iter().map(|position| RowChange::Remove(RowKey::Kept(position).bytes()));

@@ -1,12 +1,13 @@
 //! What a node tells, and what it wants carried away, across the boundary.
 
 use coterie_gtp::AttachmentKey;
-use coterie_stack::{AudioTaken, CoordinatorChange, Event, NodeState, Parcel, ParcelKind, SignalGiven, Text};
+use coterie_stack::{AudioTaken, CoordinatorChange, Event, NodeState, Parcel, SignalGiven, Text};
 use coterie_types::MemberId;
 use coterie_wire::control::Opcode;
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 
+use super::packed;
 use crate::bytes::Uint8Array;
 use crate::failure::NativeFailure;
 use crate::gap::arrival_name;
@@ -17,23 +18,11 @@ use crate::gtp::NativeTextMessage;
 /// An event with its id.
 type Told = (Option<u64>, Event);
 
-/// Something to be carried to others.
-#[napi(object, object_from_js = false)]
-pub struct NativeParcel {
-    /// Whom it is for; zero for all others.
-    pub target: u32,
-    /// The class of a frame; none for an admission.
-    #[napi(ts_type = "'control' | 'audio' | 'text' | 'signal'")]
-    pub stream_class: Option<String>,
-    /// Its bytes.
-    pub bytes: Uint8Array,
-}
-
 /// Parcels that waited.
 #[napi(object, object_from_js = false)]
 pub struct NativeTakenParcels {
-    /// In their order.
-    pub items: Vec<NativeParcel>,
+    /// In their order: a run of bytes.
+    pub packed: Uint8Array,
     /// Whether the member is out, so that no others will come but for those that wait.
     pub is_out: bool,
 }
@@ -41,8 +30,10 @@ pub struct NativeTakenParcels {
 /// Events that waited.
 #[napi(object, object_from_js = false)]
 pub struct NativeTakenEvents {
-    /// In their order.
+    /// In their order, but for the texts.
     pub items: Vec<NativeTold>,
+    /// The texts, and where the others stand among them: a run of bytes. None where there is no text.
+    pub packed: Option<Uint8Array>,
     /// Whether the member is out, so that no others will come but for those that wait.
     pub is_out: bool,
 }
@@ -283,25 +274,16 @@ const fn opcode_name(opcode: Opcode) -> &'static str {
 
 impl From<(Vec<Parcel>, bool)> for NativeTakenParcels {
     fn from((parcels, is_out): (Vec<Parcel>, bool)) -> Self {
-        Self { items: parcels.into_iter().map(NativeParcel::from).collect(), is_out }
-    }
-}
-
-impl From<Parcel> for NativeParcel {
-    fn from(Parcel { target, kind, bytes }: Parcel) -> Self {
-        let stream_class = match kind {
-            ParcelKind::Frame(class) => Some(class_name(class).to_owned()),
-            ParcelKind::Admission => None,
-        };
-        Self { target: target.number(), stream_class, bytes: bytes.into() }
+        Self { packed: packed::parcels(&parcels).into(), is_out }
     }
 }
 
 impl From<(Vec<Told>, bool)> for NativeTakenEvents {
     fn from((told, is_out): (Vec<Told>, bool)) -> Self {
-        let told =
-            told.into_iter().map(|(id, told)| NativeTold { id: id.map(BigInt::from), event: event(told) });
-        Self { items: told.collect(), is_out }
+        let packed = packed::events(&told).map(Uint8Array::from);
+        let others = told.into_iter().filter(|(id, told)| packed::as_text(*id, told).is_none());
+        let others = others.map(|(id, told)| NativeTold { id: id.map(BigInt::from), event: event(told) });
+        Self { items: others.collect(), packed, is_out }
     }
 }
 

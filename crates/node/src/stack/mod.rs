@@ -8,6 +8,8 @@ mod asking;
 mod events;
 mod media;
 mod options;
+mod packed;
+mod pulse;
 mod say;
 mod wishes;
 
@@ -21,7 +23,7 @@ use napi::bindgen_prelude::{BigInt, Either};
 use napi_derive::napi;
 
 use crate::answer::{Answer, Cancelled, NativeCancellation, by_itself, elsewhere, in_turn};
-use crate::arguments::{timestamp, unsigned};
+use crate::arguments::{List, timestamp, unsigned};
 use crate::bytes::Uint8Array;
 use crate::device::NativeDevice;
 use crate::failure::NativeFailure;
@@ -101,7 +103,11 @@ struct Stand {
     transition: u32,
     pending: Option<u32>,
     next_wake: Option<f64>,
+    /// The time that was last announced for it.
+    announced: Option<f64>,
     next_play: Option<f64>,
+    has_events: bool,
+    has_parcels: bool,
     full: bool,
     is_member: bool,
     own_leaf: Option<u32>,
@@ -109,6 +115,7 @@ struct Stand {
     keyed: Epoch,
     quick: bool,
     quick_audio: bool,
+    quick_frames: usize,
 }
 
 impl Stand {
@@ -121,7 +128,10 @@ impl Stand {
             transition: control.last_transition().number(),
             pending: control.pending_transition().map(|pending| pending.number()),
             next_wake: node.next_wake().map(milliseconds),
+            announced: None,
             next_play: node.next_play().map(milliseconds),
+            has_events: node.has_events(),
+            has_parcels: node.has_parcels(),
             full: node.is_full(),
             is_member: node.is_member(),
             own_leaf: node.own_leaf().map(LeafIndex::number),
@@ -129,6 +139,7 @@ impl Stand {
             keyed: node.keyed_epoch(),
             quick: node.is_quick(),
             quick_audio: node.sends_audio_quickly(),
+            quick_frames: node.quick_frames(),
         }
     }
 }
@@ -143,7 +154,8 @@ impl View {
         let before = *self.stand();
         let after = Stand::of(node);
         // Media of a member that is out are still its own.
-        let after = Stand { own_leaf: after.own_leaf.or(before.own_leaf), ..after };
+        let own_leaf = after.own_leaf.or(before.own_leaf);
+        let after = Stand { own_leaf, announced: before.announced, ..after };
         if after.is_member && after.keyed != before.keyed {
             self.followers.follow(node);
         }
@@ -197,6 +209,12 @@ impl NativeGroupNode {
         // In a statement of its own: the work takes the lock.
         let quick = self.view.stand().quick;
         self.work(env, quick, cancellation, work, convert)
+    }
+
+    /// Whether so many frames, or what becomes frames, are quick in one step.
+    fn is_quick<I>(&self, items: &[I], length: impl Fn(&I) -> usize) -> bool {
+        let few = items.len() <= self.view.stand().quick_frames;
+        few && items.iter().map(length).fold(0, usize::saturating_add) <= QUICK_LENGTH
     }
 
     /// Work after which the view is as it left the node.
@@ -328,6 +346,20 @@ impl NativeGroupNode {
         }
     }
 
+    /// What it has for whoever holds it; `pulse.rs` has the bits.
+    #[napi(getter, catch_unwind)]
+    pub fn pulse(&self) -> u32 {
+        self.view.stand().pulse()
+    }
+
+    /// When `wake` is due, as `view` says; `pulse` tells when it is due before that.
+    #[napi(catch_unwind)]
+    pub fn announce_wake(&self) -> Option<f64> {
+        let mut stand = self.view.stand();
+        stand.announced = stand.next_wake;
+        stand.next_wake
+    }
+
     /// Takes in a frame.
     #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure | Promise<undefined | NativeFailure>")]
     pub fn receive<'env>(
@@ -341,6 +373,22 @@ impl NativeGroupNode {
         let quick = small || GroupNode::is_audio(&frame);
         let work = move |node: &mut GroupNode| Ok(node.receive(&frame, timestamp(now))?);
         self.work(env, quick, cancellation, work, |()| ())
+    }
+
+    /// Takes in several frames; how many, which is fewer than were given where one cannot be taken in now.
+    #[napi(catch_unwind, ts_return_type = "number | NativeFailure | Promise<number | NativeFailure>")]
+    pub fn receive_all<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "Array<Uint8Array>")] frames: List<Uint8Array>,
+        now: f64,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, u32>> {
+        let frames: Vec<Vec<u8>> = frames.into_vec();
+        let quick = self.is_quick(&frames, Vec::len);
+        let work = move |node: &mut GroupNode| Ok(node.receive_all(&frames, timestamp(now))?);
+        // Lists are shorter.
+        self.work(env, quick, cancellation, work, |taken| u32::try_from(taken).unwrap_or(u32::MAX))
     }
 
     /// Does what is due.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use coterie_gap::{Outgoing, Played};
 use coterie_gsp::RoleSpec;
-use coterie_gtp::AttachmentKey;
+use coterie_gtp::{AttachmentKey, Draft};
 use coterie_stack::{AudioOut, GroupNode};
-use coterie_types::{MemberId, RequestId, StreamClass};
+use coterie_types::{MemberId, MessageId, RequestId, StreamClass};
 use coterie_wire::payload::{MediaSource, Role};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either};
@@ -14,7 +14,7 @@ use napi_derive::napi;
 
 use super::NativeGroupNode;
 use crate::answer::{Answer, NativeCancellation};
-use crate::arguments::{timestamp, unsigned};
+use crate::arguments::{List, timestamp, unsigned};
 use crate::bytes::Uint8Array;
 use crate::failure::{NativeFailure, Outcome, outcome};
 use crate::gap::NativePlayed;
@@ -72,17 +72,38 @@ impl NativeGroupNode {
         &self,
         env: &'env Env,
         target: u32,
-        given: NativeDraft,
+        given: Either<String, NativeDraft>,
         now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, BigInt>> {
-        let draft = match draft(given) {
+        let draft = match said(given, now) {
             Ok(draft) => draft,
             Err(failure) => return Ok(Either::A(Either::B(failure))),
         };
         let target = MemberId::new(target);
         let work = move |node: &mut GroupNode| Ok(node.send_text(target, draft, timestamp(now))?);
         self.step(env, cancellation, work, |id| id.number().into())
+    }
+
+    /// Says several things; their numbers.
+    #[napi(catch_unwind, ts_return_type = "bigint[] | NativeFailure | Promise<bigint[] | NativeFailure>")]
+    pub fn send_texts<'env>(
+        &self,
+        env: &'env Env,
+        target: u32,
+        #[napi(ts_arg_type = "Array<string | NativeDraft>")] given: List<Either<String, NativeDraft>>,
+        now: f64,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<Answer<'env, Vec<BigInt>>> {
+        let drafts = match given.try_into_vec(|given| said(given, now)) {
+            Ok(drafts) => drafts,
+            Err(failure) => return Ok(Either::A(Either::B(failure))),
+        };
+        let quick = self.is_quick(&drafts, |draft| draft.content.len());
+        let target = MemberId::new(target);
+        let work = move |node: &mut GroupNode| Ok(node.send_texts(target, drafts, timestamp(now))?);
+        let convert = |ids: Vec<MessageId>| ids.into_iter().map(|id| id.number().into()).collect();
+        self.work(env, quick, cancellation, work, convert)
     }
 
     /// Announces an attachment; the message's number.
@@ -316,6 +337,16 @@ impl NativeGroupNode {
             Ok(played) => outcome(played.map(|played| played.into_iter().map(NativePlayed::from).collect())),
             Err(_) => Either::A(Vec::new()),
         }
+    }
+}
+
+/// What is said: a text written now, or a draft.
+fn said(given: Either<String, NativeDraft>, now: f64) -> Result<Draft, NativeFailure> {
+    match given {
+        Either::A(text) => {
+            Ok(Draft { sent_at: timestamp(now), content: text.into_bytes(), ..Draft::default() })
+        }
+        Either::B(given) => draft(given),
     }
 }
 

@@ -171,7 +171,7 @@ fn begin(
     (volatile, now): (bool, Timestamp),
     also: impl FnOnce(&mut Core),
 ) -> Result<(Core, Made), StackError> {
-    let mut core = Core::begin(own, node, settings, together)?;
+    let mut core = Core::begin(own, node, settings, together, volatile)?;
     also(&mut core);
     let mut step = Step::new(&mut core, together, volatile, now);
     step.carry_out()?;

@@ -1,9 +1,11 @@
 //! One member's whole stack over one group.
 //!
 //! Here stands what every call goes through: its step, what came of it, and going back when it failed. [`begin`] is how a
-//! member comes by its group, [`wishes`], [`say`] and [`audio`] are what it can want, [`views`] what it knows.
+//! member comes by its group, [`wishes`], [`say`] and [`audio`] are what it can want, [`batch`] is many of that in one step, [`views`]
+//! what it knows.
 
 mod audio;
+mod batch;
 mod begin;
 mod say;
 mod views;
@@ -121,6 +123,18 @@ impl GroupNode {
         due.into_iter().flatten().min().filter(|_| self.group.is_some())
     }
 
+    /// Whether an event waits.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        self.missed > 0 || !self.events.is_empty()
+    }
+
+    /// Whether something waits to be carried to others.
+    #[must_use]
+    pub fn has_parcels(&self) -> bool {
+        !self.parcels.is_empty()
+    }
+
     /// The next thing to be carried to others. After a crash it comes again unless [`Self::parcels_carried`] was called.
     pub fn poll_parcel(&mut self) -> Option<Parcel> {
         let (place, parcel) = self.parcels.pop_front()?;
@@ -219,10 +233,15 @@ impl GroupNode {
                 Ok(value)
             }
             Err(error) => {
-                self.torn = self.core.touched || matches!(error, StackError::Mls(MlsError::Store(_)));
+                self.note_failure(&error);
                 Err(error)
             }
         }
+    }
+
+    /// Takes note of whether memory is where the store is, after a failure.
+    fn note_failure(&mut self, error: &StackError) {
+        self.torn = self.core.touched || matches!(error, StackError::Mls(MlsError::Store(_)));
     }
 
     /// Goes back to what is stored, after a step that failed half way. A volatile group cannot, and ends.

@@ -1,0 +1,96 @@
+/**
+ * What native code hands over by the dozen, as one run of bytes: `crates/node/src/stack/packed.rs` writes it and says how.
+ * Whatever is handed on has bytes of its own.
+ */
+import { Buffer } from 'node:buffer'
+
+import { CONTENT_TYPES } from '../gtp/message.js'
+import type { NativeTakenEvents, NativeTakenParcels } from '../native.js'
+import { PAYLOAD_CODECS, STREAM_CLASSES } from './codec.js'
+import { toNodeEvent, type GroupNodeEvent, type TextEvent } from './node-events.js'
+import type { Parcel } from './parcel.js'
+
+const ADMISSION = 0xff
+const EVERYBODY = 0
+const PARCEL_HEAD = 9
+
+const OTHER = 0
+const TEXT_HEAD = 52
+const WELL_FORMED = 0x80
+
+/** Bytes under way, and how far they are read. */
+interface Run {
+  readonly bytes: Buffer
+  readonly view: DataView
+  at: number
+}
+
+/** @internal The parcels that were taken, in their order. */
+export function unpackParcels({ packed }: NativeTakenParcels): Parcel[] {
+  const [run, parcels] = [runOf(packed), [] as Parcel[]]
+  while (run.at < packed.length) parcels.push(parcel(run))
+  return parcels
+}
+
+/** @internal The events that were taken, in their order. */
+export function unpackEvents({ items, packed }: NativeTakenEvents): GroupNodeEvent[] {
+  if (packed === undefined) return items.map(toNodeEvent)
+  const [run, events] = [runOf(packed), [] as GroupNodeEvent[]]
+  let others = 0
+  while (run.at < packed.length) {
+    if (packed[run.at] === OTHER) {
+      const other = items[others]
+      if (other !== undefined) events.push(toNodeEvent(other))
+      others += 1
+      run.at += 1
+    } else events.push(text(run))
+  }
+  return events
+}
+
+function runOf({ buffer, byteOffset, length }: Uint8Array): Run {
+  const bytes = Buffer.from(buffer, byteOffset, length)
+  return { bytes, view: new DataView(buffer, byteOffset, length), at: 0 }
+}
+
+function parcel(run: Run): Parcel {
+  const { view, at } = run
+  const [target, place] = [view.getUint32(at, true), view.getUint8(at + 4)]
+  const bytes = bytesBehind(run, PARCEL_HEAD)
+  const streamClass = STREAM_CLASSES[place]
+  if (streamClass === undefined || place === ADMISSION) return { type: 'admission', to: target, bytes }
+  return { type: 'frame', to: target === EVERYBODY ? 'all' : target, streamClass, bytes }
+}
+
+function text(run: Run): TextEvent {
+  const { view, bytes, at } = run
+  const [type, form] = [view.getUint8(at + 2), view.getUint8(at + 3)]
+  const relayedBy = view.getUint32(at + 44, true)
+  const content = bytesBehind(run, TEXT_HEAD)
+  const isText = (form & WELL_FORMED) !== 0
+  return {
+    type: 'text',
+    id: view.getBigUint64(at + 8, true),
+    message: {
+      id: view.getBigUint64(at + 16, true),
+      sender: view.getUint32(at + 4, true),
+      sentAt: view.getBigUint64(at + 24, true),
+      requestId: view.getUint32(at + 40, true),
+      flags: view.getUint8(at + 1),
+      contentType: CONTENT_TYPES[type] ?? type,
+      content,
+      text: isText ? bytes.toString('utf8', at + TEXT_HEAD, run.at) : undefined,
+    },
+    epoch: view.getBigUint64(at + 32, true),
+    codec: PAYLOAD_CODECS[form & ~WELL_FORMED] ?? 'cbor',
+    relayedBy: relayedBy === EVERYBODY ? undefined : relayedBy,
+  }
+}
+
+/** What stands behind a head that ends with its length; the run goes on behind it. */
+function bytesBehind(run: Run, head: number): Uint8Array {
+  const begin = run.at + head
+  run.at = begin + run.view.getUint32(begin - 4, true)
+  // `slice` of a buffer would share its memory.
+  return new Uint8Array(run.bytes.subarray(begin, run.at))
+}
