@@ -169,6 +169,6 @@ function warnOfOtherVersions() {
 /** The packages that a lock file has in one version only. */
 function versions(path) {
   const all = [...readFileSync(path, 'utf8').matchAll(/^name = "(.+)"\nversion = "(.+)"$/gm)]
-  const once = (name) => all.filter(([, other]) => other === name).length === 1
-  return new Map(all.filter(([, name]) => once(name)).map(([, name, version]) => [name, version]))
+  const isSingle = (name) => all.filter(([, other]) => other === name).length === 1
+  return new Map(all.filter(([, name]) => isSingle(name)).map(([, name, version]) => [name, version]))
 }
