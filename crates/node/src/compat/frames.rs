@@ -115,8 +115,8 @@ fn open(line: &Line, arguments: &Arguments) -> Result<f64, NativeFailure> {
 fn report_opened(opened: &Opened, report: Lent<u64>) {
     let numbers = [
         opened.class.number().into(),
-        opened.stream.number().into(),
-        opened.sequence.number().into(),
+        opened.stream.number(),
+        opened.sequence.number(),
         opened.flags.bits().into(),
         opened.format.number().into(),
     ];
@@ -145,8 +145,8 @@ fn report_heard(heard: &HeardText, report: Lent<u64>) {
     report.put(0, message.id.number());
     report.put(1, message.sent_at.as_millis());
     let numbers = [
-        message.sender.number().into(),
-        message.request.number().into(),
+        message.sender.number(),
+        message.request.number(),
         message.flags.bits().into(),
         message.content_type.number().into(),
         heard.is_new.into(),
