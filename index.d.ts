@@ -85,6 +85,13 @@ export declare class NativeCompatMls {
 
 /** One member of a group, above its keys. */
 export declare class NativeCompatNode {
+  /** What seals texts. */
+  textSealer(mls: NativeCompatMls): (id: bigint, text: string, codec: number, out: Uint8Array) => number | NativeFailure
+  /**
+   * What takes frames in. It answers how long the payload is and reports class, stream, number, flags and codec; -1
+   * where other things have happened, which are to be drained.
+   */
+  opener(mls: NativeCompatMls): (wire: Uint8Array, now: number, out: Uint8Array, report: BigUint64Array) => number | NativeFailure
   /** A node that is not started. */
   static create(member: number, group: Uint8Array): NativeCompatNode | NativeFailure
   /** Its state. */
@@ -101,8 +108,6 @@ export declare class NativeCompatNode {
   apply(transition: number, now: number): undefined | NativeFailure
   /** Seals a control message. */
   sendControl(mls: NativeCompatMls, order: NativeCompatControl): NativeCompatFrame | NativeFailure
-  /** Takes a frame in. */
-  receive(mls: NativeCompatMls, wire: Uint8Array, now: number): NativeCompatEvent[] | NativeFailure
   /** What has happened and was not told yet. */
   drain(): NativeCompatEvent[] | NativeFailure
   /** Lets go of it. */
@@ -127,14 +132,16 @@ export declare class NativeCompatSignal {
 export declare class NativeCompatText {
   /** A client that has seen nothing. */
   static create(): NativeCompatText | NativeFailure
-  /** Seals a text. */
-  send(node: NativeCompatNode, mls: NativeCompatMls, order: NativeCompatTextOrder): NativeCompatFrame | NativeFailure
-  /** Takes a payload. */
-  accept(payload: NativeCompatPayload): NativeCompatHeardText | NativeFailure
   /** Forgets what was seen. */
   reset(): undefined | NativeFailure
   /** Lets go of it. */
   close(): void
+  /**
+   * What takes payloads. It answers how long the content is and reports number and time as they are; behind them as
+   * floating-point numbers sender, request, flags, type, whether it is new, and whether it can be read as bytes (0),
+   * UTF-8 (1) or ASCII (2).
+   */
+  accepter(): (plaintext: Uint8Array, epoch: bigint, codec: number, out: Uint8Array, report: BigUint64Array) => number | NativeFailure
 }
 
 /** An attachment cut into pieces. It holds none of the data. */
@@ -1164,26 +1171,6 @@ export interface NativeCompatHeardSignal {
   args: Uint8Array
 }
 
-/** A text that was taken. */
-export interface NativeCompatHeardText {
-  /** Whether it was not seen before. */
-  isNew: boolean
-  /** Who says to have sent it. */
-  sender: number
-  /** Its number. */
-  messageId: bigint
-  /** When it was sent, as its sender says. */
-  timestampMs: bigint
-  /** Connects a request with its answer. */
-  requestId: number
-  /** Its flags. */
-  flags: number
-  /** What its content is. */
-  contentType: number
-  /** Its content. */
-  content: Uint8Array
-}
-
 /** A commit that adds somebody, and what that one joins by. */
 export interface NativeCompatInvitation {
   /** For everybody in the group. */
@@ -1224,18 +1211,6 @@ export interface NativeCompatSignalOrder {
   request: number
   /** Its arguments. */
   args: Uint8Array
-  /** Its codec. */
-  codec: number
-}
-
-/** A text that is to be sent. */
-export interface NativeCompatTextOrder {
-  /** Whom it is for. */
-  target: number
-  /** Its number. */
-  messageId: bigint
-  /** What it says. */
-  text: string
   /** Its codec. */
   codec: number
 }

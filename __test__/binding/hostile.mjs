@@ -413,20 +413,27 @@ const MEDIA = ['SFrameEncryptor', 'SFrameSession', 'refusalOf']
 const CARRIED = {
   NativeSframeSession: ['opener', 'batchOpener'],
   NativeSframeEncryptor: ['sealer', 'batchSealer'],
+  NativeCompatNode: ['textSealer', 'opener'],
+  NativeCompatText: ['accepter'],
 }
+
+/** More arguments than others have. */
+const MOST_CARRIED = 9
 
 function carried() {
   return Object.entries(CARRIED).flatMap(([of, makers]) =>
     makers.map((maker) => ({
       name: `${of}.${maker}()`,
       of,
+      most: MOST_CARRIED,
       call: (self, args) => callCarried(self, maker, args),
     })),
   )
 }
 
 function callCarried(self, maker, args) {
-  const call = native[self?.constructor?.name]?.prototype[maker] ? self[maker]() : undefined
+  const [context] = world.of.NativeCompatMls
+  const call = native[self?.constructor?.name]?.prototype[maker] ? self[maker](context) : undefined
   return typeof call === 'function' ? call(...args) : undefined
 }
 
@@ -456,7 +463,9 @@ const called = Object.fromEntries(TARGETS.map(({ name }) => [name, 0]))
 function callSomething() {
   let target = one(TARGETS)
   if (target.rare && random(32) > 0) target = one(TARGETS)
-  const args = Array.from({ length: random(5) }, () => (random(5) < 2 ? one(PLAUSIBLE)() : one(HOSTILE)()))
+  const args = Array.from({ length: random(target.most ?? 5) }, () =>
+    random(5) < 2 ? one(PLAUSIBLE)() : one(HOSTILE)(),
+  )
   const self = selfFor(target)
   called[target.name] += 1
   report.calls += 1

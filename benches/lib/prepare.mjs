@@ -17,28 +17,29 @@ export async function prepare({ reuse }) {
   if (!reuse) await packAndInstall()
   if (!existsSync(INSTALLED)) throw new Error('nothing is installed to be measured; run without --reuse')
   cpSync(at('benches/peers'), join(INSTALLED, 'peers'), { recursive: true })
-  const rust = buildRust('rust', 'coterie-benches')
-  const openmls = buildRust('openmls', 'coterie-benches-openmls')
-  const mlsRs = buildRust('mls-rs', 'coterie-benches-mls-rs')
-  const addon = buildAddon('addon', 'coterie_benches_addon')
   warnOfOtherVersions()
   const here = at('benches')
+  const rust = once(() => buildRust('rust', 'coterie-benches'))
+  const openmls = once(() => buildRust('openmls', 'coterie-benches-openmls'))
+  const mlsRs = once(() => buildRust('mls-rs', 'coterie-benches-mls-rs'))
+  const addon = once(() => buildAddon('addon', 'coterie_benches_addon'))
+  const besideRust = () => ({ COTERIE_BENCHES: rust() })
   return {
-    ours: script('ours.mjs', INSTALLED, { COTERIE_BENCHES: rust }),
-    durable: script('durable.mjs', INSTALLED, { COTERIE_BENCHES: rust }),
+    ours: script('ours.mjs', INSTALLED, besideRust),
+    durable: script('durable.mjs', INSTALLED, besideRust),
     gaps: script('gaps.mjs', INSTALLED),
     boundary: script('boundary.mjs', INSTALLED),
-    tsMls: script('ts-mls.mjs', here, { COTERIE_BENCHES: rust }),
-    davey: script('davey.mjs', here, { COTERIE_BENCHES: rust }),
+    tsMls: script('ts-mls.mjs', here, besideRust),
+    davey: script('davey.mjs', here, besideRust),
     libsignal: script('libsignal.mjs', here),
     sframe: script('sframe.mjs', INSTALLED),
-    bareFrames: script('bare-frames.mjs', here, { COTERIE_BENCHES_ADDON: addon }),
-    daveyFrames: script('davey-frames.mjs', here, { COTERIE_BENCHES: rust }),
+    bareFrames: script('bare-frames.mjs', here, () => ({ COTERIE_BENCHES_ADDON: addon() })),
+    daveyFrames: script('davey-frames.mjs', here, besideRust),
     bareLoop: program(rust, 'bare'),
     textFrames: script('text-frames.mjs', INSTALLED),
     gbpStack: python('gbp-stack.py'),
     oursFromRust: program(rust, 'ours'),
-    openmls: program(openmls, 'openmls', { COTERIE_BENCHES: rust }),
+    openmls: program(openmls, 'openmls', besideRust),
     mlsRs: program(mlsRs, 'mls-rs'),
     import: (name, upTo) =>
       script('import.mjs', ['none', 'coterie'].includes(name) ? INSTALLED : here)([name, upTo]),
@@ -46,29 +47,44 @@ export async function prepare({ reuse }) {
   }
 }
 
-/** What runs a program of `peers/` in the folder where its packages are; options are JSON, or arguments as they are. */
-const script = (file, cwd, env) => (options) => ({
-  command: process.execPath,
-  args: [
-    '--expose-gc',
-    join(cwd, 'peers', file),
-    ...(Array.isArray(options) ? options : [JSON.stringify(options)]),
-  ],
-  cwd,
-  env,
-})
+/** What is built when it is first asked for: a suite waits for its own peers only. */
+function once(build) {
+  let built
+  return () => (built ??= build())
+}
 
-const program = (command, scenario, env) => (options) => ({
-  command,
-  args: [scenario, JSON.stringify(options)],
-  env,
-})
+/** What runs a program of `peers/` in the folder where its packages are; options are JSON, or arguments as they are. */
+const script =
+  (file, cwd, env = () => ({})) =>
+  (options) => ({
+    command: process.execPath,
+    args: [
+      '--expose-gc',
+      join(cwd, 'peers', file),
+      ...(Array.isArray(options) ? options : [JSON.stringify(options)]),
+    ],
+    cwd,
+    env: env(),
+  })
+
+const program =
+  (built, scenario, env = () => ({})) =>
+  (options) => ({
+    command: built(),
+    args: [scenario, JSON.stringify(options)],
+    env: env(),
+  })
 
 /**
  * What runs a program of `peers/` in an environment with the published Group Protocol Stack package, which is made where it
  * is missing. It needs CPython 3.11 on x86-64 Linux: elsewhere its rows say that they could not be measured.
  */
 function python(file) {
+  const command = once(pythonWithPublishedStack)
+  return (options) => ({ command: command(), args: [at('benches/peers', file), JSON.stringify(options)] })
+}
+
+function pythonWithPublishedStack() {
   const [environment, stamp] = ['', 'installed'].map((name) => at('target/peers/gbp-stack', name))
   const command = join(environment, 'bin/python')
   try {
@@ -82,7 +98,7 @@ function python(file) {
   } catch (error) {
     console.warn(`NOT MEASURED: the published gbp-stack cannot be installed: ${error.message}`)
   }
-  return (options) => ({ command, args: [at('benches/peers', file), JSON.stringify(options)] })
+  return command
 }
 
 /** The peers of package-lock.json, unless just those are there. */
@@ -153,6 +169,6 @@ function warnOfOtherVersions() {
 /** The packages that a lock file has in one version only. */
 function versions(path) {
   const all = [...readFileSync(path, 'utf8').matchAll(/^name = "(.+)"\nversion = "(.+)"$/gm)]
-  const once = (name) => all.filter(([, other]) => other === name).length === 1
-  return new Map(all.filter(([, name]) => once(name)).map(([, name, version]) => [name, version]))
+  const isSingle = (name) => all.filter(([, other]) => other === name).length === 1
+  return new Map(all.filter(([, name]) => isSingle(name)).map(([, name, version]) => [name, version]))
 }

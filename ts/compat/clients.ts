@@ -1,6 +1,6 @@
 /** The clients of text, audio and signals. */
 import { CoterieError, unwrap } from '../errors.js'
-import { bytes, text as checkedText, u32, upTo } from '../internal/arguments.js'
+import { bytes, lengthOf, text as checkedText, u32, upTo } from '../internal/arguments.js'
 import {
   native,
   type NativeCompatAudio,
@@ -9,12 +9,25 @@ import {
   type NativeFailure,
 } from '../native.js'
 import type { PayloadCodec, SignalType } from './enums.js'
-import { contextOf, type GroupNode, nodeOf, type OutboundFrame, toFrame } from './group-node.js'
+import { contextOf, type GroupNode, lineOf, nodeOf, type OutboundFrame, toFrame } from './group-node.js'
 import { buffer, CBOR, Closable, Handle, wide } from './handle.js'
 import type { MlsContext } from './mls-context.js'
+import { numbers, report, roomFor, taken } from './room.js'
 
 const MAX_CODEC = 2
 const MAX_BYTE = 255
+
+/** Bytes of UTF-8 that a unit of a string can become. */
+const UNIT = 3
+
+/** A frame is never so much longer than its text. */
+const OVERHEAD = 512
+
+/** No frame is longer: what does not fit is refused whatever room there is. */
+const MAX_FRAME = 2 ** 20
+
+const READ_AS_UTF8 = 1
+const READ_AS_ASCII = 2
 
 /** What came of a text payload. */
 export interface GtpAcceptResult {
@@ -103,22 +116,37 @@ function sending(target: number, codec: PayloadCodec) {
   return { target: u32(target, 'target'), codec: upTo(MAX_CODEC, codec, 'codec') }
 }
 
-function shown(content: Uint8Array): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content)
-  } catch {
-    return '<binary>'
+/** Content as text, by how native code says that it can be read. */
+function shown(content: Buffer, reading: number | undefined): string {
+  if (reading === READ_AS_ASCII) return content.toString('latin1')
+  return reading === READ_AS_UTF8 ? content.toString() : '<binary>'
+}
+
+/** The message that was reported. By index: an iterator would cost more than the call. */
+function reported(content: Buffer): GtpAcceptResult {
+  return {
+    status: numbers[6] === 1 ? 'new' : 'duplicate',
+    sender: numbers[2],
+    messageId: report[0],
+    timestampMs: report[1],
+    requestId: numbers[3],
+    flags: numbers[4],
+    contentType: numbers[5],
+    text: shown(content, numbers[7]),
+    content,
   }
 }
 
 /** Text. */
 export class GtpClient extends Closable {
   readonly #handle: Handle<NativeCompatText>
+  readonly #accept: ReturnType<NativeCompatText['accepter']>
 
   private constructor(client: NativeCompatText) {
     const handle = new Handle(client, 'text client')
     super(handle)
     this.#handle = handle
+    this.#accept = client.accepter()
   }
 
   /** A client that has seen nothing. */
@@ -135,21 +163,26 @@ export class GtpClient extends Closable {
     text: string,
     codec: PayloadCodec = CBOR,
   ): OutboundFrame {
-    const order = {
-      ...sending(target, codec),
-      messageId: wide(messageId, 'messageId'),
-      text: wellFormed(checkedText(text, 'text')),
-    }
-    return toFrame(unwrap(this.#handle.get().send(nodeOf(node), contextOf(mls), order)))
+    u32(target, 'target')
+    const format = upTo(MAX_CODEC, codec, 'codec')
+    const id = wide(messageId, 'messageId')
+    const said = wellFormed(checkedText(text, 'text'))
+    this.#handle.get()
+    const { seal } = lineOf(node, mls)
+    const room = roomFor(Math.min(said.length * UNIT + OVERHEAD, MAX_FRAME))
+    const length = unwrap(seal(id, said, format, room))
+    return { target, wire: taken(room, length) }
   }
 
   /** Takes a payload of the text stream. */
   accept(plaintext: Buffer, currentEpoch: bigint | number, codec: PayloadCodec = CBOR): GtpAcceptResult {
-    const heard = this.#handle.get().accept(payload(plaintext, currentEpoch, codec))
-    if (isRefused(heard)) return refusal(heard)
-    const { isNew, content, ...rest } = heard
-    const status = isNew ? 'new' : 'duplicate'
-    return { status, ...rest, text: shown(content), content: buffer(content) }
+    this.#handle.get()
+    const given = bytes(plaintext, 'plaintext')
+    const epoch = wide(currentEpoch, 'currentEpoch')
+    const format = upTo(MAX_BYTE, codec, 'codec')
+    const room = roomFor(lengthOf(given))
+    const length = this.#accept(given, epoch, format, room, report)
+    return typeof length === 'number' ? reported(taken(room, length)) : refusal(length)
   }
 
   /** Forgets what was seen. */
@@ -160,7 +193,7 @@ export class GtpClient extends Closable {
 
 /** What UTF-8 cannot hold must not be sent as something else. */
 function wellFormed(text: string): string {
-  if (!/\p{Surrogate}/u.test(text)) return text
+  if (text.isWellFormed()) return text
   throw new CoterieError('INVALID_ARGUMENT', 'text must be well-formed Unicode')
 }
 

@@ -1,5 +1,5 @@
 import { unwrap } from '../errors.js'
-import { bytes, instance, u32 } from '../internal/arguments.js'
+import { bytes, instance, lengthOf, u32 } from '../internal/arguments.js'
 import {
   native,
   type NativeCompatEvent,
@@ -7,9 +7,10 @@ import {
   type NativeCompatMls,
   type NativeCompatNode,
 } from '../native.js'
-import { type ControlOpcode, type NodeState, type PayloadCodec, StreamType } from './enums.js'
+import { type ControlOpcode, type NodeState, type PayloadCodec, type StreamType } from './enums.js'
 import { buffer, Closable, Handle, wide } from './handle.js'
 import { MlsContext } from './mls-context.js'
+import { numbers, report, roomFor, taken } from './room.js'
 
 /** A frame and whom it is for; target 0 is everybody. */
 export interface OutboundFrame {
@@ -73,6 +74,15 @@ export interface NodeEvent {
 
 const CODE_DIGITS = 4
 
+/** By class. */
+const CLASSES = ['control', 'audio', 'text', 'signal'] as const
+
+/** What crosses for every frame of a node and one context. */
+interface Line {
+  readonly seal: ReturnType<NativeCompatNode['textSealer']>
+  readonly open: ReturnType<NativeCompatNode['opener']>
+}
+
 /** @internal A native frame as callers get it. */
 export function toFrame({ target, wire }: NativeCompatFrame): OutboundFrame {
   return { target, wire: buffer(wire) }
@@ -87,10 +97,25 @@ function toEvent(event: NativeCompatEvent): NodeEvent {
     told.codeHex = `0x${event.code.toString(16).toUpperCase().padStart(CODE_DIGITS, '0')}`
   }
   if (event.streamType !== undefined) {
-    const name = StreamType[event.streamType]
-    if (name !== undefined) told.streamTypeName = name.toLowerCase()
+    const name = CLASSES[event.streamType]
+    if (name !== undefined) told.streamTypeName = name
   }
   return told
+}
+
+/** The payload that the opener has reported. */
+function toPayload(plaintext: Buffer): NodeEvent {
+  const streamType = numbers[0] ?? 0
+  return {
+    kind: 'payload_received',
+    streamTypeName: CLASSES[streamType],
+    streamType,
+    streamId: numbers[1],
+    sequenceNo: numbers[2],
+    flags: numbers[3],
+    codec: numbers[4],
+    plaintext,
+  }
 }
 
 /** One member of a group, above its keys: it seals, opens and reports, and decides nothing. */
@@ -99,6 +124,7 @@ export class GroupNode extends Closable {
   readonly memberId: number
   readonly #groupId: Uint8Array
   readonly #handle: Handle<NativeCompatNode>
+  readonly #lines = new WeakMap<NativeCompatMls, Line>()
 
   private constructor(node: NativeCompatNode, memberId: number, groupId: Uint8Array) {
     const handle = new Handle(node, 'group node')
@@ -190,8 +216,22 @@ export class GroupNode extends Closable {
 
   /** Takes a frame in and answers what has happened. A frame that is refused is one `error` event. */
   onWire(mls: MlsContext, wire: Buffer): NodeEvent[] {
-    const events = this.native.receive(contextOf(mls), bytes(wire, 'wire'), Date.now())
-    return unwrap(events).map(toEvent)
+    const { open } = this.line(mls)
+    const frame = bytes(wire, 'wire')
+    const room = roomFor(lengthOf(frame))
+    const length = unwrap(open(frame, Date.now(), room, report))
+    return length < 0 ? this.drainEvents() : [toPayload(taken(room, length))]
+  }
+
+  /** @internal */
+  line(mls: MlsContext): Line {
+    const node = this.native
+    const context = contextOf(mls)
+    const known = this.#lines.get(context)
+    if (known !== undefined) return known
+    const line = { seal: node.textSealer(context), open: node.opener(context) }
+    this.#lines.set(context, line)
+    return line
   }
 
   /** What has happened and was not told yet. */
@@ -203,6 +243,11 @@ export class GroupNode extends Closable {
 /** @internal The native side of a context that a caller handed in. */
 export function contextOf(mls: MlsContext): NativeCompatMls {
   return instance(mls, MlsContext.is, 'MlsContext').native
+}
+
+/** @internal What seals and opens frames of a node and a context that a caller handed in. */
+export function lineOf(node: GroupNode, mls: MlsContext): Line {
+  return instance(node, GroupNode.is, 'GroupNode').line(mls)
 }
 
 /** @internal The native side of a node that a caller handed in. */

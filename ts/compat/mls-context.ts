@@ -12,6 +12,8 @@ export class MlsContext extends Closable {
   /** The name that the caller gave, also where the context was restored. */
   readonly identity: string
   readonly #handle: Handle<NativeCompatMls>
+  /** The group's epoch since it was last asked for; undefined where the group may have moved. */
+  #epoch: bigint | undefined
 
   private constructor(context: NativeCompatMls, identity: string) {
     const handle = new Handle(context, 'MLS context')
@@ -44,7 +46,15 @@ export class MlsContext extends Closable {
 
   /** The group's epoch. */
   get epoch(): bigint {
-    return unwrap(this.native.epoch())
+    const context = this.native
+    this.#epoch ??= unwrap(context.epoch())
+    return this.#epoch
+  }
+
+  /** The native side, for what can move the group. */
+  get #moving(): NativeCompatMls {
+    this.#epoch = undefined
+    return this.native
   }
 
   /** The group's id, of 16 bytes. */
@@ -59,7 +69,7 @@ export class MlsContext extends Closable {
 
   /** Adds somebody at once and answers the Welcome. For the first other member only: the commit is not handed out. */
   invite(keyPackage: Buffer): Buffer {
-    return buffer(unwrap(this.native.invite(bytes(keyPackage, 'keyPackage'), Date.now())))
+    return buffer(unwrap(this.#moving.invite(bytes(keyPackage, 'keyPackage'), Date.now())))
   }
 
   /** A commit that adds somebody, and the Welcome. Nothing changes before {@link MlsContext.finalizeCommit}. */
@@ -80,7 +90,7 @@ export class MlsContext extends Closable {
 
   /** Moves on by the commit that waits; does nothing where none does. */
   finalizeCommit(): void {
-    unwrap(this.native.finalize())
+    unwrap(this.#moving.finalize())
   }
 
   /** Drops the commits that wait. */
@@ -90,7 +100,7 @@ export class MlsContext extends Closable {
 
   /** Joins the group of a Welcome in place of the present one. */
   acceptWelcome(welcome: Buffer): void {
-    unwrap(this.native.acceptWelcome(bytes(welcome, 'welcome'), Date.now()))
+    unwrap(this.#moving.acceptWelcome(bytes(welcome, 'welcome'), Date.now()))
   }
 
   /** The whole context. It holds private keys: keep it encrypted. */

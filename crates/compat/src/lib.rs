@@ -22,6 +22,8 @@ mod signal;
 mod state;
 mod text;
 
+pub use coterie_gbp::protection::Opened;
+
 pub use audio::{AudioClient, AudioStatus, HeardAudio};
 pub use error::CompatError;
 pub use event::{NodeEvent, NodeState, opcode_name};

@@ -356,18 +356,39 @@ impl MlsContext {
     pub(crate) fn seal(
         &mut self,
         group: &GroupId,
-        (epoch, transition): (Epoch, TransitionId),
+        place: (Epoch, TransitionId),
         outgoing: Outgoing<'_>,
     ) -> Result<Vec<u8>, CompatError> {
+        Ok(self.sealer(group, place, outgoing.class)?.seal(outgoing)?)
+    }
+
+    /// The same into the front of `out`; answers the frame's length.
+    pub(crate) fn seal_into(
+        &mut self,
+        group: &GroupId,
+        place: (Epoch, TransitionId),
+        outgoing: Outgoing<'_>,
+        out: &mut [u8],
+    ) -> Result<usize, CompatError> {
+        Ok(self.sealer(group, place, outgoing.class)?.seal_into(outgoing, out)?)
+    }
+
+    /// What seals there, with a number for the next frame of `class`.
+    fn sealer(
+        &mut self,
+        group: &GroupId,
+        (epoch, transition): (Epoch, TransitionId),
+        class: StreamClass,
+    ) -> Result<&mut Sealer, CompatError> {
         if !self.group.is_member() {
             return Err(MlsError::Removed.into());
         }
         let numbers = Arc::clone(&self.numbers);
         let sealing = self.sealing(group, epoch, transition)?;
-        if sealing.sealer.remaining(outgoing.class) == 0 {
-            reserve(&numbers, &sealing.sealer, outgoing.class)?;
+        if sealing.sealer.remaining(class) == 0 {
+            reserve(&numbers, &sealing.sealer, class)?;
         }
-        Ok(sealing.sealer.seal(outgoing)?)
+        Ok(&mut sealing.sealer)
     }
 
     fn sealing(

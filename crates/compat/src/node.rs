@@ -133,7 +133,8 @@ impl GroupNode {
         let message = ControlMessage::raw(self.member, request, transition, opcode, arguments)
             .map_err(|_| CompatError::Argument("the arguments are longer than a frame can be"))?;
         let plaintext = message.encode();
-        let wire = self.seal(mls, StreamClass::Control, opcode.flags(), Codec::Cbor, &plaintext)?;
+        let outgoing = self.outgoing(StreamClass::Control, opcode.flags(), Codec::Cbor, &plaintext)?;
+        let wire = mls.seal(&self.group, self.place(), outgoing)?;
         match opcode {
             Opcode::Prepare => (self.pending, self.preparer) = (transition, Some(self.member)),
             Opcode::Abort => (self.pending, self.preparer) = (TransitionId::default(), None),
@@ -163,23 +164,37 @@ impl GroupNode {
         (class, codec): (StreamClass, Codec),
         plaintext: &[u8],
     ) -> Result<OutboundFrame, CompatError> {
-        let flags = if class == StreamClass::Audio { Flags::AUDIO } else { Flags::MESSAGE };
-        let wire = self.seal(mls, class, flags, codec, plaintext)?;
-        Ok(OutboundFrame { target, wire })
+        let outgoing = self.outgoing(class, hints(class), codec, plaintext)?;
+        Ok(OutboundFrame { target, wire: mls.seal(&self.group, self.place(), outgoing)? })
     }
 
-    fn seal(
+    /// The same into the front of `out`; answers the frame's length.
+    pub(crate) fn send_into(
         &mut self,
         mls: &mut MlsContext,
+        (class, codec): (StreamClass, Codec),
+        plaintext: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, CompatError> {
+        let outgoing = self.outgoing(class, hints(class), codec, plaintext)?;
+        mls.seal_into(&self.group, self.place(), outgoing, out)
+    }
+
+    fn outgoing<'a>(
+        &self,
         class: StreamClass,
         flags: Flags,
         codec: Codec,
-        plaintext: &[u8],
-    ) -> Result<Vec<u8>, CompatError> {
+        plaintext: &'a [u8],
+    ) -> Result<Outgoing<'a>, CompatError> {
         self.check_active()?;
         let stream = stream(class, self.member)?;
-        let outgoing = Outgoing { class, stream, flags, format: PayloadFormat::from(codec), plaintext };
-        mls.seal(&self.group, (self.epoch, self.last), outgoing)
+        Ok(Outgoing { class, stream, flags, format: PayloadFormat::from(codec), plaintext })
+    }
+
+    /// What headers say of where it is.
+    const fn place(&self) -> (Epoch, TransitionId) {
+        (self.epoch, self.last)
     }
 
     pub(crate) fn check_active(&self) -> Result<(), CompatError> {
@@ -198,19 +213,55 @@ impl GroupNode {
         wire: &[u8],
         now: Timestamp,
     ) -> Vec<NodeEvent> {
-        if let Err((number, reason)) = self.take(keys, wire, now) {
-            self.report(NodeEvent::Error { number, reason });
+        let mut room = vec![0; wire.len()];
+        match self.open_under(keys, wire, &mut room, now) {
+            Some(opened) => vec![payload(opened, &room)],
+            None => self.drain(),
         }
-        self.drain()
     }
 
-    fn take(&mut self, keys: (&Arc<ClassKeys>, Epoch), wire: &[u8], now: Timestamp) -> Result<(), Refused> {
-        let (opened, plaintext) = self.opener(keys)?.open(wire, now).map_err(|error| refused(&error))?;
-        if opened.class == StreamClass::Control {
-            return self.take_control(&opened, &plaintext, now);
+    /// Takes a frame in and opens it into the front of `room`, which is at least as long as the frame. Answers its payload
+    /// where that is all that has happened since the last time; else everything waits for [`Self::drain`].
+    pub fn receive_into(
+        &mut self,
+        mls: &MlsContext,
+        wire: &[u8],
+        room: &mut [u8],
+        now: Timestamp,
+    ) -> Option<Opened> {
+        self.open_under((mls.keys(), mls.epoch()), wire, room, now)
+    }
+
+    fn open_under(
+        &mut self,
+        keys: (&Arc<ClassKeys>, Epoch),
+        wire: &[u8],
+        room: &mut [u8],
+        now: Timestamp,
+    ) -> Option<Opened> {
+        match self.take(keys, wire, room, now) {
+            Ok(Some(opened)) if self.events.is_empty() => return Some(opened),
+            Ok(Some(opened)) => self.report(payload(opened, room)),
+            Ok(None) => {}
+            Err((number, reason)) => self.report(NodeEvent::Error { number, reason }),
         }
-        self.report(NodeEvent::Payload { opened, plaintext });
-        Ok(())
+        None
+    }
+
+    /// The frame's payload, unless it was a control message, which is reported.
+    fn take(
+        &mut self,
+        keys: (&Arc<ClassKeys>, Epoch),
+        wire: &[u8],
+        room: &mut [u8],
+        now: Timestamp,
+    ) -> Result<Option<Opened>, Refused> {
+        let opened = self.opener(keys)?.open_into(wire, room, now).map_err(|error| refused(&error))?;
+        if opened.class != StreamClass::Control {
+            return Ok(Some(opened));
+        }
+        self.take_control(&opened, plaintext(&opened, room), now)?;
+        Ok(None)
     }
 
     fn opener(&mut self, (keys, keyed): (&Arc<ClassKeys>, Epoch)) -> Result<&mut Opener, Refused> {
@@ -335,6 +386,20 @@ const POLICY: ErrorNumber = ErrorNumber::GBP_STREAM_POLICY_VIOLATION;
 
 fn refused(error: &OpenError) -> Refused {
     (error.number(), error.to_string())
+}
+
+fn payload(opened: Opened, room: &[u8]) -> NodeEvent {
+    let plaintext = plaintext(&opened, room).to_vec();
+    NodeEvent::Payload { opened, plaintext }
+}
+
+fn plaintext<'a>(opened: &Opened, room: &'a [u8]) -> &'a [u8] {
+    room.get(opened.plaintext.clone()).unwrap_or_default()
+}
+
+/// What the deployed clients say about their frames.
+fn hints(class: StreamClass) -> Flags {
+    if class == StreamClass::Audio { Flags::AUDIO } else { Flags::MESSAGE }
 }
 
 fn claims(message: &ControlMessage) -> bool {

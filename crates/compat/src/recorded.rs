@@ -241,8 +241,8 @@ impl Clients {
     }
 
     fn take_text(&mut self, payload: &[u8], epoch: Epoch, format: PayloadFormat) -> Option<Value> {
-        let client = self.text.get_or_insert_with(|| TextClient::new().unwrap());
-        client.accept(payload, epoch, format, T0).ok().map(|heard| {
+        let client = self.text.get_or_insert_default();
+        client.accept(payload, epoch, format).ok().map(|heard| {
             let text = String::from_utf8(heard.message.content).unwrap_or_else(|_| "<binary>".to_owned());
             json!({
                 "status": if heard.is_new { "new" } else { "duplicate" },

@@ -1,18 +1,20 @@
 //! Text as the published client sends and takes it.
 
-use coterie_gtp::{Incoming, ReceiveError, TextOptions, Verdict};
-use coterie_seen::Origin;
+use coterie_seen::Seen;
 use coterie_types::{Epoch, MemberId, MessageId, RequestId, StreamClass, Timestamp};
-use coterie_wire::payload::{ContentType, MessageFlags, TextMessage};
+use coterie_wire::payload::{ContentType, MessageFlags, PayloadError, TextMessage};
 use coterie_wire::{Codec, PayloadFormat};
 
 use crate::error::CompatError;
 use crate::mls::MlsContext;
 use crate::node::{GroupNode, OutboundFrame};
 
-/// Sends text and tells new from duplicate.
-#[derive(Debug)]
-pub struct TextClient(coterie_gtp::TextClient);
+/// Sends text and tells new from duplicate, by sender and number alone: after a change of the epoch every message is new.
+#[derive(Debug, Default)]
+pub struct TextClient {
+    epoch: Option<Epoch>,
+    seen: Seen<MessageId, ()>,
+}
 
 /// A message that was taken.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,15 +26,6 @@ pub struct HeardText {
 }
 
 impl TextClient {
-    /// A client that has seen nothing.
-    ///
-    /// # Errors
-    /// Never; what it stands on can refuse limits of a history, and has none here.
-    pub fn new() -> Result<Self, CompatError> {
-        let client = coterie_gtp::TextClient::new(MemberId::EVERYBODY, TextOptions::deployed());
-        client.map(Self).ok_or(CompatError::Argument("the client's options"))
-    }
-
     /// Seals a text.
     ///
     /// # Errors
@@ -45,16 +38,23 @@ impl TextClient {
         text: &str,
         codec: Codec,
     ) -> Result<OutboundFrame, CompatError> {
-        let message = TextMessage {
-            id,
-            sender: node.member(),
-            sent_at: Timestamp::from_millis(0),
-            request: RequestId::new(0),
-            flags: MessageFlags::URGENT,
-            content_type: ContentType::Plain,
-            content: text.as_bytes().to_vec(),
-        };
-        node.send(mls, target, (StreamClass::Text, codec), &message.encode(codec)?)
+        let payload = message(node.member(), id, text).encode(codec)?;
+        node.send(mls, target, (StreamClass::Text, codec), &payload)
+    }
+
+    /// The same into the front of `out`; answers the frame's length.
+    ///
+    /// # Errors
+    /// As [`Self::send`], and when `out` is too short.
+    pub fn send_into(
+        (node, mls): (&mut GroupNode, &mut MlsContext),
+        id: MessageId,
+        text: &str,
+        codec: Codec,
+        out: &mut [u8],
+    ) -> Result<usize, CompatError> {
+        let payload = message(node.member(), id, text).encode(codec)?;
+        node.send_into(mls, (StreamClass::Text, codec), &payload, out)
     }
 
     /// Takes a payload.
@@ -66,15 +66,35 @@ impl TextClient {
         payload: &[u8],
         epoch: Epoch,
         format: PayloadFormat,
-        now: Timestamp,
-    ) -> Result<HeardText, ReceiveError> {
-        let incoming = Incoming { payload, format, origin: Origin::Unknown, epoch, now };
-        let received = self.0.receive(&incoming)?;
-        Ok(HeardText { is_new: received.verdict == Verdict::New, message: received.message })
+    ) -> Result<HeardText, PayloadError> {
+        let message = TextMessage::decode(format, payload)?;
+        if self.epoch != Some(epoch) {
+            self.reset();
+            self.epoch = Some(epoch);
+        }
+        let is_new = !self.seen.contains(message.sender, message.id);
+        if is_new {
+            self.seen.insert(message.sender, message.id, ());
+        }
+        Ok(HeardText { is_new, message })
     }
 
     /// Forgets what was seen.
     pub fn reset(&mut self) {
-        let _ = self.0.reset();
+        self.epoch = None;
+        self.seen.clear();
+    }
+}
+
+/// Everything but number and text is what the deployed client writes.
+fn message(sender: MemberId, id: MessageId, text: &str) -> TextMessage {
+    TextMessage {
+        id,
+        sender,
+        sent_at: Timestamp::from_millis(0),
+        request: RequestId::new(0),
+        flags: MessageFlags::URGENT,
+        content_type: ContentType::Plain,
+        content: text.as_bytes().to_vec(),
     }
 }

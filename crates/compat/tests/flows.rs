@@ -62,7 +62,7 @@ fn receive(peer: &mut Peer, frame: &OutboundFrame) -> Vec<NodeEvent> {
 }
 
 fn say(peer: &mut Peer, id: u64, text: &str) -> OutboundFrame {
-    let client = TextClient::new().unwrap();
+    let client = TextClient::default();
     let to = (&mut peer.node, &mut peer.mls);
     client.send(to, MemberId::EVERYBODY, MessageId::new(id), text, Codec::Cbor).unwrap()
 }
@@ -74,7 +74,7 @@ fn sequence(frame: &OutboundFrame) -> u32 {
 fn heard(peer: &mut Peer, frame: &OutboundFrame) -> String {
     let events = receive(peer, frame);
     let [NodeEvent::Payload { opened, plaintext }] = events.as_slice() else { panic!("{events:?}") };
-    let heard = TextClient::new().unwrap().accept(plaintext, peer.mls.epoch(), opened.format, T0).unwrap();
+    let heard = TextClient::default().accept(plaintext, peer.mls.epoch(), opened.format).unwrap();
     String::from_utf8(heard.message.content).unwrap()
 }
 
@@ -83,8 +83,7 @@ fn two_members_talk_in_every_codec_and_layer() {
     let (mut alice, mut bob) = pair(1);
     for codec in Codec::ALL {
         let to = (&mut alice.node, &mut alice.mls);
-        let frame =
-            TextClient::new().unwrap().send(to, MemberId::new(2), MessageId::new(u64::MAX), "hi", codec);
+        let frame = TextClient::default().send(to, MemberId::new(2), MessageId::new(u64::MAX), "hi", codec);
         assert_eq!(heard(&mut bob, &frame.unwrap()), "hi");
         let (mut speaker, mut listener) = (AudioClient::default(), AudioClient::default());
         for number in 1..=2_u16 {
@@ -318,4 +317,42 @@ fn several_join_by_one_welcome_and_an_update_is_followed() {
         member.finalize().unwrap();
         assert_eq!(member.epoch().number(), 2);
     }
+}
+
+#[test]
+fn a_frame_into_lent_room_is_the_same_frame_and_too_little_room_changes_nothing() {
+    let (mut alice, mut bob) = pair(100);
+    let mut room = [0; 256];
+    let to = (&mut alice.node, &mut alice.mls);
+    let (id, before) = (MessageId::new(1), say(&mut bob, 1, "hello").wire.len());
+    let short = TextClient::send_into(to, id, "hello", Codec::Cbor, &mut room[..before - 1]);
+    assert_eq!(short.unwrap_err().code(), Code::INVALID_ARGUMENT);
+    let to = (&mut alice.node, &mut alice.mls);
+    let length = TextClient::send_into(to, id, "hello", Codec::Cbor, &mut room).unwrap();
+    let frame = OutboundFrame { target: MemberId::EVERYBODY, wire: room[..length].to_vec() };
+    let next = say(&mut alice, 2, "again");
+    assert_eq!((length, sequence(&next) - sequence(&frame)), (before, 2), "no number was skipped");
+    assert_eq!(bob.node.receive_into(&bob.mls, &frame.wire, &mut [], T0), None);
+    assert!(matches!(bob.node.drain().as_slice(), [NodeEvent::Error { .. }]));
+    let opened = bob.node.receive_into(&bob.mls, &frame.wire, &mut room, T0).unwrap();
+    let plaintext = &room[opened.plaintext];
+    let heard = TextClient::default().accept(plaintext, bob.mls.epoch(), opened.format).unwrap();
+    assert_eq!(heard.message.content, b"hello");
+}
+
+#[test]
+fn what_happened_before_a_payload_is_told_before_it() {
+    let (mut alice, mut bob) = pair(110);
+    let (first, second) = (say(&mut alice, 1, "first"), say(&mut alice, 2, "second"));
+    let mut room = [0; 256];
+    bob.node = GroupNode::new(MemberId::new(2), bob.mls.group_id().as_bytes()).unwrap();
+    bob.node.start(bob.mls.epoch(), TransitionId::new(0), T0).unwrap();
+    assert_eq!(bob.node.receive_into(&bob.mls, &first.wire, &mut room, T0), None);
+    let events = bob.node.drain();
+    let [NodeEvent::StateChanged { .. }, .., NodeEvent::Payload { plaintext, .. }] = events.as_slice() else {
+        panic!("{events:?}");
+    };
+    assert!(plaintext.ends_with(b"first"));
+    assert!(bob.node.receive_into(&bob.mls, &second.wire, &mut room, T0).is_some());
+    assert_eq!(bob.node.drain(), []);
 }

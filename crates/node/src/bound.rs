@@ -21,6 +21,12 @@ use crate::failure::NativeFailure;
 /// More than any such function has.
 const MAX_ARGUMENTS: usize = 10;
 
+/// Texts that fit in so many bytes are read in one go.
+const SHORT_TEXT: usize = 1_024;
+
+/// The zero at the end, and what is left where one more character of UTF-8 did not fit.
+const LONGEST_CHARACTER: usize = 4;
+
 /// What such a function does.
 pub(crate) type Call<T> = fn(&T, &Arguments) -> Result<f64, NativeFailure>;
 
@@ -140,6 +146,77 @@ impl Arguments {
         }
     }
 
+    /// A number that is whole; what is not, or does not fit, becomes the next that is.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a cast from a float saturates"
+    )]
+    pub(crate) fn whole(&self, index: usize, name: &'static str) -> Result<u32, NativeFailure> {
+        Ok(self.number(index, name)? as u32)
+    }
+
+    /// A number of 64 bits without a sign.
+    #[allow(unsafe_code, reason = "napi-rs reads numbers into a list of words")]
+    pub(crate) fn wide(&self, index: usize, name: &'static str) -> Result<u64, NativeFailure> {
+        let (mut number, mut is_exact) = (0, false);
+        let status = match self.value(index) {
+            // SAFETY: both are of the live call, and nothing else is read.
+            Some(value) => unsafe {
+                sys::napi_get_value_bigint_uint64(self.env, value, &raw mut number, &raw mut is_exact)
+            },
+            None => sys::Status::napi_invalid_arg,
+        };
+        let is_right = status == sys::Status::napi_ok && is_exact;
+        if is_right {
+            Ok(number)
+        } else {
+            Err(invalid(&format!("{name} must be a bigint from 0 to 2^64 - 1")))
+        }
+    }
+
+    /// A text. What UTF-8 cannot hold comes as U+FFFD: the facade has refused it.
+    pub(crate) fn text(&self, index: usize, name: &'static str) -> Result<String, NativeFailure> {
+        let wrong = || invalid(&format!("{name} must be a string"));
+        let value = self.value(index).ok_or_else(wrong)?;
+        let mut bytes = Vec::with_capacity(SHORT_TEXT);
+        self.read_text(value, &mut bytes).ok_or_else(wrong)?;
+        if bytes.len() >= SHORT_TEXT - LONGEST_CHARACTER {
+            let length = self.text_length(value).ok_or_else(wrong)?;
+            if length > MAX_BYTES {
+                return Err(NativeFailure::of(Code::WIRE_TOO_LARGE));
+            }
+            bytes = Vec::with_capacity(length.saturating_add(1));
+            self.read_text(value, &mut bytes).ok_or_else(wrong)?;
+        }
+        String::from_utf8(bytes).map_err(|_| wrong())
+    }
+
+    /// As many whole characters as `bytes` have room for, before a zero.
+    #[allow(unsafe_code, reason = "napi-rs reads strings twice, and into memory that it clears first")]
+    fn read_text(&self, value: sys::napi_value, bytes: &mut Vec<u8>) -> Option<()> {
+        let mut length = 0;
+        // SAFETY: both are of the live call, and no more is written than there is room. What is counted was written.
+        unsafe {
+            let (start, room) = (bytes.as_mut_ptr().cast(), bytes.capacity());
+            let status = sys::napi_get_value_string_utf8(self.env, value, start, room, &raw mut length);
+            if status != sys::Status::napi_ok || length > room {
+                return None;
+            }
+            bytes.set_len(length);
+        }
+        Some(())
+    }
+
+    #[allow(unsafe_code, reason = "napi-rs asks for lengths through its own types only")]
+    fn text_length(&self, value: sys::napi_value) -> Option<usize> {
+        let mut length = 0;
+        // SAFETY: both are of the live call; nothing is written but the length.
+        let status =
+            unsafe { sys::napi_get_value_string_utf8(self.env, value, null_mut(), 0, &raw mut length) };
+        (status == sys::Status::napi_ok).then_some(length)
+    }
+
     fn value(&self, index: usize) -> Option<sys::napi_value> {
         self.values.get(..self.count.min(MAX_ARGUMENTS))?.get(index).copied()
     }
@@ -175,6 +252,12 @@ impl Arguments {
         let is_right = status == sys::Status::napi_ok && is_own && kind == E::KIND && length <= MAX_BYTES;
         is_right.then(|| Lent { start: start.cast(), length: if start.is_null() { 0 } else { length } })
     }
+}
+
+/// Lengths and counts are far below 2^53.
+#[allow(clippy::cast_precision_loss, reason = "memory has fewer than 2^53 bytes")]
+pub(crate) fn exact(number: usize) -> f64 {
+    number as f64
 }
 
 fn wrong<E: Element>(name: &str) -> NativeFailure {

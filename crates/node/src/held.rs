@@ -29,6 +29,11 @@ impl<T> Held<T> {
         Self(Rc::new(RefCell::new(Some(value))))
     }
 
+    /// The same value, for a function that works on it.
+    pub(crate) fn share(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+
     /// Lets go of the value. Doing so twice is fine.
     pub(crate) fn close(&self) {
         self.0.take();
@@ -56,7 +61,7 @@ impl<T> Held<T> {
 impl<W: 'static> Held<W> {
     /// A part of the value, for an object of its own that is closed with this one.
     pub(crate) fn part<T: 'static>(&self, part: fn(&mut W) -> &mut T) -> Part<T> {
-        Part(Rc::new(Inside(Self(Rc::clone(&self.0)), part)))
+        Part(Rc::new(Inside(self.share(), part)))
     }
 }
 

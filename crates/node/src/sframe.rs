@@ -17,7 +17,7 @@ use napi_derive::napi;
 
 use crate::answer::{Answer, NativeCancellation, by_itself, guarded};
 use crate::arguments::{duration, invalid, timestamp, unsigned, unsigned16};
-use crate::bound::{Arguments, Lent, bound, with_room};
+use crate::bound::{Arguments, Lent, bound, exact, with_room};
 use crate::bytes::Uint8Array;
 use crate::device::NativeDevice;
 use crate::failure::{NativeFailure, Outcome, outcome};
@@ -554,10 +554,4 @@ fn describe(opened: &Opened, report: Lent<u64>, index: usize) {
     for (place, number) in (start..).zip(said) {
         report.put(place, number);
     }
-}
-
-/// Lengths and counts are far below 2^53.
-#[allow(clippy::cast_precision_loss, reason = "memory has fewer than 2^53 bytes")]
-fn exact(number: usize) -> f64 {
-    number as f64
 }

@@ -25,7 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // All of them over one group. It moves no bytes and waits for nobody: whoever delivers stands above it.
     ("stack", &["gbp", "gtp", "gap", "gsp", "mls"]),
     // The published package's objects, for those who come from there.
-    ("compat", &["gbp", "gtp", "gap", "gsp", "mls", "sframe", "store"]),
+    ("compat", &["gbp", "gap", "gsp", "mls", "sframe", "store"]),
     ("transport", &["crypto"]),
     ("rpc", &["wire", "transport"]),
     ("client", &["stack", "sframe", "transport", "rpc", "store"]),

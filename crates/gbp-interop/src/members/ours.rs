@@ -87,7 +87,7 @@ impl Member for Ours {
 
     fn say(&mut self, id: u64, text: &str, codec: Codec) -> anyhow::Result<Vec<u8>> {
         let to = (&mut self.node, &mut self.mls);
-        Ok(TextClient::new()?.send(to, MemberId::EVERYBODY, MessageId::new(id), text, codec)?.wire)
+        Ok(TextClient::default().send(to, MemberId::EVERYBODY, MessageId::new(id), text, codec)?.wire)
     }
 
     fn audio_and_signal(&mut self, codec: Codec) -> anyhow::Result<[Vec<u8>; 2]> {

@@ -4,7 +4,7 @@ use coterie_compat::{
     AudioClient, AudioStatus, GroupNode, MlsContext, OutboundFrame, SignalClient, SignalOrder, TextClient,
     signal_name,
 };
-use coterie_types::{Epoch, MemberId, MessageId, RequestId};
+use coterie_types::{Epoch, MemberId, RequestId};
 use coterie_wire::payload::{MediaSource, Role};
 use coterie_wire::{Codec, PayloadFormat};
 use napi::bindgen_prelude::BigInt;
@@ -21,7 +21,9 @@ use crate::held::Held;
 
 /// Text.
 #[napi]
-pub struct NativeCompatText(Held<TextClient>);
+pub struct NativeCompatText {
+    pub(super) client: Held<TextClient>,
+}
 
 /// Audio.
 #[napi]
@@ -42,19 +44,6 @@ pub struct NativeCompatPayload {
     pub codec: u32,
     /// Now.
     pub now: f64,
-}
-
-/// A text that is to be sent.
-#[napi(object, object_to_js = false)]
-pub struct NativeCompatTextOrder {
-    /// Whom it is for.
-    pub target: u32,
-    /// Its number.
-    pub message_id: BigInt,
-    /// What it says.
-    pub text: String,
-    /// Its codec.
-    pub codec: u32,
 }
 
 /// Audio that is to be sent.
@@ -87,27 +76,6 @@ pub struct NativeCompatSignalOrder {
     pub args: Uint8Array,
     /// Its codec.
     pub codec: u32,
-}
-
-/// A text that was taken.
-#[napi(object, object_from_js = false)]
-pub struct NativeCompatHeardText {
-    /// Whether it was not seen before.
-    pub is_new: bool,
-    /// Who says to have sent it.
-    pub sender: u32,
-    /// Its number.
-    pub message_id: BigInt,
-    /// When it was sent, as its sender says.
-    pub timestamp_ms: BigInt,
-    /// Connects a request with its answer.
-    pub request_id: u32,
-    /// Its flags.
-    pub flags: u32,
-    /// What its content is.
-    pub content_type: u32,
-    /// Its content.
-    pub content: Uint8Array,
 }
 
 /// Audio that was taken.
@@ -160,7 +128,7 @@ fn sealed(
     }))
 }
 
-fn codec(number: u32) -> Result<Codec, NativeFailure> {
+pub(super) fn codec(number: u32) -> Result<Codec, NativeFailure> {
     let codec = u8::try_from(number).ok().and_then(|number| PayloadFormat::new(number).codec());
     codec.ok_or_else(|| invalid("the codec must be from 0 to 2"))
 }
@@ -176,43 +144,13 @@ impl NativeCompatText {
     /// A client that has seen nothing.
     #[napi(catch_unwind, ts_return_type = "NativeCompatText | NativeFailure")]
     pub fn create() -> Outcome<NativeCompatText> {
-        outcome(guarded(|| Ok(Self(Held::new(TextClient::new()?)))))
-    }
-
-    /// Seals a text.
-    #[napi(catch_unwind, ts_return_type = "NativeCompatFrame | NativeFailure")]
-    pub fn send(&self, node: &NativeCompatNode, mls: &NativeCompatMls, order: NativeCompatTextOrder) -> Sent {
-        sealed(node, mls, |both| {
-            let id = MessageId::new(unsigned(&order.message_id)?);
-            let (target, codec) = (MemberId::new(order.target), codec(order.codec)?);
-            self.0.lend(|client| Ok(client.send(both, target, id, &order.text, codec)?))
-        })
-    }
-
-    /// Takes a payload.
-    #[napi(catch_unwind, ts_return_type = "NativeCompatHeardText | NativeFailure")]
-    pub fn accept(&self, payload: NativeCompatPayload) -> Outcome<NativeCompatHeardText> {
-        outcome(guarded(|| {
-            let ((epoch, format), now) = (payload.parts()?, timestamp(payload.now));
-            let heard = self.0.lend(|client| Ok(client.accept(&payload.plaintext, epoch, format, now)?))?;
-            let message = heard.message;
-            Ok(NativeCompatHeardText {
-                is_new: heard.is_new,
-                sender: message.sender.number(),
-                message_id: message.id.number().into(),
-                timestamp_ms: message.sent_at.as_millis().into(),
-                request_id: message.request.number(),
-                flags: message.flags.bits().into(),
-                content_type: message.content_type.number().into(),
-                content: message.content.into(),
-            })
-        }))
+        outcome(guarded(|| Ok(Self { client: Held::new(TextClient::default()) })))
     }
 
     /// Forgets what was seen.
     #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure")]
     pub fn reset(&self) -> Outcome<()> {
-        self.0.with(|client| {
+        self.client.with(|client| {
             client.reset();
             Ok(())
         })
@@ -221,7 +159,7 @@ impl NativeCompatText {
     /// Lets go of it.
     #[napi]
     pub fn close(&self) {
-        self.0.close();
+        self.client.close();
     }
 }
 

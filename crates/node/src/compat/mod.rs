@@ -1,6 +1,7 @@
 //! The published package's objects across the boundary. Every call is synchronous, as it is there.
 
 mod client;
+mod frames;
 mod media;
 mod mls;
 mod node;

@@ -225,18 +225,6 @@ impl NativeCompatNode {
         })
     }
 
-    /// Takes a frame in.
-    #[napi(catch_unwind, ts_return_type = "NativeCompatEvent[] | NativeFailure")]
-    pub fn receive(
-        &self,
-        mls: &NativeCompatMls,
-        wire: Uint8Array,
-        now: f64,
-    ) -> Outcome<Vec<NativeCompatEvent>> {
-        self.node
-            .with(|node| mls.context.lend(|context| Ok(events(node.receive(context, &wire, timestamp(now))))))
-    }
-
     /// What has happened and was not told yet.
     #[napi(catch_unwind, ts_return_type = "NativeCompatEvent[] | NativeFailure")]
     pub fn drain(&self) -> Outcome<Vec<NativeCompatEvent>> {

@@ -156,19 +156,19 @@ impl<'a> Reader<'a> {
         required: usize,
         mut each: impl FnMut(&'static str, &mut Self) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
-        let mut found = Vec::with_capacity(keys.len());
-        self.entries(|key, reader| {
-            let Key::Text(text) = key else { return Err(Malformed::WrongType) };
-            match keys.iter().find(|known| **known == text) {
-                None => reader.skip(),
-                Some(known) => {
-                    found.push(*known);
-                    each(known, reader)
+        let (mut found, mut others) = (Found::new(keys), Vec::new());
+        for _ in 0..self.pairs()? {
+            let Key::Text(text) = Key::of(self.token()?)? else { return Err(Malformed::WrongType) };
+            match found.take(text)? {
+                Some(known) => each(known, self)?,
+                None if others.contains(&text) => return Err(Malformed::DuplicateKey),
+                None => {
+                    others.push(text);
+                    self.skip()?;
                 }
             }
-        })?;
-        let missing = keys.iter().take(required).find(|key| !found.contains(key));
-        missing.map_or(Ok(()), |key| Err(Malformed::MissingKey(key)))
+        }
+        found.missing(required).map_or(Ok(()), |key| Err(Malformed::MissingKey(key)))
     }
 
     /// A map of at most [`MAX_PAIRS`] pairs: `each` is called at every value, and reads it.
@@ -179,11 +179,7 @@ impl<'a> Reader<'a> {
         &mut self,
         mut each: impl FnMut(Key<'a>, &mut Self) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
-        let Token::Map(count) = self.token()? else { return Err(Malformed::WrongType) };
-        let count = usize::try_from(count).map_err(|_| Malformed::TooMany)?;
-        if count > MAX_PAIRS {
-            return Err(Malformed::TooMany);
-        }
+        let count = self.pairs()?;
         let mut seen = Vec::with_capacity(count);
         for _ in 0..count {
             let key = Key::of(self.token()?)?;
@@ -194,6 +190,12 @@ impl<'a> Reader<'a> {
             each(key, self)?;
         }
         Ok(())
+    }
+
+    fn pairs(&mut self) -> Result<usize, Malformed> {
+        let Token::Map(count) = self.token()? else { return Err(Malformed::WrongType) };
+        let count = usize::try_from(count).map_err(|_| Malformed::TooMany)?;
+        if count > MAX_PAIRS { Err(Malformed::TooMany) } else { Ok(count) }
     }
 
     /// Passes over one whole item.
@@ -247,6 +249,39 @@ impl<'a> Key<'a> {
             Token::Bytes(bytes) => Ok(Self::Bytes(bytes)),
             _ => Err(Malformed::WrongType),
         }
+    }
+}
+
+/// Which of a record's keys were found. They mostly come in the order in which they are listed.
+struct Found {
+    keys: &'static [&'static str],
+    found: [bool; MAX_PAIRS],
+    next: usize,
+}
+
+impl Found {
+    const fn new(keys: &'static [&'static str]) -> Self {
+        Self { keys, found: [false; MAX_PAIRS], next: 0 }
+    }
+
+    /// The key that `text` is, if it is one of them.
+    fn take(&mut self, text: &str) -> Result<Option<&'static str>, Malformed> {
+        let is_next = self.keys.get(self.next).is_some_and(|key| *key == text);
+        let place = if is_next { Some(self.next) } else { self.keys.iter().position(|key| *key == text) };
+        let Some((place, found)) = place.and_then(|place| Some((place, self.found.get_mut(place)?))) else {
+            return Ok(None);
+        };
+        if std::mem::replace(found, true) {
+            return Err(Malformed::DuplicateKey);
+        }
+        self.next = place.saturating_add(1);
+        Ok(self.keys.get(place).copied())
+    }
+
+    /// The first of the first `required` that was not found.
+    fn missing(&self, required: usize) -> Option<&'static str> {
+        let mut places = self.keys.iter().zip(&self.found).take(required);
+        places.find(|(_, found)| !**found).map(|(key, _)| *key)
     }
 }
 
