@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use coterie_gbp::node::NodeState;
 use coterie_gtp::{AttachmentKey, Cut, Draft, Label};
-use coterie_stack::{Event, Parcel, ParcelKind, Pattern};
+use coterie_stack::{Event, Parcel, ParcelKind, Pattern, StackError};
 use coterie_testkit::{Fault, Seed};
 use coterie_types::{Duration, Epoch, MemberId, RequestId, Timestamp};
 use coterie_wire::Profile;
@@ -382,8 +382,10 @@ impl Run {
         if self.world.peers.len() < (self.founders.len() + 3).min(MOST) {
             let joiner = self.world.installation();
             let package = joiner.key_package(self.world.now());
-            if let Ok(numbers) = self.world.node(who).invite(&[package], Pattern::Direct, now) {
-                self.world.joining.entry(numbers[0].number()).or_default().push(joiner);
+            match self.world.node(who).invite(&[package], Pattern::Direct, now) {
+                Ok(numbers) => self.world.joining.entry(numbers[0].number()).or_default().push(joiner),
+                Err(StackError::Mls(_)) => self.world.perhaps_joining.push(joiner),
+                Err(_) => {}
             }
         }
     }

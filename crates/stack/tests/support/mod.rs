@@ -43,6 +43,8 @@ pub struct World {
     pub peers: BTreeMap<u32, Peer>,
     /// Who waits for an admission, by the number that it will get. Of several, one is admitted.
     pub joining: BTreeMap<u32, Vec<Installation>>,
+    /// Those whose invitation failed: a disk that fails may have stored it all the same, under whatever number.
+    pub perhaps_joining: Vec<Installation>,
     /// What was sent and not delivered: from whom, and what.
     pub wire: Vec<(u32, Parcel)>,
     /// Whether each member comes back from its disk before everything that it does.
@@ -100,6 +102,7 @@ impl World {
             clock,
             peers: [(1, peer)].into(),
             joining: BTreeMap::new(),
+            perhaps_joining: Vec::new(),
             wire: Vec::new(),
             restless: false,
             asks: false,
@@ -219,17 +222,25 @@ impl World {
         let now = self.now_of(number);
         let admission = Admission::decode(&parcel.bytes).unwrap();
         let mut refused = Vec::new();
+        let settings = || Settings { asks: self.asks, ..Settings::of(profile) };
+        let join = |device: &_| GroupNode::join(device, &admission, profile, settings(), now);
         for installation in self.joining.remove(&number).unwrap_or_default() {
-            let settings = Settings { asks: self.asks, ..Settings::of(profile) };
-            match GroupNode::join(&installation.device, &admission, profile, settings, now) {
-                Ok(node) => {
-                    self.peers.insert(number, Peer { installation, node, events: Vec::new() });
-                    return;
-                }
+            match join(&installation.device) {
+                Ok(node) => return self.come(number, installation, node),
                 Err(error) => refused.push(error),
             }
         }
+        for index in 0..self.perhaps_joining.len() {
+            if let Ok(node) = join(&self.perhaps_joining[index].device) {
+                let installation = self.perhaps_joining.remove(index);
+                return self.come(number, installation, node);
+            }
+        }
         assert!(refused.is_empty(), "{refused:?}");
+    }
+
+    fn come(&mut self, number: u32, installation: Installation, node: GroupNode) {
+        self.peers.insert(number, Peer { installation, node, events: Vec::new() });
     }
 
     /// Lets time pass, with everybody woken when due and everything delivered.
