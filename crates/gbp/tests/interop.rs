@@ -493,6 +493,9 @@ fn a_frame_of_ours_counts_on_its_members_streams_alone_where_the_members_are_kno
     }
     assert_eq!(opener.remembered(), (0, 0));
     opener.open(&genuine, T0).unwrap();
+    // What we sealed ourselves, whoever brings it back.
+    let own = sealer(1, place(0, 5)).seal(outgoing(text, 1, b"text")).unwrap();
+    assert_eq!(opener.open(&own, T0).unwrap_err().number(), ErrorNumber::GBP_REPLAY_DETECTED);
     // Peers that count from 1, peers that begin where nobody of ours is, and streams that are numbered otherwise.
     for (stream, sequence) in
         [(stream(text, 1), 1), (stream(text, 7), 0x8000_0003), (StreamId::new(999), 0x8000_0009)]

@@ -87,12 +87,15 @@ impl ClassKeys {
         self.classes.iter().zip(&other.classes).all(|(one, other)| one.naming == other.naming)
     }
 
-    /// Whether the stream can be that of the member whose number it is.
+    /// Whether the stream can be that of the member whose number it is. Our own numbers are no news to us, whoever brings
+    /// them back.
     pub(super) fn check_owner(&self, header: &Header) -> Result<(), OpenError> {
-        let owner = self.members.as_ref().and_then(|(place, members)| {
-            let leaf = place.owner(header.sequence)?;
-            members.at(leaf)
-        });
+        let Some((place, members)) = &self.members else { return Ok(()) };
+        let owner = place.owner(header.sequence);
+        if owner == Some(place.leaf()) {
+            return Err(OpenError::Replay { stream: header.stream, sequence: header.sequence });
+        }
+        let owner = owner.and_then(|leaf| members.at(leaf));
         match (owner, header.stream.member(header.class)) {
             (Some(owner), Some(claimed)) if owner != claimed => {
                 Err(OpenError::Sender { stream: header.stream, signer: None })
