@@ -67,7 +67,7 @@ export class GroupText {
   /**
    * Says several things in one step: all of them or, where one is refused, none. Resolves with their numbers.
    *
-   * @throws {@link CoterieError} As {@link GroupText.send}; `INVALID_ARGUMENT` also for more than 1,024.
+   * @throws {@link CoterieError} As {@link GroupText.send}; `INVALID_ARGUMENT` also for more than 1,024, or 64 MiB.
    */
   async sendAll(messages: readonly (string | Draft)[], options?: SendOptions): Promise<bigint[]> {
     const { to } = check.options(options)

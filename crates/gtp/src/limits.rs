@@ -21,6 +21,9 @@ pub const MAX_REPLAY_BYTES: usize = MAX_FRAME - 8 * FRAME_OVERHEAD;
 /// What a message takes in a replay beside its content: eight keys, eight numbers and two lengths at their longest.
 pub const MESSAGE_OVERHEAD: usize = 128;
 
+/// Longest content of a message that others can catch up on: a replay that holds nothing else.
+pub const MAX_CONTENT: usize = MAX_REPLAY_BYTES - MESSAGE_OVERHEAD;
+
 /// Pages of one exchange. With 256 messages each, this is more than a history of the default size.
 pub const MAX_PAGES: u32 = 1_000;
 

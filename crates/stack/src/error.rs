@@ -8,6 +8,8 @@ use coterie_types::{Code, ErrorCode, LeafIndex, MemberId, StreamClass};
 use coterie_wire::payload::PayloadError;
 use coterie_wire::{FrameError, Malformed};
 
+use crate::limits::MAX_SAID;
+
 /// Why a call was refused. Nothing was changed, and nothing left.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -27,6 +29,9 @@ pub enum StackError {
     /// By the group's roles this member may not send that, or it is muted.
     #[error("this member may not send {0:?} frames")]
     NotAllowed(StreamClass),
+    /// A text or a signal's arguments that no frame has room for.
+    #[error("{0} bytes to say, above the limit of {MAX_SAID}")]
+    TooLarge(usize),
     /// What a joiner is told about the group does not fit the group.
     #[error("the admission does not fit the group")]
     Admission,
@@ -109,6 +114,7 @@ impl ErrorCode for StackError {
             Self::NotActive => Code::GBP_NOT_ACTIVE,
             Self::NotAMember(_) => Code::GBP_NOT_A_MEMBER,
             Self::NotAllowed(_) => Code::GSP_UNAUTHORIZED,
+            Self::TooLarge(_) => Code::WIRE_TOO_LARGE,
             Self::Admission => Code::GBP_ADMISSION_INVALID,
             Self::Malformed(cause) => cause.code(),
             Self::BadState => Code::GBP_STATE_INVALID,

@@ -1,5 +1,7 @@
 //! Every bound of this layer, with its reason.
 
+use coterie_gtp::limits::MAX_CONTENT;
+
 /// Events that wait for the application. Who comes back from a long pause reads them in batches; until then nothing more is
 /// taken in, so that what peers send waits with whoever delivers it and not in memory.
 pub const MAX_EVENTS: usize = 4_096;
@@ -31,6 +33,13 @@ pub const MAX_BYTES_AT_ONCE: usize = 4 << 20;
 
 /// Texts that one step says. They all wait to be carried away then.
 pub const MAX_TEXTS_AT_ONCE: usize = 1_024;
+
+/// Bytes of the texts that one step says: what may wait to be carried away at all.
+pub const MAX_TEXT_BYTES_AT_ONCE: usize = MAX_FRAME_BYTES;
+
+/// Bytes of a text, or of a signal's arguments: what fits into a frame of either profile with everything around it, and
+/// can be caught up on by whoever misses it.
+pub const MAX_SAID: usize = MAX_CONTENT;
 
 /// Frames of the `interop` profile that are sealed or opened in less than the millisecond that a call may take on the
 /// caller's own thread.

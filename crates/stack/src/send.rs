@@ -7,6 +7,7 @@ use coterie_wire::payload::Chunk;
 
 use crate::error::StackError;
 use crate::event::Event;
+use crate::limits::MAX_SAID;
 use crate::receive::{flags_of, pieces_of};
 use crate::rows;
 use crate::step::Step;
@@ -23,6 +24,7 @@ impl Step<'_, '_, '_> {
 
     pub(crate) fn send_text(&mut self, target: MemberId, draft: Draft) -> Result<MessageId, StackError> {
         self.may_send(StreamClass::Text)?;
+        check_length(draft.content.len())?;
         let outgoing = self.core.text.send(draft)?;
         self.say_text(target, outgoing)
     }
@@ -34,6 +36,7 @@ impl Step<'_, '_, '_> {
         drafts: Vec<Draft>,
     ) -> Result<Vec<MessageId>, StackError> {
         self.may_send(StreamClass::Text)?;
+        drafts.iter().try_for_each(|draft| check_length(draft.content.len()))?;
         let all = self.core.text.send_all(drafts)?;
         all.into_iter().map(|outgoing| self.say_text(target, outgoing)).collect()
     }
@@ -105,6 +108,7 @@ impl Step<'_, '_, '_> {
 
     pub(crate) fn give(&mut self, target: MemberId, order: Order) -> Result<RequestId, StackError> {
         self.may_send(StreamClass::Signal)?;
+        check_length(order.arguments.as_ref().map_or(0, Vec::len))?;
         let outgoing = self.core.signals.give(order, self.core.node.epoch(), self.now)?;
         (self.core.touched, self.signals_changed) = (true, true);
         self.core.follow_mutes();
@@ -158,4 +162,9 @@ impl Step<'_, '_, '_> {
         }
         Ok(())
     }
+}
+
+/// Refuses what no frame has room for, before any of it is taken note of.
+fn check_length(content: usize) -> Result<(), StackError> {
+    if content > MAX_SAID { Err(StackError::TooLarge(content)) } else { Ok(()) }
 }

@@ -8,7 +8,8 @@ use coterie_wire::Profile;
 use super::GroupNode;
 use crate::error::StackError;
 use crate::limits::{
-    MAX_BYTES_AT_ONCE, MAX_FRAMES_AT_ONCE, MAX_TEXTS_AT_ONCE, QUICK_FRAMES, QUICK_SEALED_FRAMES,
+    MAX_BYTES_AT_ONCE, MAX_FRAMES_AT_ONCE, MAX_TEXT_BYTES_AT_ONCE, MAX_TEXTS_AT_ONCE, QUICK_FRAMES,
+    QUICK_SEALED_FRAMES,
 };
 
 impl GroupNode {
@@ -32,7 +33,8 @@ impl GroupNode {
     /// Says several things, in one step; answers their numbers.
     ///
     /// # Errors
-    /// As [`Self::send_text`] for one of them, and for more than [`MAX_TEXTS_AT_ONCE`]. Then nothing was said.
+    /// As [`Self::send_text`] for one of them, and for more than [`MAX_TEXTS_AT_ONCE`] or [`MAX_TEXT_BYTES_AT_ONCE`]. Then
+    /// nothing was said.
     pub fn send_texts(
         &mut self,
         target: MemberId,
@@ -41,6 +43,10 @@ impl GroupNode {
     ) -> Result<Vec<MessageId>, StackError> {
         if drafts.len() > MAX_TEXTS_AT_ONCE {
             return Err(StackError::InvalidArgument("there may be 1,024 texts at once"));
+        }
+        let bytes: usize = drafts.iter().map(|draft| draft.content.len()).sum();
+        if bytes > MAX_TEXT_BYTES_AT_ONCE {
+            return Err(StackError::InvalidArgument("texts at once may have 64 MiB together"));
         }
         self.step(now, |step| step.send_texts(target, drafts))
     }

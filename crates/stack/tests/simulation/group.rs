@@ -35,6 +35,8 @@ struct Faults {
     disk: f64,
     alter: f64,
     partitions: bool,
+    /// Whether what reaches a member at one moment is handed over at once.
+    together: bool,
 }
 
 /// What a seed showed.
@@ -119,6 +121,7 @@ impl Run {
             disk: rate(2),
             alter: rate(10),
             partitions: rate(100) < 0.5,
+            together: seed.rng(78).random_bool(0.5),
         };
         Self {
             world,
@@ -266,17 +269,45 @@ impl Run {
                 due.swap(index, other);
             }
         }
-        for (_, from, to, parcel) in due {
+        if self.faults.together {
+            due.sort_by_key(|(_, _, to, _)| *to);
+        }
+        for (_, from, to, parcel) in &due {
             self.note((3, from, to, parcel.bytes.len()));
-            self.hand_over(to, &parcel);
+        }
+        let at_once = |one: &(u64, u32, u32, Parcel), next: &(u64, u32, u32, Parcel)| one.2 == next.2;
+        for frames in due.chunk_by(at_once) {
+            if self.faults.together {
+                self.hand_over_all(frames[0].2, frames.iter().map(|(.., parcel)| &*parcel.bytes).collect());
+            } else {
+                frames.iter().for_each(|(_, _, to, parcel)| self.hand_over(*to, parcel));
+            }
+        }
+    }
+
+    fn perhaps_fail_disk(&mut self, of: u32) {
+        if !self.calm && self.rng.random_bool(self.faults.disk) {
+            let fault = Fault::ALL[self.rng.random_range(0..4)];
+            self.world.peers[&of].installation.disk.fail_after(0, fault);
+        }
+    }
+
+    /// Many in a call; the rest again, after one that was not taken in. That one comes again, or is lost.
+    fn hand_over_all(&mut self, to: u32, frames: Vec<&[u8]>) {
+        let mut rest = &*frames;
+        while !rest.is_empty() && self.world.peers[&to].node.state() != NodeState::Closed {
+            self.perhaps_fail_disk(to);
+            let now = self.now_of(to);
+            let taken = self.world.node(to).receive_all(rest, now);
+            let failed = taken.is_err() && self.world.peers[&to].node.state() != NodeState::Closed;
+            self.survive(to, failed);
+            let lost = usize::from(self.rng.random_bool(0.5));
+            rest = &rest[taken.unwrap_or(lost)..];
         }
     }
 
     fn hand_over(&mut self, to: u32, parcel: &Parcel) {
-        if !self.calm && self.rng.random_bool(self.faults.disk) {
-            let fault = Fault::ALL[self.rng.random_range(0..4)];
-            self.world.peers[&to].installation.disk.fail_after(0, fault);
-        }
+        self.perhaps_fail_disk(to);
         let now = self.now_of(to);
         let done = self.world.node(to).receive(&parcel.bytes, now);
         let failed = done.is_err() && self.world.peers[&to].node.state() != NodeState::Closed;
