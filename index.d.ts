@@ -782,6 +782,12 @@ export declare class NativeTextClient {
   asking(): number | null | NativeFailure
   /** Whether members catch up. */
   setResync(agreed: boolean): undefined | NativeFailure
+  /** What this member says from now on is said in this epoch. */
+  setEpoch(epoch: bigint): undefined | NativeFailure
+  /** A member came in with an epoch. */
+  joined(member: number, epoch: bigint): Array<NativeRowChange> | NativeFailure
+  /** A member is out. */
+  left(member: number): Array<NativeRowChange> | NativeFailure
   /** Everything that is known. */
   export(): Uint8Array | NativeFailure
   /** The same as rows. */

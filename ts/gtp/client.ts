@@ -465,6 +465,35 @@ export class TextClient implements Disposable {
   }
 
   /**
+   * What this member says from now on is said in this epoch. Who answers members that catch up says it whenever the epoch
+   * changes, and when it begins.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `HANDLE_CLOSED`.
+   */
+  setEpoch(epoch: bigint): void {
+    unwrap(this.#native.setEpoch(check.u64(epoch, 'epoch')))
+  }
+
+  /**
+   * Takes note that a member came in with an epoch: {@link TextClient.answer} gives it nothing that was said before. Begins this
+   * member's own part in that epoch, too, where it was not told of a later one.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, also for more than 10,000 members; `HANDLE_CLOSED`.
+   */
+  joined(member: number, epoch: bigint): readonly RowChange[] {
+    return unwrap(this.#native.joined(check.u32(member, 'member'), check.u64(epoch, 'epoch')))
+  }
+
+  /**
+   * Takes note that a member is out.
+   *
+   * @throws {@link CoterieError} `INVALID_ARGUMENT`, `HANDLE_CLOSED`.
+   */
+  left(member: number): readonly RowChange[] {
+    return unwrap(this.#native.left(check.u32(member, 'member')))
+  }
+
+  /**
    * Everything that is known, without pieces that were taken out: all that was said, to be kept like the messages
    * themselves. It takes as long as the history is large; rows are written step by step.
    *

@@ -3,11 +3,11 @@
 //! An answer is one page and keeps nothing: the asker says in each request how far it is. Within a page, each sender's
 //! messages ascend, so that the highest of them says that. A replayed message is the word of whoever replays it: the
 //! sender's own message still counts as new when it comes and says otherwise, no watermark moves beyond what senders
-//! said themselves, and nobody passes on what was passed on to him.
+//! said themselves, and nobody passes on what was passed on to him. Whoever came in later is told nothing of before.
 
 use std::collections::BTreeMap;
 
-use coterie_types::{MemberId, MessageId, RequestId, Timestamp};
+use coterie_types::{Epoch, MemberId, MessageId, RequestId, Timestamp};
 use coterie_wire::limits::MAX_REPLAYED;
 use coterie_wire::payload::TextMessage;
 
@@ -83,8 +83,13 @@ impl Asking {
     }
 
     /// Takes note of a page, and answers whether to go on.
-    pub(crate) fn turn(&mut self, messages: &[TextMessage], more: bool, now: Timestamp) -> bool {
-        for message in messages {
+    pub(crate) fn turn(
+        &mut self,
+        messages: &[(Option<Epoch>, TextMessage)],
+        more: bool,
+        now: Timestamp,
+    ) -> bool {
+        for (_, message) in messages {
             let reached = self.reached.entry(message.sender).or_insert(message.id);
             *reached = message.id.max(*reached);
         }
@@ -104,10 +109,13 @@ impl Asking {
     }
 }
 
-/// Places of a history that answer a request, and whether others follow.
-pub(crate) fn page(history: &History, asked: &Asked) -> (Vec<u64>, bool) {
+/// Places of a history that answer a request, and whether others follow. Whoever `joined` later than this member gets what
+/// was said since.
+pub(crate) fn page(history: &History, asked: &Asked, joined: Option<Epoch>) -> (Vec<u64>, bool) {
+    let since = |kept: &Kept<'_>| joined.is_none_or(|joined| kept.epoch.is_some_and(|epoch| epoch >= joined));
     let mut missing: Vec<Kept<'_>> = history
         .iter()
+        .filter(since)
         .filter(|kept| !kept.relayed && kept.sender != asked.from && kept.size <= MAX_REPLAY_BYTES)
         .filter(|kept| asked.seen.get(&kept.sender).is_none_or(|seen| kept.id > *seen))
         .collect();

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use coterie_types::{MemberId, MessageId};
+use coterie_types::{Epoch, MemberId, MessageId};
 use coterie_wire::payload::TextMessage;
 
 use crate::limits::{
@@ -48,8 +48,17 @@ struct Entry {
     sender: MemberId,
     id: MessageId,
     size: usize,
-    relayed: bool,
+    heard: Heard,
     message: Option<TextMessage>,
+}
+
+/// How a message came here, which decides to whom it is passed on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Heard {
+    /// Whether only another member's word stands for it.
+    pub(crate) relayed: bool,
+    /// The epoch in which it was said, where that is known.
+    pub(crate) epoch: Option<Epoch>,
 }
 
 /// One message of a history.
@@ -65,6 +74,8 @@ pub struct Kept<'a> {
     pub size: usize,
     /// Whether another member passed it on, so that it is that member's word only.
     pub relayed: bool,
+    /// The epoch in which it was said, where that is known.
+    pub epoch: Option<Epoch>,
     /// The message, where contents stay in memory.
     pub message: Option<&'a TextMessage>,
 }
@@ -89,16 +100,16 @@ impl History {
 
     /// Appends a message; nothing happens where its sender's number is there already.
     pub fn push(&mut self, message: &TextMessage) -> Option<Pushed> {
-        self.push_as(message, false)
+        self.push_as(message, Heard::default())
     }
 
-    pub(crate) fn push_as(&mut self, message: &TextMessage, relayed: bool) -> Option<Pushed> {
+    pub(crate) fn push_as(&mut self, message: &TextMessage, heard: Heard) -> Option<Pushed> {
         let position = self.next;
-        self.put(position, message, relayed).then(|| Pushed { position, dropped: self.trim() })
+        self.put(position, message, heard).then(|| Pushed { position, dropped: self.trim() })
     }
 
     /// Puts back what a row holds; false, and no change, where its place or its number is taken.
-    pub(crate) fn put(&mut self, position: u64, message: &TextMessage, relayed: bool) -> bool {
+    pub(crate) fn put(&mut self, position: u64, message: &TextMessage, heard: Heard) -> bool {
         let key = (message.sender, message.id);
         let next = position.saturating_add(1);
         if position >= POSITIONS || self.positions.contains_key(&key) || self.entries.contains_key(&position)
@@ -107,7 +118,7 @@ impl History {
         }
         let size = message.content.len().saturating_add(MESSAGE_OVERHEAD);
         let kept = self.limits.in_memory.then(|| message.clone());
-        let entry = Entry { sender: message.sender, id: message.id, size, relayed, message: kept };
+        let entry = Entry { sender: message.sender, id: message.id, size, heard, message: kept };
         self.entries.insert(position, entry);
         self.positions.insert(key, position);
         self.bytes = self.bytes.saturating_add(size);
@@ -137,10 +148,10 @@ impl History {
     }
 
     /// Takes note that the sender said himself what another member had passed on; where it stands, if that is news.
-    pub(crate) fn confirm(&mut self, sender: MemberId, id: MessageId) -> Option<u64> {
+    pub(crate) fn confirm(&mut self, sender: MemberId, id: MessageId, heard: Heard) -> Option<u64> {
         let position = self.position(sender, id)?;
-        let entry = self.entries.get_mut(&position).filter(|entry| entry.relayed)?;
-        entry.relayed = false;
+        let entry = self.entries.get_mut(&position).filter(|entry| entry.heard.relayed)?;
+        entry.heard = heard;
         Some(position)
     }
 
@@ -216,10 +227,16 @@ impl History {
     }
 }
 
+impl Kept<'_> {
+    pub(crate) fn heard(&self) -> Heard {
+        Heard { relayed: self.relayed, epoch: self.epoch }
+    }
+}
+
 impl Entry {
     fn kept(&self, position: u64) -> Kept<'_> {
-        let Self { sender, id, size, relayed, ref message } = *self;
-        Kept { position, sender, id, size, relayed, message: message.as_ref() }
+        let Self { sender, id, size, heard: Heard { relayed, epoch }, ref message } = *self;
+        Kept { position, sender, id, size, relayed, epoch, message: message.as_ref() }
     }
 }
 

@@ -18,7 +18,7 @@ pub const MAX_HISTORY_BYTES: usize = 128 << 20;
 /// Bytes of the messages in one replay: with its own message and frame around it, it still fits into one frame.
 pub const MAX_REPLAY_BYTES: usize = MAX_FRAME - 8 * FRAME_OVERHEAD;
 
-/// What a message takes in a replay beside its content: eight keys, eight numbers and two lengths at their longest.
+/// What a message takes in a replay beside its content: eight keys, nine numbers and two lengths at their longest.
 pub const MESSAGE_OVERHEAD: usize = 128;
 
 /// Longest content of a message that others can catch up on: a replay that holds nothing else.
@@ -26,6 +26,9 @@ pub const MAX_CONTENT: usize = MAX_REPLAY_BYTES - MESSAGE_OVERHEAD;
 
 /// Pages of one exchange. With 256 messages each, this is more than a history of the default size.
 pub const MAX_PAGES: u32 = 1_000;
+
+/// Members whose coming is remembered: the largest group that the stack is used in.
+pub const MAX_JOINERS: usize = 10_000;
 
 /// How long a member may take to answer: it may be busy with a commit, but not asleep.
 pub const RESYNC_TIMEOUT: Duration = Duration::from_secs(10);

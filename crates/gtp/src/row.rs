@@ -37,6 +37,8 @@ pub(crate) enum RowKey {
     Piece(MemberId, AttachmentId, u32),
     /// One piece that came before its manifest.
     Early(MemberId, AttachmentId, u32),
+    /// The epoch in which a member came in.
+    Joined(MemberId),
 }
 
 impl RowKey {
@@ -47,6 +49,7 @@ impl RowKey {
     const ATTACHMENT: u8 = 5;
     const PIECE: u8 = 6;
     const EARLY: u8 = 7;
+    const JOINED: u8 = 8;
 
     /// What all messages that were received begin with.
     pub(crate) const ALL_SEEN: [u8; 1] = [Self::SEEN];
@@ -67,6 +70,7 @@ impl RowKey {
             }
             Self::Piece(sender, id, index) => piece(Self::PIECE, (sender, id), &index.to_be_bytes()),
             Self::Early(sender, id, index) => piece(Self::EARLY, (sender, id), &index.to_be_bytes()),
+            Self::Joined(joiner) => [&[Self::JOINED][..], &member(joiner)].concat(),
         }
     }
 
@@ -88,6 +92,7 @@ impl RowKey {
                 let of = if kind == Self::PIECE { Self::Piece } else { Self::Early };
                 of(sender, id, u32::from_be_bytes(fields.take()?))
             }
+            [Self::JOINED] => Self::Joined(fields.member()?),
             _ => return Err(StateError::Contradiction),
         };
         if fields.0.is_empty() { Ok(key) } else { Err(StateError::Contradiction) }

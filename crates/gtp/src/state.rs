@@ -2,12 +2,13 @@
 
 use coterie_seen::{Seen, StateError};
 use coterie_types::{Epoch, MemberId, MessageId, Timestamp};
-use coterie_wire::cbor::{Reader, Token, Writer};
+use coterie_wire::cbor::{Reader, Writer};
 use coterie_wire::payload::{AttachmentId, Chunk, Manifest, TextMessage};
 use coterie_wire::{Codec, Malformed, PayloadFormat};
 
 use crate::attachment::{AttachmentKey, Early, Incoming, Places};
 use crate::client::{Known, TextClient, TextOptions};
+use crate::history::Heard;
 use crate::limits::MAX_STATE;
 use crate::row::{RowChange, RowKey};
 use crate::watermark::{Mark, Watermark};
@@ -91,8 +92,9 @@ impl TextClient {
         let mut changes = vec![self.own_row()];
         changes.extend(self.marks.iter().filter_map(|(sender, _)| mark_row(sender, &self.marks)));
         changes.extend(self.seen.iter().filter_map(|(sender, id, ..)| seen_row(sender, id, &self.seen)));
+        changes.extend(self.joiners.iter().map(|(member, epoch)| joined_row(*member, *epoch)));
         for kept in self.history.iter().flat_map(crate::history::History::iter) {
-            changes.extend(kept.message.and_then(|message| kept_row(kept.position, message, kept.relayed)));
+            changes.extend(kept.message.and_then(|message| kept_row(kept.position, message, kept.heard())));
         }
         for (key, incoming) in self.attachments.entries() {
             changes.push(attachment_row(*key, incoming));
@@ -128,9 +130,10 @@ impl TextClient {
                 self.seen.insert_at(place, sender, id, Known { fingerprint, relayed })
             }
             RowKey::Kept(position) => {
-                let (message, relayed) = read_kept(&mut reader)?;
-                self.history.as_mut().is_none_or(|history| history.put(position, &message, relayed))
+                let (message, heard) = read_kept(&mut reader)?;
+                self.history.as_mut().is_none_or(|history| history.put(position, &message, heard))
             }
+            RowKey::Joined(member) => self.put_joiner(member, Epoch::new(reader.unsigned()?)),
             RowKey::Attachment(sender, id) => {
                 let incoming = read_attachment(&mut reader)?;
                 if incoming.manifest.id() != id {
@@ -179,22 +182,14 @@ impl RowChange {
 /// Zero stands for no number: it is nobody's next.
 pub(crate) fn own_row(next: Option<MessageId>, epoch: Option<Epoch>) -> RowChange {
     let mut writer = Writer::default();
-    writer.array(2).unsigned(next.map_or(0, MessageId::number));
-    match epoch {
-        Some(epoch) => writer.unsigned(epoch.number()),
-        None => writer.null(),
-    };
+    writer.array(2).unsigned(next.map_or(0, MessageId::number)).optional_unsigned(epoch.map(Epoch::number));
     RowChange::Put(RowKey::Own.bytes(), writer.finish())
 }
 
 fn read_own(reader: &mut Reader<'_>) -> Result<(Option<MessageId>, Option<Epoch>), StateError> {
     reader.tuple(2)?;
     let next = reader.unsigned::<u64>()?;
-    let epoch = match reader.token()? {
-        Token::Unsigned(epoch) => Some(Epoch::new(epoch)),
-        Token::Simple(22) => None,
-        _ => return Err(Malformed::WrongType.into()),
-    };
+    let epoch = reader.optional_unsigned()?.map(Epoch::new);
     Ok(((next != 0).then_some(MessageId::new(next)), epoch))
 }
 
@@ -213,17 +208,33 @@ pub(crate) fn seen_row(sender: MemberId, id: MessageId, seen: &Seen<MessageId, K
 }
 
 /// Nothing for a message that cannot be encoded: it was decoded or encoded before, so there is none.
-pub(crate) fn kept_row(position: u64, message: &TextMessage, relayed: bool) -> Option<RowChange> {
+pub(crate) fn kept_row(position: u64, message: &TextMessage, heard: Heard) -> Option<RowChange> {
+    let Heard { relayed, epoch } = heard;
     let mut writer = Writer::default();
-    writer.array(2).boolean(relayed).bytes(&message.encode(Codec::Cbor).ok()?);
+    writer.array(if epoch.is_some() { 3 } else { 2 });
+    writer.boolean(relayed).bytes(&message.encode(Codec::Cbor).ok()?);
+    if let Some(epoch) = epoch {
+        writer.unsigned(epoch.number());
+    }
     Some(RowChange::Put(RowKey::Kept(position).bytes(), writer.finish()))
 }
 
-fn read_kept(reader: &mut Reader<'_>) -> Result<(TextMessage, bool), StateError> {
-    reader.tuple(2)?;
+fn read_kept(reader: &mut Reader<'_>) -> Result<(TextMessage, Heard), StateError> {
+    let has_epoch = match reader.array(3)? {
+        2 => false,
+        3 => true,
+        _ => return Err(StateError::Contradiction),
+    };
     let relayed = reader.boolean()?;
     let message = TextMessage::decode(PayloadFormat::from(Codec::Cbor), reader.bytes()?);
-    Ok((message.map_err(|_| StateError::Contradiction)?, relayed))
+    let epoch = if has_epoch { Some(Epoch::new(reader.unsigned()?)) } else { None };
+    Ok((message.map_err(|_| StateError::Contradiction)?, Heard { relayed, epoch }))
+}
+
+pub(crate) fn joined_row(member: MemberId, epoch: Epoch) -> RowChange {
+    let mut writer = Writer::default();
+    writer.unsigned(epoch.number());
+    RowChange::Put(RowKey::Joined(member).bytes(), writer.finish())
 }
 
 pub(crate) fn attachment_row(key: AttachmentKey, incoming: &Incoming) -> RowChange {

@@ -3,12 +3,13 @@
 
 mod support;
 
+use coterie_gtp::limits::MAX_JOINERS;
 use coterie_gtp::{
-    CaughtUp, Content, Cut, Draft, Expired, Label, Outgoing, ReceiveError, Received, SendError, TextClient,
-    TextOptions, Verdict,
+    CaughtUp, Content, Cut, Draft, Expired, Incoming, Label, Outgoing, ReceiveError, Received, SendError,
+    TextClient, TextOptions, Verdict,
 };
 use coterie_testkit::T0;
-use coterie_types::{Duration, MessageId, RequestId};
+use coterie_types::{Duration, Epoch, MemberId, MessageId, RequestId};
 use coterie_wire::Codec;
 use coterie_wire::payload::{AttachmentId, ContentType, Manifest, Resync, TextMessage};
 use support::{ALICE, BOB, CAROL, client, from};
@@ -165,7 +166,8 @@ fn what_a_liar_replays_gives_way_to_the_senders_own_word_and_is_not_passed_on() 
     forged.content = b"forged".to_vec();
     let mut far = forged.clone();
     far.id = MessageId::new(u64::MAX);
-    let replay = Resync::Replay { messages: vec![forged.clone(), far], more: false }.encode().unwrap();
+    let replay =
+        Resync::Replay { messages: vec![(None, forged.clone()), (None, far)], more: false }.encode().unwrap();
     carol.ask(BOB, REQUEST, T0).unwrap();
     let draft = Draft { request: REQUEST, ..Draft::content(ContentType::Binary, replay) };
     let lie = bob.send(draft).unwrap();
@@ -204,7 +206,7 @@ fn passed_on(bob: &mut TextClient, carol: &mut TextClient, message: &TextMessage
 }
 
 fn page_of(bob: &mut TextClient, message: &TextMessage, more: bool) -> Outgoing {
-    let replay = Resync::Replay { messages: vec![message.clone()], more }.encode().unwrap();
+    let replay = Resync::Replay { messages: vec![(None, message.clone())], more }.encode().unwrap();
     bob.send(Draft { request: REQUEST, ..Draft::content(ContentType::Binary, replay) }).unwrap()
 }
 
@@ -267,4 +269,60 @@ fn a_replay_brings_nothing_that_the_group_does_not_take() {
     say(&mut alice, "plain", &mut [&mut bob]);
     assert_eq!(new_ones(&catch_up(&mut carol, &mut bob)), [2]);
     assert_eq!(carol.history().unwrap().len(), 1);
+}
+
+const DAVE: MemberId = MemberId::new(4);
+const EVE: MemberId = MemberId::new(5);
+
+/// What somebody says in an epoch, as whoever hears it late or at once takes it.
+fn heard(hearer: &mut TextClient, sent: &Outgoing, epoch: u64) {
+    hearer.receive(&Incoming { epoch: Epoch::new(epoch), ..from(sent) }).unwrap();
+}
+
+#[test]
+fn whoever_came_in_later_hears_nothing_of_before() {
+    let [mut alice, mut bob, mut dave] = [ALICE, BOB, DAVE].map(client);
+    let [before, late] = ["before", "late"].map(|text| alice.send(Draft::text(text)).unwrap());
+    bob.send(Draft::text("bob before")).unwrap();
+    heard(&mut bob, &before, 1);
+    bob.joined(DAVE, Epoch::new(2)).unwrap();
+    heard(&mut bob, &late, 1);
+    let since = alice.send(Draft::text("since")).unwrap();
+    heard(&mut bob, &since, 2);
+    let own = bob.send(Draft::text("bob since")).unwrap();
+
+    let mut bob = TextClient::import(BOB, support::options(), &bob.export()).unwrap();
+    let told: Vec<_> = catch_up(&mut dave, &mut bob).remove(0).messages;
+    let told: Vec<_> = told.into_iter().map(|one| one.message).collect();
+    assert_eq!(told, [since.message, own.message]);
+    // A member of the beginning hears everything.
+    assert_eq!(catch_up(&mut client(CAROL), &mut bob)[0].messages.len(), 5);
+    assert_eq!(bob.left(DAVE).into_iter().chain(bob.left(DAVE)).count(), 1);
+}
+
+#[test]
+fn what_its_sender_replays_is_passed_on_to_those_who_were_in_when_it_was_said() {
+    let [mut alice, mut bob, mut dave, mut eve] = [ALICE, BOB, DAVE, EVE].map(client);
+    alice.send(Draft::text("before")).unwrap();
+    alice.set_epoch(Epoch::new(2));
+    alice.send(Draft::text("since")).unwrap();
+    alice.joined(EVE, Epoch::new(3)).unwrap();
+    alice.send(Draft::text("last")).unwrap();
+    // Bob missed it all; he does not hear from Alice when Eve came in.
+    bob.joined(DAVE, Epoch::new(2)).unwrap();
+    bob.joined(EVE, Epoch::new(3)).unwrap();
+    assert_eq!(new_ones(&catch_up(&mut bob, &mut alice)), [1, 2, 3]);
+    assert_eq!(new_ones(&catch_up(&mut dave, &mut bob)), [2, 3]);
+    assert_eq!(new_ones(&catch_up(&mut eve, &mut bob)), [3]);
+}
+
+#[test]
+fn only_so_many_are_remembered() {
+    let mut alice = client(ALICE);
+    let most = u32::try_from(MAX_JOINERS).unwrap();
+    (0..most).for_each(|number| drop(alice.joined(MemberId::new(number), Epoch::new(1)).unwrap()));
+    assert_eq!(alice.joined(MemberId::new(most), Epoch::new(2)), None);
+    assert!(alice.joined(MemberId::new(0), Epoch::new(2)).is_some());
+    let again = TextClient::import(ALICE, support::options(), &alice.export()).unwrap();
+    assert_eq!(again.export(), alice.export());
 }

@@ -173,6 +173,7 @@ impl Step<'_, '_, '_> {
             protection.advance(stand, self.now, self.together, &self.core.space)?;
         }
         self.core.audio.advance(epoch, self.now);
+        self.core.text.set_epoch(epoch);
         self.tell(Event::Epoch { epoch, transition });
         self.follow_members(&before)?;
         if self.core.inviting.is_some() {
@@ -199,6 +200,8 @@ impl Step<'_, '_, '_> {
         for member in left {
             self.core.audio.forget(member);
             self.core.own.leaving.remove(&member);
+            let change = self.core.text.left(member);
+            self.write_text(change.into_iter().collect())?;
             self.tell(Event::Left(member));
         }
         self.tell_joined(before)?;
@@ -219,6 +222,8 @@ impl Step<'_, '_, '_> {
         }
         let known = self.together.members()?;
         for (member, leaf) in joined {
+            let change = self.core.text.joined(member, self.core.node.epoch());
+            self.write_text(vec![change.ok_or(StackError::Internal("a roster has a bound"))?])?;
             let there = known.iter().find(|known| known.leaf == leaf);
             let identity = there.map(|known| known.identity.clone()).unwrap_or_default();
             self.tell(Event::Joined { member, identity });

@@ -194,9 +194,10 @@ impl Core {
         space: RowSpace,
         settings: Settings,
         node: Node,
-        text: TextClient,
+        mut text: TextClient,
         signals: SignalClient,
     ) -> Self {
+        text.set_epoch(node.epoch());
         Self {
             own,
             space,

@@ -401,6 +401,38 @@ fn what_was_missed_is_had_from_another_member() {
 }
 
 #[test]
+fn who_comes_in_hears_nothing_of_before_from_whomever_it_asks() {
+    for restarts in [false, true] {
+        let mut world = World::of(Profile::Sealed, Seed::new(16), 2);
+        let now = world.now();
+        world.node(1).send_text(MemberId::EVERYBODY, Draft::text("before"), now).unwrap();
+        world.settle();
+        let joiner = world.invite(1, 1, Pattern::Direct)[0];
+        world.settle();
+        for text in ["since", "last"] {
+            let now = world.now();
+            world.node(1).send_text(MemberId::EVERYBODY, Draft::text(text), now).unwrap();
+            world.collect();
+            // The joiner hears nothing of it.
+            for (_, parcel) in std::mem::take(&mut world.wire) {
+                world.node(2).receive(&parcel.bytes, now).unwrap();
+            }
+        }
+        world.settle();
+        if restarts {
+            [1, 2].into_iter().for_each(|number| world.restart(number));
+        }
+        for (request, of) in [(8, 2), (9, 1)] {
+            let now = world.now();
+            world.node(joiner).catch_up(member(of), RequestId::new(request), now).unwrap();
+            world.settle();
+        }
+        let heard: Vec<String> = texts(&world.events(joiner)).into_iter().map(|(_, text, _)| text).collect();
+        assert_eq!(heard, ["since", "last"], "{restarts}");
+    }
+}
+
+#[test]
 fn what_was_said_in_the_epoch_before_is_taken_also_after_a_restart() {
     let mut world = World::of(Profile::Sealed, Seed::new(21), 3);
     let now = world.now();

@@ -214,7 +214,10 @@ fn samples() -> Vec<(&'static Way, Vec<u8>)> {
     let mut samples: Vec<_> = PAYLOADS.iter().enumerate().map(|(index, way)| (way, payload(index))).collect();
     let error = ErrorObject::registered(ErrorNumber::GBP_EPOCH_MISMATCH);
     let seen = [(MemberId::new(1), MessageId::new(9)), (MemberId::new(3), MessageId::new(0))].into();
-    let replay = Resync::Replay { messages: vec![text(vec![1]), text(vec![])], more: true };
+    let replay = Resync::Replay {
+        messages: vec![(Some(Epoch::new(7)), text(vec![1])), (None, text(vec![]))],
+        more: true,
+    };
     samples.push((&OTHERS[1], frame(Profile::Interop, Codec::Cbor.into(), b"payload")));
     samples.push((&OTHERS[1], frame(Profile::Sealed, Codec::FlatBuffers.into(), b"payload")));
     samples.push((&OTHERS[2], error.encode()));

@@ -2,6 +2,8 @@
 
 mod steps;
 
+use std::collections::BTreeMap;
+
 use coterie_seen::Seen;
 use coterie_types::{Epoch, MemberId, MessageId, RequestId, Timestamp};
 use coterie_wire::Codec;
@@ -13,6 +15,7 @@ use crate::cut::Cut;
 use crate::draft::{Draft, Outgoing};
 use crate::error::{AttachmentError, ReceiveError, SendError};
 use crate::history::{History, HistoryLimits};
+use crate::limits::MAX_JOINERS;
 use crate::receive::{Content, Fingerprint, Incoming, Meaning, Received, Verdict, fingerprint};
 use crate::row::{RowChange, RowKey};
 use crate::watermark::Watermark;
@@ -55,6 +58,10 @@ pub struct TextClient {
     pub(crate) marks: Watermark,
     pub(crate) history: Option<History>,
     pub(crate) attachments: Attachments,
+    /// The epoch in which this member speaks, as far as it was told.
+    present: Epoch,
+    /// Who came in after this member, and in which epoch.
+    pub(crate) joiners: BTreeMap<MemberId, Epoch>,
     asking: Option<Asking>,
     /// Whether steps answer the rows that they changed.
     keeps_rows: bool,
@@ -107,8 +114,21 @@ impl TextClient {
         };
         let attachments = Attachments::new(options.attachments.unwrap_or_default());
         let (seen, marks, next) = (Seen::default(), Watermark::default(), Some(MessageId::new(1)));
-        let (epoch, asking, keeps_rows) = (None, None, true);
-        Some(Self { member, options, epoch, next, seen, marks, history, attachments, asking, keeps_rows })
+        let (epoch, joiners, asking, keeps_rows) = (None, BTreeMap::new(), None, true);
+        Some(Self {
+            member,
+            options,
+            epoch,
+            next,
+            seen,
+            marks,
+            history,
+            attachments,
+            present: Epoch::default(),
+            joiners,
+            asking,
+            keeps_rows,
+        })
     }
 
     /// The same for whoever has no store: what most steps change is not written down.
@@ -176,7 +196,8 @@ impl TextClient {
         let content = self.take_in(&message, meaning, incoming.now, &mut changes)?;
         self.enter(incoming.epoch, &mut changes);
         let keep = keep && !message.flags.contains(MessageFlags::EPHEMERAL);
-        self.record(&message, Known { fingerprint, relayed: false }, verdict, keep, &mut changes);
+        let known = Known { fingerprint, relayed: false };
+        self.record(&message, (known, Some(incoming.epoch)), verdict, keep, &mut changes);
         let content = match content {
             Taken::Content(content) => content,
             Taken::Replay(replay) => {
@@ -225,7 +246,33 @@ impl TextClient {
     pub fn wanted_for(&self, asked: &Asked) -> Vec<u64> {
         let Some(history) = &self.history else { return Vec::new() };
         let elsewhere = |position: &u64| history.at(*position).is_some_and(|kept| kept.message.is_none());
-        page(history, asked).0.into_iter().filter(elsewhere).collect()
+        page(history, asked, self.joiners.get(&asked.from).copied()).0.into_iter().filter(elsewhere).collect()
+    }
+
+    /// What this member says from now on is said in this epoch.
+    pub const fn set_epoch(&mut self, epoch: Epoch) {
+        self.present = epoch;
+    }
+
+    /// Takes note that a member came in with an epoch: what was said before is not passed on to it. None, and no change, beyond
+    /// [`MAX_JOINERS`].
+    pub fn joined(&mut self, member: MemberId, epoch: Epoch) -> Option<RowChange> {
+        self.put_joiner(member, epoch).then(|| crate::state::joined_row(member, epoch))
+    }
+
+    /// Takes note that a member is out.
+    pub fn left(&mut self, member: MemberId) -> Option<RowChange> {
+        let known = self.joiners.remove(&member);
+        known.map(|_| RowChange::Remove(RowKey::Joined(member).bytes()))
+    }
+
+    pub(crate) fn put_joiner(&mut self, member: MemberId, epoch: Epoch) -> bool {
+        let fits = self.joiners.len() < MAX_JOINERS || self.joiners.contains_key(&member);
+        if fits {
+            self.joiners.insert(member, epoch);
+            self.present = self.present.max(epoch);
+        }
+        fits
     }
 
     /// One page of what a member is missing. `fetch` gives the messages at positions whose contents are not in memory;
@@ -239,12 +286,13 @@ impl TextClient {
         now: Timestamp,
         mut fetch: impl FnMut(u64) -> Option<TextMessage>,
     ) -> Result<Outgoing, SendError> {
+        let joined = self.joiners.get(&asked.from).copied();
         let (positions, more) =
-            self.history.as_ref().map_or((Vec::new(), false), |history| page(history, asked));
+            self.history.as_ref().map_or((Vec::new(), false), |history| page(history, asked, joined));
         let history = self.history.as_ref();
         let message = |position| {
-            let kept = history.and_then(|history| history.at(position));
-            kept.and_then(|kept| kept.message.cloned()).or_else(|| fetch(position))
+            let kept = history.and_then(|history| history.at(position))?;
+            Some((kept.epoch, kept.message.cloned().or_else(|| fetch(position))?))
         };
         let messages = positions.into_iter().filter_map(message).collect();
         let content = Resync::Replay { messages, more }.encode()?;

@@ -10,6 +10,7 @@ use crate::attachment::Progress;
 use crate::catch_up::{Asked, Asking, CaughtUp, Replayed};
 use crate::draft::{Draft, Outgoing};
 use crate::error::{AttachmentError, ReceiveError, SendError};
+use crate::history::Heard;
 use crate::receive::{Content, Fingerprint, Meaning, Verdict, fingerprint};
 use crate::row::{RowChange, RowKey};
 
@@ -29,7 +30,7 @@ pub(super) struct Said {
 }
 
 pub(super) struct Replay {
-    messages: Vec<TextMessage>,
+    messages: Vec<(Option<Epoch>, TextMessage)>,
     more: bool,
 }
 
@@ -69,7 +70,7 @@ impl TextClient {
             }
         }
         let verdict = self.judge(&message, known.fingerprint, false);
-        self.record(&message, known, verdict, keep, &mut changes);
+        self.record(&message, (known, Some(self.present)), verdict, keep, &mut changes);
         Outgoing { message, payload, codec, changes }
     }
 
@@ -222,24 +223,25 @@ impl TextClient {
         }
     }
 
-    /// Takes note of a message that was judged. Nothing is left to refuse.
+    /// Takes note of a message that was judged, and of the epoch in which it was said. Nothing is left to refuse.
     pub(super) fn record(
         &mut self,
         message: &TextMessage,
-        known: Known,
+        (known, epoch): (Known, Option<Epoch>),
         verdict: Verdict,
         keep: bool,
         changes: &mut Vec<RowChange>,
     ) {
         let (sender, id) = (message.sender, message.id);
+        let heard = Heard { relayed: known.relayed, epoch };
         match verdict {
             Verdict::New => self.remember(sender, id, known, changes),
             Verdict::Conflicting => return,
-            Verdict::Duplicate => self.confirm(message, known, changes),
+            Verdict::Duplicate => self.confirm(message, known, heard, changes),
             Verdict::Corrected => self.correct(message, known, changes),
         }
         if keep && verdict != Verdict::Duplicate {
-            self.keep(message, known.relayed, changes);
+            self.keep(message, heard, changes);
         }
         let (seen, marks) = (&self.seen, &mut self.marks);
         let observed = !known.relayed && marks.observe(sender, id);
@@ -261,14 +263,14 @@ impl TextClient {
     }
 
     /// The sender says himself what another member had passed on.
-    fn confirm(&mut self, message: &TextMessage, known: Known, changes: &mut Vec<RowChange>) {
+    fn confirm(&mut self, message: &TextMessage, known: Known, heard: Heard, changes: &mut Vec<RowChange>) {
         let (sender, id) = (message.sender, message.id);
         let better = self.seen.get_mut(sender, id).filter(|before| before.relayed && !known.relayed);
         let Some(before) = better else { return };
         *before = known;
         changes.extend(crate::state::seen_row(sender, id, &self.seen));
-        if let Some(position) = self.history.as_mut().and_then(|history| history.confirm(sender, id)) {
-            changes.extend(crate::state::kept_row(position, message, false));
+        if let Some(position) = self.history.as_mut().and_then(|history| history.confirm(sender, id, heard)) {
+            changes.extend(crate::state::kept_row(position, message, heard));
         }
     }
 
@@ -289,14 +291,14 @@ impl TextClient {
         }
     }
 
-    fn keep(&mut self, message: &TextMessage, relayed: bool, changes: &mut Vec<RowChange>) {
-        let Some(pushed) = self.history.as_mut().and_then(|history| history.push_as(message, relayed)) else {
+    fn keep(&mut self, message: &TextMessage, heard: Heard, changes: &mut Vec<RowChange>) {
+        let Some(pushed) = self.history.as_mut().and_then(|history| history.push_as(message, heard)) else {
             return;
         };
         if !self.keeps_rows {
             return;
         }
-        changes.extend(crate::state::kept_row(pushed.position, message, relayed));
+        changes.extend(crate::state::kept_row(pushed.position, message, heard));
         let gone =
             pushed.dropped.into_iter().map(|position| RowChange::Remove(RowKey::Kept(position).bytes()));
         changes.extend(gone);
@@ -311,8 +313,8 @@ impl TextClient {
     ) -> CaughtUp {
         let more = self.asking.as_mut().is_some_and(|asking| asking.turn(&replay.messages, replay.more, now));
         let (from, member) = (page.sender, self.member);
-        let others = replay.messages.into_iter().filter(|message| message.sender != member);
-        let messages = others.filter_map(|message| self.pass_on(from, message, changes)).collect();
+        let others = replay.messages.into_iter().filter(|(_, message)| message.sender != member);
+        let messages = others.filter_map(|said| self.pass_on(from, said, changes)).collect();
         if !more {
             self.asking = None;
             // Others may have what this one missed as well.
@@ -327,7 +329,7 @@ impl TextClient {
     fn pass_on(
         &mut self,
         from: MemberId,
-        message: TextMessage,
+        (epoch, message): (Option<Epoch>, TextMessage),
         changes: &mut Vec<RowChange>,
     ) -> Option<Replayed> {
         if !self.takes(message.content_type) {
@@ -336,7 +338,7 @@ impl TextClient {
         let known = Known { fingerprint: fingerprint(&message).ok()?, relayed: message.sender != from };
         let verdict = self.judge(&message, known.fingerprint, known.relayed);
         let keep = !message.flags.contains(MessageFlags::EPHEMERAL);
-        self.record(&message, known, verdict, keep, changes);
+        self.record(&message, (known, epoch), verdict, keep, changes);
         Some(Replayed { message, verdict })
     }
 

@@ -382,6 +382,30 @@ impl NativeTextClient {
         })
     }
 
+    /// What this member says from now on is said in this epoch.
+    #[napi(catch_unwind, ts_return_type = "undefined | NativeFailure")]
+    pub fn set_epoch(&self, epoch: BigInt) -> Outcome<()> {
+        self.client.with(|client| {
+            client.set_epoch(Epoch::new(unsigned(&epoch)?));
+            Ok(())
+        })
+    }
+
+    /// A member came in with an epoch.
+    #[napi(catch_unwind, ts_return_type = "Array<NativeRowChange> | NativeFailure")]
+    pub fn joined(&self, member: u32, epoch: BigInt) -> Outcome<Vec<NativeRowChange>> {
+        self.client.with(|client| {
+            let change = client.joined(MemberId::new(member), Epoch::new(unsigned(&epoch)?));
+            Ok(changes(vec![change.ok_or_else(|| invalid("10,000 members came in and are not out"))?]))
+        })
+    }
+
+    /// A member is out.
+    #[napi(catch_unwind, ts_return_type = "Array<NativeRowChange> | NativeFailure")]
+    pub fn left(&self, member: u32) -> Outcome<Vec<NativeRowChange>> {
+        self.client.with(|client| Ok(changes(client.left(MemberId::new(member)).into_iter().collect())))
+    }
+
     /// Everything that is known.
     #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure")]
     pub fn export(&self) -> Outcome<Uint8Array> {

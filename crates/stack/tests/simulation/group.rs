@@ -66,6 +66,10 @@ struct Run {
     said: BTreeMap<u32, BTreeSet<String>>,
     /// What each member has heard.
     heard: BTreeMap<u32, Vec<(u32, String)>>,
+    /// In which epoch it was said, as far as its speaker had come.
+    said_in: BTreeMap<(u32, String), Epoch>,
+    /// In which epoch each member came in.
+    came_in: BTreeMap<u32, Epoch>,
     /// What was perhaps not said: its step failed.
     unsaid: BTreeSet<(u32, String)>,
     attached: BTreeMap<AttachmentKey, Vec<u8>>,
@@ -134,6 +138,8 @@ impl Run {
             heard_on_the_way: Vec::new(),
             said: BTreeMap::new(),
             heard: BTreeMap::new(),
+            said_in: BTreeMap::new(),
+            came_in: BTreeMap::new(),
             unsaid: BTreeSet::new(),
             attached: BTreeMap::new(),
             epochs: BTreeMap::new(),
@@ -321,6 +327,7 @@ impl Run {
     fn listen(&mut self) {
         for number in self.numbers() {
             let peer = self.world.peers.get_mut(&number).unwrap();
+            self.came_in.entry(number).or_insert_with(|| peer.node.epoch());
             peer.take_events();
             for event in std::mem::take(&mut peer.events) {
                 self.take_note(number, event);
@@ -341,6 +348,9 @@ impl Run {
                 if !self.said.get(&sender).is_some_and(|known| known.contains(&said)) {
                     self.broken
                         .push(format!("member {number} heard {said:?} of {sender}, who never said it"));
+                }
+                if self.said_in.get(&(sender, said.clone())) < self.came_in.get(&number) {
+                    self.broken.push(format!("member {number} heard {said:?} of before it came in"));
                 }
                 self.note((4, number, sender, &said));
                 self.heard.entry(number).or_default().push((sender, said));
@@ -436,6 +446,8 @@ impl Run {
         let said = format!("{who}: {}", self.count);
         // Said before it is known to be stored: a disk that fails may have stored it all the same.
         self.said.entry(who).or_default().insert(said.clone());
+        let epoch = self.world.node(who).epoch();
+        self.said_in.insert((who, said.clone()), epoch);
         if self.world.node(who).send_text(MemberId::EVERYBODY, Draft::text(&said), now).is_err() {
             self.unsaid.insert((who, said));
         }

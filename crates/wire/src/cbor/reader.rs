@@ -108,6 +108,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// An unsigned number, or null.
+    ///
+    /// # Errors
+    /// When the next item is anything else.
+    pub fn optional_unsigned(&mut self) -> Result<Option<u64>, Malformed> {
+        match self.token()? {
+            Token::Simple(NULL) => Ok(None),
+            Token::Unsigned(number) => Ok(Some(number)),
+            _ => Err(Malformed::WrongType),
+        }
+    }
+
     /// A text string of at most `most` bytes.
     ///
     /// # Errors

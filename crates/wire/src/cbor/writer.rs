@@ -40,6 +40,14 @@ impl Writer {
         self.token(Token::Simple(if value { TRUE } else { FALSE }))
     }
 
+    /// An unsigned number, or null.
+    pub fn optional_unsigned(&mut self, number: Option<u64>) -> &mut Self {
+        match number {
+            Some(number) => self.unsigned(number),
+            None => self.null(),
+        }
+    }
+
     /// Nothing, where something is optional.
     pub fn null(&mut self) -> &mut Self {
         let _ = self.encoder().null();

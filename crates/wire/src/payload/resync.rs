@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use coterie_types::{MemberId, MessageId};
+use coterie_types::{Epoch, MemberId, MessageId};
 
 use super::{PayloadError, TextMessage};
 use crate::cbor::{Reader, Writer};
@@ -23,8 +23,8 @@ pub enum Resync {
     /// Messages again, with their own senders and ids, in the order in which they were kept. Whoever answers can
     /// have made them up: they are as trustworthy as that member.
     Replay {
-        /// The messages.
-        messages: Vec<TextMessage>,
+        /// The messages, each with the epoch in which it was said where that is known.
+        messages: Vec<(Option<Epoch>, TextMessage)>,
         /// Whether others follow.
         more: bool,
     },
@@ -55,7 +55,8 @@ impl Resync {
             Self::Replay { messages, more } => {
                 within(messages.len(), MAX_REPLAYED)?;
                 writer.map(3).text("resync").unsigned(REPLAY).text("messages").array(messages.len());
-                for message in messages {
+                for (epoch, message) in messages {
+                    writer.array(2).optional_unsigned(epoch.map(Epoch::number));
                     writer.bytes(&message.encode(Codec::Cbor)?);
                 }
                 writer.text("more").boolean(*more);
@@ -78,7 +79,7 @@ impl Resync {
             match key {
                 "resync" => kind = reader.unsigned()?,
                 "seen" => seen = Some(watermarks(reader)?),
-                "messages" => payloads = Some(strings(reader)?),
+                "messages" => payloads = Some(payloads_of(reader)?),
                 _ => more = Some(reader.boolean()?),
             }
             Ok(())
@@ -88,8 +89,9 @@ impl Resync {
             (REQUEST, Some(seen), None, None) => Ok(Self::Request { seen }),
             (REPLAY, None, Some(payloads), Some(more)) => {
                 let cbor = PayloadFormat::from(Codec::Cbor);
-                let messages = payloads.into_iter().map(|payload| TextMessage::decode(cbor, payload));
-                Ok(Self::Replay { messages: messages.collect::<Result<_, _>>()?, more })
+                let message = |(epoch, payload)| Ok((epoch, TextMessage::decode(cbor, payload)?));
+                let messages = payloads.into_iter().map(message);
+                Ok(Self::Replay { messages: messages.collect::<Result<_, PayloadError>>()?, more })
             }
             _ => Err(Malformed::OutOfRange.into()),
         }
@@ -114,6 +116,13 @@ fn watermarks(reader: &mut Reader<'_>) -> Result<BTreeMap<MemberId, MessageId>, 
     Ok(seen)
 }
 
-fn strings<'a>(reader: &mut Reader<'a>) -> Result<Vec<&'a [u8]>, Malformed> {
-    (0..reader.array(MAX_REPLAYED)?).map(|_| reader.bytes()).collect()
+/// A message's bytes, with the epoch in which it was said.
+type Said<'a> = (Option<Epoch>, &'a [u8]);
+
+fn payloads_of<'a>(reader: &mut Reader<'a>) -> Result<Vec<Said<'a>>, Malformed> {
+    let payload = |reader: &mut Reader<'a>| {
+        reader.tuple(2)?;
+        Ok((reader.optional_unsigned()?.map(Epoch::new), reader.bytes()?))
+    };
+    (0..reader.array(MAX_REPLAYED)?).map(|_| payload(reader)).collect()
 }
