@@ -333,7 +333,7 @@ const ROWS: readonly Row[] = [
   },
   { what: 'transports', files: ['crates/transport/src/tcp.rs', 'crates/transport/src/quic.rs'] },
   { what: 'a command-line tool', missing: 'it comes with the client' },
-  { what: 'samples that run', files: ['examples/demo.mjs', 'docs/stack.md', 'docs/compat.md'] },
+  { what: 'samples that run', files: ['examples/chat.mjs', 'examples/stream.mjs', 'docs/stack.md'] },
   { what: 'prebuilt binaries', files: ['npm/linux-x64-musl', 'npm/win32-arm64-msvc', 'npm/darwin-arm64'] },
 ]
 

@@ -32,8 +32,11 @@ pub enum LinkError {
     /// [`crate::limits::PATIENCE`].
     #[error("the peer stood still in the middle of a frame")]
     Stalled,
-    /// Nobody answered, or not in time.
-    #[error("no connection came about: {0}")]
+    /// No address of ours: a host and a port.
+    #[error("an address is a host and a port, like 127.0.0.1:4433")]
+    Address,
+    /// Nobody answered, or not in time; or the system does not let this side listen there.
+    #[error("the address is out of reach: {0}")]
     Unreachable(io::ErrorKind),
     /// The peer is not whom it should be, refuses this side, or speaks another protocol.
     #[error("the peers did not agree on a secure connection")]
@@ -54,7 +57,7 @@ impl ErrorCode for LinkError {
             Self::Stalled => Code::LINK_STALLED,
             Self::Unreachable(_) => Code::LINK_UNREACHABLE,
             Self::Refused => Code::LINK_REFUSED,
-            Self::Identity(_) => Code::INVALID_ARGUMENT,
+            Self::Address | Self::Identity(_) => Code::INVALID_ARGUMENT,
         }
     }
 }

@@ -39,7 +39,7 @@ pub enum Route<'a> {
 /// tried one after the other.
 ///
 /// # Errors
-/// [`LinkError::Unreachable`], [`LinkError::Refused`], [`LinkError::Malformed`] or [`LinkError::Lost`].
+/// [`LinkError::Address`], [`LinkError::Unreachable`], [`LinkError::Refused`], [`LinkError::Malformed`] or [`LinkError::Lost`].
 pub async fn connect(address: &str, route: Route<'_>) -> Result<Link, LinkError> {
     let mut failed = LinkError::Unreachable(std::io::ErrorKind::AddrNotAvailable);
     for address in resolve(address).await? {
@@ -66,6 +66,10 @@ pub(crate) async fn local(address: &str) -> Result<SocketAddr, LinkError> {
 }
 
 async fn resolve(address: &str) -> Result<impl Iterator<Item = SocketAddr> + use<>, LinkError> {
+    let parts = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    if parts.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+        return Err(LinkError::Address);
+    }
     let found = in_time(async { lookup_host(address).await.map_err(|error| unreachable(&error)) }).await?;
     Ok(found.take(MAX_ADDRESSES).collect::<Vec<_>>().into_iter())
 }
