@@ -5,7 +5,8 @@
 //! When that many are held, the sender who takes the most room gives up its oldest: with one sender that is first in,
 //! first out, as the protocol says, and somebody who floods the group only makes us forget what he sent himself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry as Slot};
 
 use coterie_types::{Code, ErrorCode, MemberId};
 use coterie_wire::Malformed;
@@ -155,14 +156,17 @@ impl<I: Copy + Ord, V> Seen<I, V> {
     }
 
     fn put(&mut self, place: u64, sender: MemberId, number: I, value: V) -> bool {
-        let taken = self.senders.get(&sender).is_some_and(|held| held.arrivals.contains_key(&place));
-        if taken || self.contains(sender, number) {
-            return false;
-        }
         let held = self.senders.entry(sender).or_default();
-        self.room.remove(&(held.entries.len(), sender));
-        held.entries.insert(number, (place, value));
-        held.arrivals.insert(place, number);
+        let room = held.entries.len();
+        // A sender who is new here has neither: none is left behind without an entry.
+        let (Slot::Vacant(arrival), Slot::Vacant(entry)) =
+            (held.arrivals.entry(place), held.entries.entry(number))
+        else {
+            return false;
+        };
+        arrival.insert(number);
+        entry.insert((place, value));
+        self.room.remove(&(room, sender));
         self.room.insert((held.entries.len(), sender));
         self.held = self.held.saturating_add(1);
         self.next = self.next.max(place.saturating_add(1));
