@@ -61,7 +61,8 @@ impl AudioClient {
         let sequence = sent.get(&source).copied().unwrap_or(0).wrapping_add(1);
         let key_phase = phase(node.epoch());
         let payload = AudioPayload { source, sequence, timestamp, key_phase, frame: frame.to_vec() };
-        let outbound = node.send(mls, target, (StreamClass::Audio, codec), &payload.encode(codec)?)?;
+        let outbound =
+            node.send(mls, target, (StreamClass::Audio, codec), payload.encode(codec)?.as_slice().into())?;
         sent.insert(source, sequence);
         Ok(outbound)
     }

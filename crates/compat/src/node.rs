@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use coterie_gbp::OpenError;
 use coterie_gbp::protection::interop::{ClassKeys, Opener};
-use coterie_gbp::protection::{Opened, Outgoing};
+use coterie_gbp::protection::{Opened, Outgoing, Plaintext};
 use coterie_types::{Epoch, GroupId, MemberId, RequestId, StreamClass, StreamId, Timestamp, TransitionId};
 use coterie_wire::control::{Arguments, ControlMessage, Opcode};
 use coterie_wire::{Codec, ErrorNumber, Flags, PayloadFormat};
@@ -133,7 +133,8 @@ impl GroupNode {
         let message = ControlMessage::raw(self.member, request, transition, opcode, arguments)
             .map_err(|_| CompatError::Argument("the arguments are longer than a frame can be"))?;
         let plaintext = message.encode();
-        let outgoing = self.outgoing(StreamClass::Control, opcode.flags(), Codec::Cbor, &plaintext)?;
+        let outgoing =
+            self.outgoing(StreamClass::Control, opcode.flags(), Codec::Cbor, plaintext.as_slice().into())?;
         let wire = mls.seal(&self.group, self.place(), outgoing)?;
         match opcode {
             Opcode::Prepare => (self.pending, self.preparer) = (transition, Some(self.member)),
@@ -162,7 +163,7 @@ impl GroupNode {
         mls: &mut MlsContext,
         target: MemberId,
         (class, codec): (StreamClass, Codec),
-        plaintext: &[u8],
+        plaintext: Plaintext<'_>,
     ) -> Result<OutboundFrame, CompatError> {
         let outgoing = self.outgoing(class, hints(class), codec, plaintext)?;
         Ok(OutboundFrame { target, wire: mls.seal(&self.group, self.place(), outgoing)? })
@@ -173,7 +174,7 @@ impl GroupNode {
         &mut self,
         mls: &mut MlsContext,
         (class, codec): (StreamClass, Codec),
-        plaintext: &[u8],
+        plaintext: Plaintext<'_>,
         out: &mut [u8],
     ) -> Result<usize, CompatError> {
         let outgoing = self.outgoing(class, hints(class), codec, plaintext)?;
@@ -185,7 +186,7 @@ impl GroupNode {
         class: StreamClass,
         flags: Flags,
         codec: Codec,
-        plaintext: &'a [u8],
+        plaintext: Plaintext<'a>,
     ) -> Result<Outgoing<'a>, CompatError> {
         self.check_active()?;
         let stream = stream(class, self.member)?;

@@ -62,7 +62,7 @@ impl SignalClient {
         let signal = Signal::from_parts(signal, arguments)?;
         let message = SignalMessage { signal, request, sender: node.member(), role_claim };
         let payload = message.encode_with(codec, arguments)?;
-        node.send(mls, target, (StreamClass::Signal, codec), &payload)
+        node.send(mls, target, (StreamClass::Signal, codec), payload.as_slice().into())
     }
 
     /// Takes a payload.

@@ -1,5 +1,6 @@
 //! Text as the published client sends and takes it.
 
+use coterie_gbp::protection::Plaintext;
 use coterie_seen::Seen;
 use coterie_types::{Epoch, MemberId, MessageId, RequestId, StreamClass, Timestamp};
 use coterie_wire::payload::{ContentType, MessageFlags, PayloadError, TextMessage};
@@ -38,23 +39,25 @@ impl TextClient {
         text: &str,
         codec: Codec,
     ) -> Result<OutboundFrame, CompatError> {
-        let payload = message(node.member(), id, text).encode(codec)?;
-        node.send(mls, target, (StreamClass::Text, codec), &payload)
+        let message = message(node.member(), id, text.as_bytes().to_vec());
+        let (head, body) = message.encode_apart(codec)?;
+        node.send(mls, target, (StreamClass::Text, codec), Plaintext::new(&head, body))
     }
 
-    /// The same into the front of `out`; answers the frame's length.
+    /// The same into the front of `out`; answers the frame's length. The content is text in UTF-8.
     ///
     /// # Errors
     /// As [`Self::send`], and when `out` is too short.
     pub fn send_into(
         (node, mls): (&mut GroupNode, &mut MlsContext),
         id: MessageId,
-        text: &str,
+        content: Vec<u8>,
         codec: Codec,
         out: &mut [u8],
     ) -> Result<usize, CompatError> {
-        let payload = message(node.member(), id, text).encode(codec)?;
-        node.send_into(mls, (StreamClass::Text, codec), &payload, out)
+        let message = message(node.member(), id, content);
+        let (head, body) = message.encode_apart(codec)?;
+        node.send_into(mls, (StreamClass::Text, codec), Plaintext::new(&head, body), out)
     }
 
     /// Takes a payload.
@@ -87,7 +90,7 @@ impl TextClient {
 }
 
 /// Everything but number and text is what the deployed client writes.
-fn message(sender: MemberId, id: MessageId, text: &str) -> TextMessage {
+fn message(sender: MemberId, id: MessageId, content: Vec<u8>) -> TextMessage {
     TextMessage {
         id,
         sender,
@@ -95,6 +98,6 @@ fn message(sender: MemberId, id: MessageId, text: &str) -> TextMessage {
         request: RequestId::new(0),
         flags: MessageFlags::URGENT,
         content_type: ContentType::Plain,
-        content: text.as_bytes().to_vec(),
+        content,
     }
 }

@@ -325,10 +325,10 @@ fn a_frame_into_lent_room_is_the_same_frame_and_too_little_room_changes_nothing(
     let mut room = [0; 256];
     let to = (&mut alice.node, &mut alice.mls);
     let (id, before) = (MessageId::new(1), say(&mut bob, 1, "hello").wire.len());
-    let short = TextClient::send_into(to, id, "hello", Codec::Cbor, &mut room[..before - 1]);
+    let short = TextClient::send_into(to, id, b"hello".to_vec(), Codec::Cbor, &mut room[..before - 1]);
     assert_eq!(short.unwrap_err().code(), Code::INVALID_ARGUMENT);
     let to = (&mut alice.node, &mut alice.mls);
-    let length = TextClient::send_into(to, id, "hello", Codec::Cbor, &mut room).unwrap();
+    let length = TextClient::send_into(to, id, b"hello".to_vec(), Codec::Cbor, &mut room).unwrap();
     let frame = OutboundFrame { target: MemberId::EVERYBODY, wire: room[..length].to_vec() };
     let next = say(&mut alice, 2, "again");
     assert_eq!((length, sequence(&next) - sequence(&frame)), (before, 2), "no number was skipped");

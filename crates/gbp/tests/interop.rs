@@ -104,7 +104,7 @@ mod appendix_a {
             stream: StreamId::new(101),
             flags: Flags::MESSAGE,
             format: Codec::Cbor.into(),
-            plaintext: b"hello",
+            plaintext: b"hello".as_slice().into(),
         };
         let frame = sealer.seal(text).unwrap();
         let as_published = altered(&frame, |header| header.sequence = Sequence::FIRST);

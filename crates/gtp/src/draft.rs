@@ -30,12 +30,28 @@ pub struct Draft {
 pub struct Outgoing {
     /// The message.
     pub message: TextMessage,
-    /// Its payload, for a frame of the text stream.
-    pub payload: Vec<u8>,
+    /// How its payload begins.
+    pub(crate) head: Vec<u8>,
+    /// Whether its content follows as it is.
+    pub(crate) is_apart: bool,
     /// The payload's codec.
     pub codec: Codec,
     /// Rows to be written in the step that seals it.
     pub changes: Vec<RowChange>,
+}
+
+impl Outgoing {
+    /// Its payload, for a frame of the text stream, in two parts that follow each other.
+    #[must_use]
+    pub fn parts(&self) -> (&[u8], &[u8]) {
+        (&self.head, if self.is_apart { &self.message.content } else { &[] })
+    }
+
+    /// Its payload in one piece.
+    #[must_use]
+    pub fn payload(&self) -> Vec<u8> {
+        <[&[u8]; 2]>::from(self.parts()).concat()
+    }
 }
 
 impl Draft {

@@ -26,13 +26,14 @@ fn genuine() -> Vec<(Codec, Vec<u8>)> {
     let mut payloads = Vec::new();
     for codec in Codec::ALL {
         let draft = Draft { codec, request: RequestId::new(5), ..Draft::text("a genuine message") };
-        payloads.push((codec, alice.send(draft).unwrap().payload));
+        payloads.push((codec, alice.send(draft).unwrap().payload()));
     }
-    payloads.push((Codec::Cbor, alice.send_manifest(&cut, T0).unwrap().payload));
-    payloads.push((Codec::Cbor, alice.send_piece(&cut.piece(0, vec![9; 40]).unwrap(), T0).unwrap().payload));
-    payloads.push((Codec::Cbor, alice.ask(BOB, RequestId::new(3), T0).unwrap().payload));
+    payloads.push((Codec::Cbor, alice.send_manifest(&cut, T0).unwrap().payload()));
+    payloads
+        .push((Codec::Cbor, alice.send_piece(&cut.piece(0, vec![9; 40]).unwrap(), T0).unwrap().payload()));
+    payloads.push((Codec::Cbor, alice.ask(BOB, RequestId::new(3), T0).unwrap().payload()));
     let replay = Resync::Replay { messages: vec![], more: true }.encode().unwrap();
-    payloads.push((Codec::Cbor, alice.send(Draft::content(ContentType::Binary, replay)).unwrap().payload));
+    payloads.push((Codec::Cbor, alice.send(Draft::content(ContentType::Binary, replay)).unwrap().payload()));
     payloads
 }
 

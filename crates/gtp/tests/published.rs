@@ -37,11 +37,11 @@ fn deployed(member: u32) -> TextClient {
 fn deployed_text_is_sent_byte_for_byte_in_every_codec() {
     for (codec, bytes) in Codec::ALL.into_iter().zip(T1) {
         let draft = Draft::as_deployed(MessageId::new(0xcafe_f00d), "hello", codec);
-        assert_eq!(deployed(1).send(draft).unwrap().payload, unhex(bytes));
+        assert_eq!(deployed(1).send(draft).unwrap().payload(), unhex(bytes));
     }
     for (codec, bytes) in Codec::ALL.into_iter().zip(T3) {
         let draft = Draft::as_deployed(MessageId::new(1), "", codec);
-        assert_eq!(deployed(1).send(draft).unwrap().payload, unhex(bytes));
+        assert_eq!(deployed(1).send(draft).unwrap().payload(), unhex(bytes));
     }
 }
 
@@ -57,8 +57,8 @@ fn every_field_of_a_message_can_be_sent_and_arrives() {
             ..Draft::content(ContentType::Binary, vec![0, 1, 2, 255])
         };
         let sent = deployed(42).send(draft).unwrap();
-        assert_eq!(sent.payload, unhex(bytes));
-        let received = deployed(1).receive(&incoming(codec, &sent.payload, MemberId::new(42))).unwrap();
+        assert_eq!(sent.payload(), unhex(bytes));
+        let received = deployed(1).receive(&incoming(codec, &sent.payload(), MemberId::new(42))).unwrap();
         assert_eq!((received.message, received.verdict), (sent.message, Verdict::New));
     }
 }
@@ -113,10 +113,10 @@ fn content_types_that_the_group_does_not_take_are_refused() {
     let mut client = TextClient::new(BOB, options).unwrap();
     let mut alice = deployed(1);
     let sent = alice.send(Draft::content(ContentType::Other(200), vec![1])).unwrap();
-    let refused = client.receive(&incoming(Codec::Cbor, &sent.payload, ALICE)).unwrap_err();
+    let refused = client.receive(&incoming(Codec::Cbor, &sent.payload(), ALICE)).unwrap_err();
     assert_eq!(refused.number(), Some(ErrorNumber::GTP_UNSUPPORTED_CONTENT_TYPE));
     let mut open = TextClient::new(BOB, TextOptions::default()).unwrap();
-    let received = open.receive(&incoming(Codec::Cbor, &sent.payload, ALICE)).unwrap();
+    let received = open.receive(&incoming(Codec::Cbor, &sent.payload(), ALICE)).unwrap();
     assert_eq!(received.message.content_type, ContentType::Other(200));
 }
 

@@ -45,7 +45,7 @@ fn whoever_has_no_store_is_given_no_rows_and_knows_the_same() {
             let sent = alice.send(Draft::text(word)).unwrap();
             let stored = stored_alice.send(Draft::text(word)).unwrap();
             assert!(sent.changes.is_empty() && !stored.changes.is_empty());
-            assert_eq!(sent.payload, stored.payload);
+            assert_eq!(sent.payload(), stored.payload());
             for verdict in [Verdict::New, Verdict::Duplicate] {
                 let received = bob.receive(&from(&sent)).unwrap();
                 assert!(received.changes.is_empty());

@@ -21,11 +21,11 @@ use crate::failure::NativeFailure;
 /// More than any such function has.
 const MAX_ARGUMENTS: usize = 10;
 
-/// Texts that fit in so many bytes are read in one go.
-const SHORT_TEXT: usize = 1_024;
+/// Texts of no more units have room made for them that they may not need.
+const SHORT_TEXT: usize = 32 * 1_024;
 
-/// The zero at the end, and what is left where one more character of UTF-8 did not fit.
-const LONGEST_CHARACTER: usize = 4;
+/// More bytes no unit of a text takes in UTF-8.
+const UNIT: usize = 3;
 
 /// What such a function does.
 pub(crate) type Call<T> = fn(&T, &Arguments) -> Result<f64, NativeFailure>;
@@ -175,21 +175,23 @@ impl Arguments {
         }
     }
 
-    /// A text. What UTF-8 cannot hold comes as U+FFFD: the facade has refused it.
-    pub(crate) fn text(&self, index: usize, name: &'static str) -> Result<String, NativeFailure> {
+    /// A text as UTF-8. What that cannot hold comes as U+FFFD: the facade has refused it.
+    pub(crate) fn utf8(&self, index: usize, name: &'static str) -> Result<Vec<u8>, NativeFailure> {
         let wrong = || invalid(&format!("{name} must be a string"));
         let value = self.value(index).ok_or_else(wrong)?;
-        let mut bytes = Vec::with_capacity(SHORT_TEXT);
-        self.read_text(value, &mut bytes).ok_or_else(wrong)?;
-        if bytes.len() >= SHORT_TEXT - LONGEST_CHARACTER {
-            let length = self.text_length(value).ok_or_else(wrong)?;
-            if length > MAX_BYTES {
-                return Err(NativeFailure::of(Code::WIRE_TOO_LARGE));
-            }
-            bytes = Vec::with_capacity(length.saturating_add(1));
-            self.read_text(value, &mut bytes).ok_or_else(wrong)?;
+        let units = self.text_units(value).ok_or_else(wrong)?;
+        // Counting bytes takes longer than writing them: only for what is long is room exact.
+        let length = if units <= SHORT_TEXT {
+            units.saturating_mul(UNIT)
+        } else {
+            self.text_length(value).ok_or_else(wrong)?
+        };
+        if length > MAX_BYTES {
+            return Err(NativeFailure::of(Code::WIRE_TOO_LARGE));
         }
-        String::from_utf8(bytes).map_err(|_| wrong())
+        let mut bytes = Vec::with_capacity(length.saturating_add(1));
+        self.read_text(value, &mut bytes).ok_or_else(wrong)?;
+        Ok(bytes)
     }
 
     /// As many whole characters as `bytes` have room for, before a zero.
@@ -208,6 +210,17 @@ impl Arguments {
         Some(())
     }
 
+    /// How many units of 16 bits a text has.
+    #[allow(unsafe_code, reason = "napi-rs asks for lengths through its own types only")]
+    fn text_units(&self, value: sys::napi_value) -> Option<usize> {
+        let mut length = 0;
+        // SAFETY: both are of the live call; nothing is written but the length.
+        let status =
+            unsafe { sys::napi_get_value_string_utf16(self.env, value, null_mut(), 0, &raw mut length) };
+        (status == sys::Status::napi_ok).then_some(length)
+    }
+
+    /// How many bytes it has.
     #[allow(unsafe_code, reason = "napi-rs asks for lengths through its own types only")]
     fn text_length(&self, value: sys::napi_value) -> Option<usize> {
         let mut length = 0;

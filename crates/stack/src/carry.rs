@@ -62,7 +62,7 @@ impl Step<'_, '_, '_> {
         message: &ControlMessage,
     ) -> Result<Vec<u8>, StackError> {
         let (class, flags) = (StreamClass::Control, message.opcode().flags());
-        let frame = self.seal(class, flags, Codec::Cbor, &message.encode())?;
+        let frame = self.seal(class, flags, Codec::Cbor, message.encode().as_slice().into())?;
         self.hand_out(target, ParcelKind::Frame(class), frame.clone());
         Ok(frame)
     }

@@ -1,5 +1,6 @@
 //! What this member says.
 
+use coterie_gbp::protection::Plaintext;
 use coterie_gsp::Order;
 use coterie_gtp::{Asked, AttachmentKey, Cut, Draft, RowChange, kept_message};
 use coterie_types::{MemberId, MessageId, RequestId, StreamClass};
@@ -57,14 +58,14 @@ impl Step<'_, '_, '_> {
     fn say_text(
         &mut self,
         target: MemberId,
-        outgoing: coterie_gtp::Outgoing,
+        mut outgoing: coterie_gtp::Outgoing,
     ) -> Result<MessageId, StackError> {
-        let coterie_gtp::Outgoing { message, payload, codec, changes } = outgoing;
         self.core.touched = true;
-        self.write_text(changes)?;
+        self.write_text(std::mem::take(&mut outgoing.changes))?;
         let class = StreamClass::Text;
-        self.send((target, class), flags_of(class), codec, &payload)?;
-        Ok(message.id)
+        let (head, body) = outgoing.parts();
+        self.send((target, class), flags_of(class), outgoing.codec, Plaintext::new(head, body))?;
+        Ok(outgoing.message.id)
     }
 
     pub(crate) fn write_text(&mut self, changes: Vec<RowChange>) -> Result<(), StackError> {
@@ -113,7 +114,7 @@ impl Step<'_, '_, '_> {
         (self.core.touched, self.signals_changed) = (true, true);
         self.core.follow_mutes();
         let class = StreamClass::Signal;
-        self.send((target, class), flags_of(class), outgoing.codec, &outgoing.payload)?;
+        self.send((target, class), flags_of(class), outgoing.codec, outgoing.payload.as_slice().into())?;
         Ok(outgoing.message.request)
     }
 

@@ -3,7 +3,7 @@
 //! A step holds the engine and all that stands on it. What it wants to send or tell waits in it until its end, when the rows of
 //! all that changed are written; only then, once the engine has committed them, does anything leave.
 
-use coterie_gbp::protection::Outgoing;
+use coterie_gbp::protection::{Outgoing, Plaintext};
 use coterie_mls::Together;
 use coterie_types::{MemberId, StreamClass, StreamId, Timestamp};
 use coterie_wire::{Codec, Flags};
@@ -75,7 +75,7 @@ impl<'s, 'a, 'b> Step<'s, 'a, 'b> {
         (target, class): (MemberId, StreamClass),
         flags: Flags,
         codec: Codec,
-        plaintext: &[u8],
+        plaintext: Plaintext<'_>,
     ) -> Result<(), StackError> {
         let frame = self.seal(class, flags, codec, plaintext)?;
         self.hand_out(target, ParcelKind::Frame(class), frame);
@@ -87,7 +87,7 @@ impl<'s, 'a, 'b> Step<'s, 'a, 'b> {
         class: StreamClass,
         flags: Flags,
         codec: Codec,
-        plaintext: &[u8],
+        plaintext: Plaintext<'_>,
     ) -> Result<Vec<u8>, StackError> {
         let stream = StreamId::standard(class, self.core.own.me);
         let stream = stream.ok_or(StackError::Internal("members of a roster have streams"))?;

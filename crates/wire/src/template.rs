@@ -8,11 +8,10 @@ use std::ops::Range;
 use coterie_types::Sequence;
 
 use crate::cbor::Writer;
+use crate::cbor::head::{BYTES, Head, UNSIGNED};
 use crate::frame::{FrameError, Header, Profile};
 use crate::limits::MAX_FRAME;
 
-const UNSIGNED: u8 = 0x00;
-const BYTES: u8 = 0x40;
 const SIZE_KEY: &[u8] = b"\x63psz";
 const PAYLOAD_KEY: &[u8] = b"\x62pl";
 
@@ -48,7 +47,7 @@ impl Template {
     pub fn length(&self, sequence: Sequence, payload: usize) -> Result<usize, FrameError> {
         let size = u32::try_from(payload).map_err(|_| FrameError::TooLarge(payload))?;
         let (number, size) = (Head::new(UNSIGNED, sequence.number()), Head::new(UNSIGNED, size));
-        let parts = [number.length, size.length, size.length, SIZE_KEY.len(), PAYLOAD_KEY.len(), payload];
+        let parts = [number.len(), size.len(), size.len(), SIZE_KEY.len(), PAYLOAD_KEY.len(), payload];
         let constant = self.front.len().saturating_add(self.back.len());
         let length = parts.into_iter().fold(constant, usize::saturating_add);
         if length > MAX_FRAME { Err(FrameError::TooLarge(length)) } else { Ok(length) }
@@ -77,47 +76,4 @@ fn put(out: &mut [u8], start: usize, part: &[u8]) -> Option<usize> {
     let end = start.checked_add(part.len())?;
     out.get_mut(start..end)?.copy_from_slice(part);
     Some(end)
-}
-
-/// A CBOR head in its shortest form.
-struct Head {
-    bytes: [u8; 5],
-    length: usize,
-}
-
-impl Head {
-    fn new(major: u8, number: u32) -> Self {
-        let [first, second, third, last] = number.to_be_bytes();
-        let (bytes, length) = match number {
-            0..24 => ([major | last, 0, 0, 0, 0], 1),
-            24..0x100 => ([major | 24, last, 0, 0, 0], 2),
-            0x100..0x1_0000 => ([major | 25, third, last, 0, 0], 3),
-            _ => ([major | 26, first, second, third, last], 5),
-        };
-        Self { bytes, length }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or(&self.bytes)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn heads_are_those_of_the_writer_at_every_boundary() {
-        for number in [0, 1, 23, 24, 255, 256, 65_535, 65_536, u32::MAX] {
-            let mut writer = Writer::default();
-            let expected = writer.unsigned(number).finish();
-            assert_eq!(Head::new(UNSIGNED, number).bytes(), expected);
-        }
-        for length in [0, 23, 24, 255, 256, 65_535, 65_536] {
-            let mut writer = Writer::default();
-            let written = writer.bytes(&vec![7; length]).finish();
-            let head = Head::new(BYTES, u32::try_from(length).unwrap());
-            assert_eq!(head.bytes(), &written[..written.len() - length]);
-        }
-    }
 }

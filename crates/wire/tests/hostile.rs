@@ -380,6 +380,9 @@ proptest! {
             content,
         };
         let written = message.encode(codec).unwrap();
+        let (head, rest) = message.encode_apart(codec).unwrap();
+        prop_assert_eq!(&written, &[&head, rest].concat());
+        prop_assert!(rest.is_empty() || rest == message.content);
         prop_assert_eq!(TextMessage::decode(codec.into(), &written), Ok(message));
     }
 

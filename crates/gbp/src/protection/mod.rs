@@ -14,6 +14,7 @@ mod screen;
 pub mod sealed;
 mod sealing;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use coterie_types::{Epoch, LeafIndex, MemberId, Sequence, StreamClass, StreamId, TransitionId};
@@ -33,7 +34,54 @@ pub struct Outgoing<'a> {
     /// The payload's codec.
     pub format: PayloadFormat,
     /// The payload in the clear.
-    pub plaintext: &'a [u8],
+    pub plaintext: Plaintext<'a>,
+}
+
+/// A payload in the clear. What is long in it may lie elsewhere, and is copied once, to where it is sealed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plaintext<'a> {
+    head: &'a [u8],
+    body: &'a [u8],
+}
+
+impl<'a> Plaintext<'a> {
+    /// Two parts, one behind the other.
+    #[must_use]
+    pub const fn new(head: &'a [u8], body: &'a [u8]) -> Self {
+        Self { head, body }
+    }
+
+    /// How long both are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.head.len().saturating_add(self.body.len())
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Both in one piece.
+    fn whole(&self) -> Cow<'a, [u8]> {
+        if self.body.is_empty() { self.head.into() } else { [self.head, self.body].concat().into() }
+    }
+
+    /// Writes both to `out`, which is as long as they are.
+    fn write(&self, out: &mut [u8]) -> Option<()> {
+        let (head, body) =
+            out.split_at_mut_checked(self.head.len()).filter(|(_, body)| body.len() == self.body.len())?;
+        head.copy_from_slice(self.head);
+        body.copy_from_slice(self.body);
+        Some(())
+    }
+}
+
+impl<'a> From<&'a [u8]> for Plaintext<'a> {
+    fn from(head: &'a [u8]) -> Self {
+        Self { head, body: &[] }
+    }
 }
 
 /// What is known of a frame that authenticated.

@@ -99,6 +99,6 @@ pub fn outgoing(class: StreamClass, member: u32, plaintext: &[u8]) -> Outgoing<'
         stream: stream(class, member),
         flags: Flags::MESSAGE,
         format: Codec::Cbor.into(),
-        plaintext,
+        plaintext: plaintext.into(),
     }
 }

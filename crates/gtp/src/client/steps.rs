@@ -23,7 +23,8 @@ pub(super) enum Taken {
 /// A message of ours that nothing is left to refuse of.
 pub(super) struct Said {
     message: TextMessage,
-    payload: Vec<u8>,
+    head: Vec<u8>,
+    is_apart: bool,
     codec: Codec,
     known: Known,
     keep: bool,
@@ -51,17 +52,18 @@ impl TextClient {
         let codec = draft.codec;
         let id = draft.id.or(*next).ok_or(SendError::NoNumber)?;
         let message = draft.message(self.member, id);
-        let payload = message.encode(codec)?;
+        let (head, rest) = message.encode_apart(codec)?;
+        let is_apart = !rest.is_empty();
         let known = Known { fingerprint: fingerprint(&message)?, relayed: false };
         if next.is_some_and(|next| id >= next) {
             *next = id.number().checked_add(1).map(MessageId::new);
         }
-        Ok(Said { message, payload, codec, known, keep })
+        Ok(Said { message, head, is_apart, codec, known, keep })
     }
 
     /// Takes note of what is said.
     pub(super) fn note(&mut self, said: Said) -> Outgoing {
-        let Said { message, payload, codec, known, keep } = said;
+        let Said { message, head, is_apart, codec, known, keep } = said;
         let mut changes = Vec::new();
         if self.next.is_some_and(|next| message.id >= next) {
             self.next = message.id.number().checked_add(1).map(MessageId::new);
@@ -71,7 +73,7 @@ impl TextClient {
         }
         let verdict = self.judge(&message, known.fingerprint, false);
         self.record(&message, (known, Some(self.present)), verdict, keep, &mut changes);
-        Outgoing { message, payload, codec, changes }
+        Outgoing { message, head, is_apart, codec, changes }
     }
 
     pub(super) fn send_request(&mut self, asking: &Asking, now: Timestamp) -> Result<Outgoing, SendError> {

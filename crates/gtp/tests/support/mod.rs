@@ -22,7 +22,7 @@ pub(crate) fn incoming(codec: Codec, payload: &[u8], sender: MemberId) -> Incomi
 
 /// The same of a message that a client made.
 pub(crate) fn from(sent: &Outgoing) -> Incoming<'_> {
-    incoming(sent.codec, &sent.payload, sent.message.sender)
+    incoming(sent.codec, sent.payload().leak(), sent.message.sender)
 }
 
 pub(crate) fn options() -> TextOptions {

@@ -81,13 +81,13 @@ impl NativeCompatText {
 
 fn seal(line: &Line, arguments: &Arguments) -> Result<f64, NativeFailure> {
     let id = MessageId::new(arguments.wide(0, "id")?);
-    let text = arguments.text(1, "text")?;
+    let content = arguments.utf8(1, "text")?;
     let codec = codec(arguments.whole(2, "codec")?)?;
     let out = arguments.array(3, "out")?;
     line.node.lend(|node| {
         line.mls.lend(|mls| {
             with_room(Lent::none(), Lent::none(), out, |_, _, out| {
-                let length = TextClient::send_into((node, mls), id, &text, codec, out)?;
+                let length = TextClient::send_into((node, mls), id, content, codec, out)?;
                 Ok(exact(length))
             })
         })

@@ -376,9 +376,10 @@ pub(super) fn changes(changes: Vec<RowChange>) -> Vec<NativeRowChange> {
 
 impl From<Outgoing> for NativeOutgoingText {
     fn from(outgoing: Outgoing) -> Self {
+        let payload = outgoing.payload().into();
         Self {
             message: outgoing.message.into(),
-            payload: outgoing.payload.into(),
+            payload,
             codec: codec_name(outgoing.codec),
             changes: changes(outgoing.changes),
         }

@@ -43,7 +43,13 @@ impl GroupNode {
         let stream = StreamId::standard(class, me);
         let stream = stream.ok_or(StackError::Internal("members of a roster have streams"))?;
         let (flags, format) = (flags_of(class), audio.codec.into());
-        let frame = coterie_gbp::protection::Outgoing { class, stream, flags, format, plaintext: &plaintext };
+        let frame = coterie_gbp::protection::Outgoing {
+            class,
+            stream,
+            flags,
+            format,
+            plaintext: plaintext.as_slice().into(),
+        };
         let bytes = core.protection.as_mut().ok_or(StackError::NotActive)?.seal_audio(frame)?;
         let kind = ParcelKind::Frame(class);
         self.push_parcel(None, Parcel { target: audio.target, kind, bytes });

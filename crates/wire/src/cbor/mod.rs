@@ -7,6 +7,7 @@
 //! The order of a map's keys is not part of the form: the protocol writes them in the order of its tables, readers
 //! take any.
 
+pub(crate) mod head;
 mod reader;
 mod token;
 mod writer;

@@ -3,6 +3,7 @@
 use minicbor::{Decoder, Encoder};
 
 use super::Token;
+use super::head::{BYTES, Head};
 use super::token::{FALSE, NULL, TRUE, UNDEFINED};
 
 /// An item under way. Counts are the caller's to keep.
@@ -26,6 +27,12 @@ impl Writer {
     /// A byte string.
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         let _ = self.encoder().bytes(bytes);
+        self
+    }
+
+    /// The beginning of a byte string; so many bytes follow.
+    pub(crate) fn bytes_ahead(&mut self, length: u32) -> &mut Self {
+        self.0.extend_from_slice(Head::new(BYTES, length).bytes());
         self
     }
 

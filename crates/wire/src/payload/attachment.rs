@@ -223,11 +223,11 @@ impl Fields for fields::Manifest {
         Ok(fields)
     }
 
-    fn write_cbor(&self, body: &[u8], writer: &mut Writer) {
+    fn write_cbor(&self, body: u32, writer: &mut Writer) {
         writer.map(MANIFEST.len()).text("aid").unsigned(self.attachment_id);
         writer.text("name").text(&self.filename).text("mime").text(&self.mime_type);
         writer.text("size").unsigned(self.total_size).text("nc").unsigned(self.chunk_count);
-        writer.text("hash").bytes(body);
+        writer.text("hash").bytes_ahead(body);
     }
 
     fn body(&mut self) -> &mut Vec<u8> {
@@ -275,10 +275,10 @@ impl Fields for fields::Chunk {
         Ok(fields)
     }
 
-    fn write_cbor(&self, body: &[u8], writer: &mut Writer) {
+    fn write_cbor(&self, body: u32, writer: &mut Writer) {
         writer.map(CHUNK.len()).text("aid").unsigned(self.attachment_id);
         writer.text("idx").unsigned(self.chunk_index).text("nc").unsigned(self.chunk_count);
-        writer.text("data").bytes(body);
+        writer.text("data").bytes_ahead(body);
     }
 
     fn body(&mut self) -> &mut Vec<u8> {

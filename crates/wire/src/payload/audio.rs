@@ -92,10 +92,10 @@ impl Fields for fields::AudioPayload {
         Ok(fields)
     }
 
-    fn write_cbor(&self, body: &[u8], writer: &mut Writer) {
+    fn write_cbor(&self, body: u32, writer: &mut Writer) {
         writer.map(KEYS.len()).text("msid").unsigned(self.media_source_id);
         writer.text("seq").unsigned(self.rtp_sequence).text("ts").unsigned(self.rtp_timestamp);
-        writer.text("kp").unsigned(self.key_phase).text("opus").bytes(body);
+        writer.text("kp").unsigned(self.key_phase).text("opus").bytes_ahead(body);
     }
 
     fn body(&mut self) -> &mut Vec<u8> {

@@ -81,8 +81,8 @@ trait Fields: prost::Message + Default {
     const SLOTS: &'static [Slot];
 
     fn read_cbor(reader: &mut Reader<'_>) -> Result<Self, Malformed>;
-    /// Its last field is `body`, whatever [`Self::body`] is.
-    fn write_cbor(&self, body: &[u8], writer: &mut Writer);
+    /// Everything up to the body, which is the last field, of this length, and follows.
+    fn write_cbor(&self, body: u32, writer: &mut Writer);
     /// The field that may be large. It is kept apart, so that nothing is copied where the codec does not ask for it.
     fn body(&mut self) -> &mut Vec<u8>;
     /// Called on a table that was verified against [`Self::SLOTS`].
@@ -113,22 +113,41 @@ fn decode<F: Fields>(format: PayloadFormat, bytes: &[u8]) -> Result<F, PayloadEr
 }
 
 /// `fields` and their body, which they do not hold yet.
-fn encode<F: Fields>(codec: Codec, mut fields: F, body: &[u8]) -> Result<Vec<u8>, PayloadError> {
+fn encode<F: Fields>(codec: Codec, fields: F, body: &[u8]) -> Result<Vec<u8>, PayloadError> {
+    let room = fields.encoded_len().saturating_add(body.len());
+    let (mut bytes, rest) = encode_apart(codec, fields, body, room)?;
+    bytes.extend_from_slice(rest);
+    Ok(bytes)
+}
+
+/// The same in two parts that follow each other: the second is the body, where the codec has it as it is at the end.
+/// The first has `room` for more than it holds.
+fn encode_apart<F: Fields>(
+    codec: Codec,
+    mut fields: F,
+    body: &[u8],
+    room: usize,
+) -> Result<(Vec<u8>, &[u8]), PayloadError> {
     if codec != Codec::Cbor {
         *fields.body() = body.to_vec();
     }
-    let bytes = match codec {
+    let (bytes, rest) = match codec {
         Codec::Cbor => {
-            let room = fields.encoded_len().saturating_add(body.len()).saturating_add(64);
-            let mut writer = Writer::with_capacity(room);
-            fields.write_cbor(body, &mut writer);
-            writer.finish()
+            let mut writer = Writer::with_capacity(room.saturating_add(KEYS_ROOM));
+            fields.write_cbor(length(body), &mut writer);
+            (writer.finish(), body)
         }
-        Codec::Protobuf => fields.encode_to_vec(),
-        Codec::FlatBuffers => fields.write_flat(),
+        Codec::Protobuf => (fields.encode_to_vec(), NO_BYTES),
+        Codec::FlatBuffers => (fields.write_flat(), NO_BYTES),
     };
-    if bytes.len() > MAX_PAYLOAD { Err(Malformed::TooLong.into()) } else { Ok(bytes) }
+    let whole = bytes.len().saturating_add(rest.len());
+    if whole > MAX_PAYLOAD { Err(Malformed::TooLong.into()) } else { Ok((bytes, rest)) }
 }
+
+const NO_BYTES: &[u8] = &[];
+
+/// More than the keys of any payload take in CBOR.
+const KEYS_ROOM: usize = 64;
 
 /// A table as the root of a buffer of its own.
 fn flat_root<T>(table: impl planus::WriteAsOffset<T>) -> Vec<u8> {

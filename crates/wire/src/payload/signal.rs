@@ -285,10 +285,10 @@ impl Fields for fields::Signal {
         Ok(fields)
     }
 
-    fn write_cbor(&self, body: &[u8], writer: &mut Writer) {
+    fn write_cbor(&self, body: u32, writer: &mut Writer) {
         writer.map(KEYS.len()).text("t").unsigned(self.signal_type).text("rid").unsigned(self.request_id);
         writer.text("sid").unsigned(self.sender_id).text("rc").unsigned(self.role_claim);
-        writer.text("alen").unsigned(self.args_length).text("args").bytes(body);
+        writer.text("alen").unsigned(self.args_length).text("args").bytes_ahead(body);
     }
 
     fn body(&mut self) -> &mut Vec<u8> {

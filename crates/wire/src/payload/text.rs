@@ -3,7 +3,7 @@
 use coterie_types::{MemberId, MessageId, RequestId, Timestamp};
 
 use super::flat::Slot::{self, Bytes, U32, U64};
-use super::{Fields, PayloadError, decode, encode, flat_root, length};
+use super::{Fields, PayloadError, decode, encode, encode_apart, flat_root, length};
 use crate::cbor::{Reader, Writer};
 use crate::generated::flat_buffers::stack as flat;
 use crate::generated::protobuf as fields;
@@ -110,6 +110,15 @@ impl TextMessage {
         encode(codec, self.fields(), &self.content)
     }
 
+    /// The payload in two parts that follow each other: the second is the content, where the codec has it as it is at the
+    /// end, so that nobody has to copy it.
+    ///
+    /// # Errors
+    /// When they are above the limit.
+    pub fn encode_apart(&self, codec: Codec) -> Result<(Vec<u8>, &[u8]), PayloadError> {
+        encode_apart(codec, self.fields(), &self.content, FIELDS_ROOM)
+    }
+
     /// The message in a payload.
     ///
     /// # Errors
@@ -145,6 +154,9 @@ impl TextMessage {
     }
 }
 
+/// More than the values of all fields but the content take in CBOR.
+const FIELDS_ROOM: usize = 48;
+
 const KEYS: &[&str] = &["mid", "sid", "ts", "rid", "fl", "ct", "len", "body"];
 
 impl Fields for fields::TextMessage {
@@ -168,11 +180,11 @@ impl Fields for fields::TextMessage {
         Ok(fields)
     }
 
-    fn write_cbor(&self, body: &[u8], writer: &mut Writer) {
+    fn write_cbor(&self, body: u32, writer: &mut Writer) {
         writer.map(KEYS.len()).text("mid").unsigned(self.message_id).text("sid").unsigned(self.sender_id);
         writer.text("ts").unsigned(self.timestamp_ms).text("rid").unsigned(self.request_id);
         writer.text("fl").unsigned(self.flags).text("ct").unsigned(self.content_type);
-        writer.text("len").unsigned(self.content_length).text("body").bytes(body);
+        writer.text("len").unsigned(self.content_length).text("body").bytes_ahead(body);
     }
 
     fn body(&mut self) -> &mut Vec<u8> {

@@ -15,7 +15,7 @@ use coterie_wire::{Flags, Header, PayloadFormat, Profile, Template};
 use super::keys::{ClassKeys, nonce};
 use super::numbers::{Numbers, Place};
 use crate::error::{SealError, SetupError};
-use crate::protection::{Outgoing, place};
+use crate::protection::{Outgoing, Plaintext, place};
 
 /// Seals frames under the class keys.
 ///
@@ -240,7 +240,7 @@ fn write(
     template: &Template,
     key: &AeadKey,
     sequence: Sequence,
-    plaintext: &[u8],
+    plaintext: Plaintext<'_>,
     out: &mut [u8],
 ) -> Result<Option<()>, CryptoError> {
     let sealed = plaintext.len().saturating_add(TAG_LENGTH);
@@ -248,7 +248,9 @@ fn write(
     let Some((body, tag)) = payload.and_then(|payload| payload.split_at_mut_checked(plaintext.len())) else {
         return Ok(None);
     };
-    body.copy_from_slice(plaintext);
+    if plaintext.write(body).is_none() {
+        return Ok(None);
+    }
     tag.copy_from_slice(&key.seal_in_place(&nonce(sequence), &[], body)?);
     Ok(Some(()))
 }
@@ -262,7 +264,7 @@ pub fn seal_as(keys: &ClassKeys, header: &Header, plaintext: &[u8]) -> Result<Ve
     let template = Template::new(header)?;
     let length = template.length(header.sequence, plaintext.len().saturating_add(TAG_LENGTH))?;
     let mut out = vec![0; length];
-    let written = write(&template, keys.key(header.class)?, header.sequence, plaintext, &mut out)?;
+    let written = write(&template, keys.key(header.class)?, header.sequence, plaintext.into(), &mut out)?;
     written.map(|()| out).ok_or(SealError::BufferTooSmall { needed: length })
 }
 

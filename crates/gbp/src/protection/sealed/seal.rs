@@ -120,7 +120,8 @@ impl Sealer {
             return self.seal_audio(frame).map_err(MlsFailure::Refused);
         }
         let draft = self.draft(frame).map_err(MlsFailure::Refused)?;
-        let message = mls.seal(frame.plaintext, &draft.authenticated_data()).map_err(MlsFailure::Mls)?;
+        let message =
+            mls.seal(&frame.plaintext.whole(), &draft.authenticated_data()).map_err(MlsFailure::Mls)?;
         draft.finish(&message).map_err(MlsFailure::Refused)
     }
 
@@ -154,7 +155,7 @@ impl Sealer {
         })?;
         let sequence = number(counted.counter()).ok_or(SealError::Exhausted(frame.class))?;
         let header = self.header(&frame, sequence);
-        let payload = counted.encrypt(frame.plaintext, &header.authenticated_data())?;
+        let payload = counted.encrypt(&frame.plaintext.whole(), &header.authenticated_data())?;
         Ok(Frame { header, payload: &payload }.encode()?)
     }
 
