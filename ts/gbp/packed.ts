@@ -20,6 +20,8 @@ const WELL_FORMED = 0x80
 
 /** Bytes under way, and how far they are read. */
 interface Run {
+  readonly packed: Uint8Array
+  /** The same memory, from which text is read. */
   readonly bytes: Buffer
   readonly view: DataView
   at: number
@@ -48,9 +50,10 @@ export function unpackEvents({ items, packed }: NativeTakenEvents): GroupNodeEve
   return events
 }
 
-function runOf({ buffer, byteOffset, length }: Uint8Array): Run {
+function runOf(packed: Uint8Array): Run {
+  const { buffer, byteOffset, length } = packed
   const bytes = Buffer.from(buffer, byteOffset, length)
-  return { bytes, view: new DataView(buffer, byteOffset, length), at: 0 }
+  return { packed, bytes, view: new DataView(buffer, byteOffset, length), at: 0 }
 }
 
 function parcel(run: Run): Parcel {
@@ -91,6 +94,6 @@ function text(run: Run): TextEvent {
 function bytesBehind(run: Run, head: number): Uint8Array {
   const begin = run.at + head
   run.at = begin + run.view.getUint32(begin - 4, true)
-  // `slice` of a buffer would share its memory.
-  return new Uint8Array(run.bytes.subarray(begin, run.at))
+  // Of a `Buffer` this would share the memory.
+  return run.packed.slice(begin, run.at)
 }
