@@ -50,10 +50,10 @@ describe('the budgets', () => {
     const sizes = [addonPath, platformTarball, rootTarball].map((path) => statSync(path).size)
     const [addon = NaN, platform = NaN, rootSize = NaN] = sizes
     console.log(
-      `addon ${(addon / MIB).toFixed(2)} MiB of 17, its tarball ${(platform / MIB).toFixed(2)} MiB of 7.25, ` +
+      `addon ${(addon / MIB).toFixed(2)} MiB of 17.25, its tarball ${(platform / MIB).toFixed(2)} MiB of 7.25, ` +
         `root tarball ${(rootSize / KIB).toFixed(1)} KiB of 400`,
     )
-    expect(addon).toBeLessThanOrEqual(17 * MIB)
+    expect(addon).toBeLessThanOrEqual(17.25 * MIB)
     expect(platform).toBeLessThanOrEqual(7.25 * MIB)
     expect(rootSize).toBeLessThanOrEqual(400 * KIB)
   })
