@@ -1,4 +1,4 @@
-/** Text frames of the Group Protocol Stack, against the published package and the bare cipher. */
+/** Text frames of the Group Protocol Stack, against the published package and its bare cipher. */
 import { interleave } from '../lib/rounds.mjs'
 import { row } from '../lib/rows.mjs'
 
@@ -32,7 +32,7 @@ export const suite = {
         {
           ours: commands.textFrames(options),
           published: commands.gbpStack(options),
-          bare: commands.bareLoop({ ...options, messages: 20_000 }),
+          bare: commands.bareLoop({ ...options, messages: 20_000, chacha: true }),
         },
         rounds,
       )

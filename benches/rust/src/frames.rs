@@ -1,9 +1,9 @@
-//! The bare cipher in a loop: what media frames come down to.
+//! The bare cipher in a loop: what media frames, and text frames of the published stack, come down to.
 
 use std::hint::black_box;
 
 use anyhow::{Result, anyhow};
-use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::aead::{AES_128_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
 use crate::options::Options;
 use crate::samples::Samples;
@@ -15,7 +15,8 @@ fn nonce(counter: u64) -> Nonce {
 }
 
 pub fn bare(options: Options, samples: &mut Samples) -> Result<()> {
-    let key = UnboundKey::new(&AES_128_GCM, &[5; 16]).map_err(|_| anyhow!("a key"))?;
+    let cipher = if options.chacha { &CHACHA20_POLY1305 } else { &AES_128_GCM };
+    let key = UnboundKey::new(cipher, &vec![5; cipher.key_len()]).map_err(|_| anyhow!("a key"))?;
     let key = LessSafeKey::new(key);
     let data = || Aad::from([9; 5]);
     let mut body = vec![7; options.length];

@@ -26,6 +26,8 @@ pub struct Options {
     pub batches: usize,
     /// Bytes of a message.
     pub length: usize,
+    /// Whether the bare cipher is ChaCha20-Poly1305; else AES-128-GCM.
+    pub chacha: bool,
 }
 
 impl Options {
@@ -42,6 +44,7 @@ impl Options {
             messages: number("messages", 0) as u32,
             batches: number("batches", 0) as usize,
             length: number("length", 32) as usize,
+            chacha: json.get("chacha").and_then(Value::as_bool).unwrap_or(false),
         }
     }
 
