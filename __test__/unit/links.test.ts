@@ -168,8 +168,8 @@ describe.each(LINK_KINDS)('a link over %s', (kind) => {
     const why = await silence.catch((error: unknown) => error)
     // Over TCP nobody is there who could be silent.
     expect([reason, code('LINK_UNREACHABLE')]).toContainEqual(why)
-    for (const address of ['', 'nowhere', '127.0.0.1:99999']) {
-      await expect(Link.connect({ ...wanted, address })).rejects.toEqual(code('INVALID_ARGUMENT'))
+    for (const nowhere of ['', 'nowhere', '127.0.0.1:99999']) {
+      await expect(Link.connect({ ...wanted, address: nowhere })).rejects.toEqual(code('INVALID_ARGUMENT'))
     }
     if (kind !== 'tcp') return
     await expect(Link.connect({ ...wanted, address: gone.address })).rejects.toEqual(code('LINK_UNREACHABLE'))
