@@ -243,7 +243,7 @@ export declare class NativeFeed {
 /** One member's view of one group. */
 export declare class NativeGroup {
   /** Commits changes and the proposals that wait. */
-  commit(changes: NativeChanges, now: number, cancellation?: NativeCancellation | undefined | null): NativeCommitted | NativeFailure | Promise<NativeCommitted | NativeFailure>
+  commit(add: Array<Uint8Array>, update: boolean, others: NativeChanges | undefined | null, now: number, cancellation?: NativeCancellation | undefined | null): NativeCommitted | NativeFailure | Promise<NativeCommitted | NativeFailure>
   /** Proposes to add the holder of a key package. */
   proposeAdd(keyPackage: Uint8Array, now: number, cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
   /** Proposes to remove a member. */
@@ -263,11 +263,11 @@ export declare class NativeGroup {
   /** Forgets the proposals that wait. */
   clearProposals(cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
   /** Moves on to the epoch that the own commit begins. */
-  mergePending(cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
+  mergePending(cancellation?: NativeCancellation | undefined | null): string | NativeFailure | Promise<string | NativeFailure>
   /** Drops the own commit. */
   discardPending(cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
   /** Moves on to the epoch that the staged commit begins. */
-  mergeStaged(cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
+  mergeStaged(cancellation?: NativeCancellation | undefined | null): string | NativeFailure | Promise<string | NativeFailure>
   /** Drops the staged commit. */
   discardStaged(cancellation?: NativeCancellation | undefined | null): undefined | NativeFailure | Promise<undefined | NativeFailure>
   /** The group's name. */
@@ -281,13 +281,13 @@ export declare class NativeGroup {
   /** Whether this device is still in the group. */
   get isMember(): boolean
   /** Everybody in the group, as `roster.rs` writes members. */
-  members(cancellation?: NativeCancellation | undefined | null): Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>
+  members(cancellation?: NativeCancellation | undefined | null): string | NativeFailure | Promise<string | NativeFailure>
   /** The proposals that wait for a commit. */
   pendingProposals(cancellation?: NativeCancellation | undefined | null): NativeProposal[] | NativeFailure | Promise<NativeProposal[] | NativeFailure>
   /** What the own pending commit would do. */
-  pendingCommit(cancellation?: NativeCancellation | undefined | null): Uint8Array | null | NativeFailure | Promise<Uint8Array | null | NativeFailure>
+  pendingCommit(cancellation?: NativeCancellation | undefined | null): string | null | NativeFailure | Promise<string | null | NativeFailure>
   /** What the staged commit would do. */
-  stagedCommit(cancellation?: NativeCancellation | undefined | null): Uint8Array | null | NativeFailure | Promise<Uint8Array | null | NativeFailure>
+  stagedCommit(cancellation?: NativeCancellation | undefined | null): string | null | NativeFailure | Promise<string | null | NativeFailure>
   /** The group's extensions. */
   extensions(cancellation?: NativeCancellation | undefined | null): NativeExtension[] | NativeFailure | Promise<NativeExtension[] | NativeFailure>
   /** What somebody outside needs to join by a commit of its own. */
@@ -987,9 +987,9 @@ export interface NativeCandidate {
   /** How it comes in. */
   entry: 'add' | 'external-join' | 'update' | 'present'
   /** Who brings it in: a sender, as `roster.rs` writes it. */
-  by?: Uint8Array
+  by?: string
   /** As whom the same member was known so far, as `roster.rs` writes a member. */
-  replaces?: Uint8Array
+  replaces?: string
 }
 
 /** What a member's certificates say beside its name. */
@@ -1010,14 +1010,10 @@ export interface NativeCertified {
   privateKey: Uint8Array
 }
 
-/** What a commit shall change. */
+/** What a commit does but to add and to update. Most do nothing else, and an object is read field by field. */
 export interface NativeChanges {
-  /** Key packages of those to be added. */
-  add: Array<Uint8Array>
   /** Leaves of those to be removed. */
   remove: Array<number>
-  /** Whether to replace this member's own keys. */
-  update: boolean
   /** Pre-shared keys to mix in. */
   psks?: Array<NativePskId>
   /** What the group's extensions shall be, all of them. */
@@ -1054,9 +1050,9 @@ export interface NativeCommitted {
   /** The tree that the Welcome's readers need where it does not travel inside. */
   ratchetTree?: Uint8Array
   /** What it does: a summary, as `roster.rs` writes it. */
-  summary: Uint8Array
+  summary: string
   /** Those it adds whose leaves expire soon, as `roster.rs` writes members, where there are any. */
-  expiring?: Uint8Array
+  expiring?: string
 }
 
 /** Audio that is to be sent. */
@@ -1458,17 +1454,17 @@ export declare function nativeGenerateLinkIdentity(name: string): Outcome<Native
 /** Something that happened in a group, and what a message turned out to be. */
 export type NativeGroupEvent =
   | { type: 'message'; /** Who: a member, as `roster.rs` writes it. */
-    sender: Uint8Array; /** In which epoch. */
+    sender: string; /** In which epoch. */
     epoch: bigint; /** What. */
     plaintext: Uint8Array; /** What travelled beside it. */
   associatedData: Uint8Array }
   | { type: 'proposal'; /** Whose: a sender, as `roster.rs` writes it. */
-    sender: Uint8Array; /** What is proposed. */
+    sender: string; /** What is proposed. */
   proposal: NativeProposal }
   | { type: 'commit-staged'; /** What it would do: a summary, as `roster.rs` writes it. */
-  commit: Uint8Array }
+  commit: string }
   | { type: 'epoch-changed'; /** What it did: a summary, as `roster.rs` writes it. */
-    commit: Uint8Array; /** Whether a pending commit of this member was dropped. */
+    commit: string; /** Whether a pending commit of this member was dropped. */
   supersededOwn: boolean }
   | { type: 'succeeded'; /** Which one. */
     succession: NativeSuccession; /** The last epoch here. */
@@ -1944,7 +1940,7 @@ export type NativeProposal =
   signatureKey: Uint8Array }
   | { type: 'update' }
   | { type: 'remove'; /** Which: a member, as `roster.rs` writes it. */
-  member: Uint8Array }
+  member: string }
   | { type: 'pre-shared-key' }
   | { type: 'group-context-extensions' }
   | { type: 'other'; /** Its number. */

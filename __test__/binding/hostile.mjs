@@ -268,7 +268,7 @@ const PLAUSIBLE = [
   () => ({ add: [one(world.keyPackages)], remove: [], update: true }),
   () => ({ add: [], remove: [random(4)], update: false }),
   () => ({ add: [], remove: [], update: false, psks: [psk()], extensions: [extension()], identity: bytes() }),
-  () => ({ add: [], remove: [], update: true, treeBeside: true, tree: 'beside' }),
+  () => ({ add: [], remove: [], update: true, psks: [], treeBeside: true, tree: 'beside' }),
   () => psk(),
   () => [extension(), extension()],
   () => world.groupInfo,
@@ -741,7 +741,7 @@ async function rawWorld() {
   const group = alice.createGroup(undefined, undefined, now)
   const closedGroup = alice.createGroup(undefined, undefined, now)
   const keyPackages = bob.keyPackages({ count: 2 }, now)
-  const { commit, welcome } = await group.commit({ add: [keyPackages[0]], remove: [], update: true }, now)
+  const { commit, welcome } = await group.commit([keyPackages[0]], true, undefined, now)
   await group.mergePending()
   const joined = await bob.join(welcome, undefined, now)
   const messages = [

@@ -30,12 +30,13 @@ const ALICE = [...new TextEncoder().encode('alice')]
 
 /** A member as `crates/node/src/roster.rs` writes one: leaf, identity, an empty key, perhaps an end, no certificate. */
 const member = (leaf: number, identity = ALICE, expires?: number) => {
-  const end = expires === undefined ? [0] : [1, ...new Uint8Array(Float64Array.of(expires).buffer)]
+  const end = expires === undefined ? [0] : [1, expires, 0, 0, 0, 0, 0, 0, 0]
   return [leaf, 0, 0, 0, identity.length, 0, 0, 0, ...identity, 0, 0, 0, 0, ...end, 0]
 }
+const row = (...bytes: number[]) => String.fromCharCode(...bytes)
 const message = (number: number) => ({
   type: 'message',
-  sender: Uint8Array.from(member(0)),
+  sender: row(...member(0)),
   epoch: 1n,
   plaintext: Uint8Array.of(number),
   associatedData: new Uint8Array(),
@@ -158,11 +159,30 @@ describe('a batch of messages', () => {
 
 describe('names', () => {
   it('are there where the identity is text, and only there', async () => {
-    script.answer = Uint8Array.of(2, 0, 0, 0, ...member(0), ...member(1, [0xff], 5))
+    script.answer = row(2, 0, 0, 0, ...member(0), ...member(1, [0xff], 5))
     expect(await group().members()).toMatchObject([
       { name: 'alice', expires: undefined },
       { name: undefined, expires: new Date(5) },
     ])
+  })
+})
+
+describe('a summary', () => {
+  it('has numbers of 64 bits and keys as they were written', async () => {
+    const key = Array.from({ length: 256 }, (_, index) => index)
+    const signer = [1, 2, 3, 255, 0, 0, 0, 0, 0, 1, 0, 0, ...key, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0]
+    const nobody = [0, 0, 0, 0]
+    script.answer = row(...Array(8).fill(0xff), 1, 0, 1, ...signer, ...nobody, ...nobody, ...nobody, 0)
+    expect(await group().mergePending()).toMatchObject({
+      epoch: 2n ** 64n - 1n,
+      own: true,
+      removesSelf: false,
+      committer: {
+        member: { leaf: 0xff030201, signatureKey: Uint8Array.from(key), expires: new Date(2 ** 32) },
+      },
+      added: [],
+      succession: undefined,
+    })
   })
 })
 

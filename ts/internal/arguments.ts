@@ -117,8 +117,12 @@ function attempt<Value>(name: string, read: () => Value): Value {
   try {
     return read()
   } catch (cause) {
-    throw new CoterieError('INVALID_ARGUMENT', `${name} could not be read`, { cause })
+    throw unreadable(name, cause)
   }
+}
+
+function unreadable(name: string, cause: unknown): CoterieError {
+  return new CoterieError('INVALID_ARGUMENT', `${name} could not be read`, { cause })
 }
 
 /** Bytes, or text as UTF-8. */
@@ -197,6 +201,23 @@ export function time(now: () => number): number {
 /** The caller's getters may throw; what they throw becomes the error's cause. */
 const GUARD: ProxyHandler<object> = {
   get: (target, key) => attempt(String(key), () => Reflect.get(target, key) as unknown),
+}
+
+/** An object of the caller's, whose fields are read by {@link field}. */
+export function object<Given extends object>(value: Given, name: string): Given {
+  return typeof value === 'object' && value !== null ? value : refuse(name, 'an object')
+}
+
+/** One field of it, on a way that is too short for {@link options}. */
+export function field<Given extends object, Key extends keyof Given & string>(
+  value: Given,
+  key: Key,
+): Given[Key] {
+  try {
+    return value[key]
+  } catch (cause) {
+    throw unreadable(key, cause)
+  }
 }
 
 /** An options object, which may be missing. */

@@ -332,10 +332,11 @@ export class Device implements Disposable, AsyncDisposable {
     const device = this.#device
     const { suite, lastResort, lifetime } = check.options(options)
     const signal = check.signal(options)
+    const named = suiteOrDefault(suite)
     const order = {
       count: check.upTo(MAX_KEY_PACKAGES, count, 'count'),
-      suite: suiteOrDefault(suite) ?? this.suite,
       lastResort: lastResort === true,
+      ...(named === undefined ? {} : { suite: named }),
       ...(lifetime === undefined ? {} : { lifetime: check.milliseconds(lifetime, 'lifetime') }),
     }
     return abortable(signal, (cancellation) => device.keyPackages(order, this.#now(), cancellation))

@@ -154,7 +154,7 @@ const HANDSHAKES = ['encrypted', 'public'] as const
 export class Group implements Disposable, AsyncDisposable {
   readonly #native: NativeGroup
   readonly #clock: () => number
-  readonly #id: Uint8Array
+  #id: Uint8Array | undefined
   readonly #policy: Policy | undefined
   readonly #turns = new Turns()
   /** Ends the wait for a policy. */
@@ -169,7 +169,6 @@ export class Group implements Disposable, AsyncDisposable {
     this.#native = group
     this.#clock = clock
     this.#policy = policy
-    this.#id = group.id
   }
 
   /** @internal Whether `value` is one, and not only looks like one. */
@@ -179,6 +178,7 @@ export class Group implements Disposable, AsyncDisposable {
 
   /** The group's name: equal at every member. */
   get id(): Uint8Array {
+    this.#id ??= this.#native.id
     return this.#id.slice()
   }
 
@@ -331,12 +331,12 @@ export class Group implements Disposable, AsyncDisposable {
    * `MLS_TOO_LARGE`, `MLS_REMOVED`, `HANDLE_CLOSED`.
    */
   async commit(changes: Changes = {}, options?: AbortOptions): Promise<Committed> {
-    const wanted = toNativeChanges(changes)
+    const { add, update, others } = toWantedChanges(changes)
     return toCommitted(
       await this.#judged(
         options,
-        (now) => this.#invited(wanted.add, now),
-        (now, cancellation) => this.#native.commit(wanted, now, cancellation),
+        (now) => this.#invited(add, now),
+        (now, cancellation) => this.#native.commit(add, update, others, now, cancellation),
       ),
     )
   }
@@ -663,23 +663,23 @@ export class Group implements Disposable, AsyncDisposable {
   }
 
   /** In its turn: the binding keeps the order, but knows nothing of a policy that is being asked. */
-  #call<Value>(options: AbortOptions | undefined, call: NativeCall<Value>): Promise<Value> {
+  #call<Value>(options: AbortOptions | undefined, call: NativeCall<Value>): Value | Promise<Value> {
     const signal = check.signal(options)
     if (this.#policy === undefined) return abortable(signal, call)
     return this.#turns.take(() => abortable(signal, call), signal)
   }
 
   /** Within a turn. */
-  #step<Value>(options: AbortOptions | undefined, call: NativeCall<Value>): Promise<Value> {
+  #step<Value>(options: AbortOptions | undefined, call: NativeCall<Value>): Value | Promise<Value> {
     return abortable(check.signal(options), call)
   }
 
   /** Asks the policy, if there is one, and then does the work, both in one turn and at one time. */
   #judged<Value>(
     options: AbortOptions | undefined,
-    candidates: (now: number) => Promise<NativeCandidate[]>,
+    candidates: (now: number) => NativeCandidate[] | Promise<NativeCandidate[]>,
     call: (now: number, ...rest: Parameters<NativeCall<Value>>) => ReturnType<NativeCall<Value>>,
-  ): Promise<Value> {
+  ): Value | Promise<Value> {
     const policy = this.#policy
     if (policy === undefined) return this.#step(options, (cancellation) => call(this.#now(), cancellation))
     const signal = check.signal(options)
@@ -690,7 +690,7 @@ export class Group implements Disposable, AsyncDisposable {
     }, signal)
   }
 
-  #invited(keyPackages: Uint8Array[], now: number): Promise<NativeCandidate[]> {
+  #invited(keyPackages: Uint8Array[], now: number): NativeCandidate[] | Promise<NativeCandidate[]> {
     return this.#step(undefined, () => this.#native.candidates(keyPackages, now))
   }
 
@@ -739,15 +739,38 @@ function treeIsBeside(tree: unknown): boolean {
   return check.oneOf(tree ?? 'inside', TREE_PLACEMENTS, 'tree') === 'beside'
 }
 
-function toNativeChanges(changes: Changes): NativeChanges {
-  const { add, remove, update, psks, extensions, identity, certificate, tree } = check.options(
-    changes,
-    'changes',
-  )
+/** A commit as native code takes it: most only add or update, and an object is read field by field. */
+interface WantedChanges {
+  readonly add: Uint8Array[]
+  readonly update: boolean
+  readonly others: NativeChanges | undefined
+}
+
+/** All is read before anything is checked: what a getter does then is seen. */
+function toWantedChanges(changes: Changes): WantedChanges {
+  const given = check.object(changes, 'changes')
+  const add = check.field(given, 'add')
+  const remove = check.field(given, 'remove')
+  const update = check.field(given, 'update')
+  const psks = check.field(given, 'psks')
+  const extensions = check.field(given, 'extensions')
+  const identity = check.field(given, 'identity')
+  const certificate = check.field(given, 'certificate')
+  const tree = check.field(given, 'tree')
+  const others = { remove, psks, extensions, identity, certificate, tree }
   return {
     add: check.bytesList(add ?? [], 'add'),
-    remove: check.list(remove ?? [], 'remove', check.u32),
     update: update === true,
+    others: Object.values(others).some((field) => field !== undefined) ? toNativeChanges(others) : undefined,
+  }
+}
+
+type Others = { [Field in Exclude<keyof Changes, 'add' | 'update'>]: Changes[Field] | undefined }
+
+function toNativeChanges(others: Others): NativeChanges {
+  const { remove, psks, extensions, identity, certificate, tree } = others
+  return {
+    remove: check.list(remove ?? [], 'remove', check.u32),
     psks: toNativePskIds(psks),
     treeBeside: treeIsBeside(tree),
     ...(extensions === undefined ? {} : { extensions: toNativeExtensions(extensions) }),

@@ -106,7 +106,7 @@ export class Turns {
   #last: Promise<unknown> = Promise.resolve()
 
   /** Work whose signal is aborted before its turn rejects at once, and is not begun. */
-  take<Value>(work: () => Promise<Value>, signal?: AbortSignal): Promise<Value> {
+  take<Value>(work: () => Value | Promise<Value>, signal?: AbortSignal): Promise<Value> {
     let begun = false
     const done = this.#last.then(() => {
       signal?.throwIfAborted()

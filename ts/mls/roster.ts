@@ -1,6 +1,6 @@
 /**
- * Members, and what commits do to them, as native code writes them: `crates/node/src/roster.rs`, in the same order. What
- * is read is copied, so that no two values share a buffer.
+ * Members, and what commits do to them, as native code writes them: `crates/node/src/roster.rs`, in the same order, as a
+ * string of one character for each byte.
  */
 import type { CertificateInfo, CommitSummary, Member, Sender, Succession } from './events.js'
 import type { CipherSuite } from './suites.js'
@@ -16,37 +16,35 @@ export function nameOf(identity: Uint8Array): string | undefined {
   }
 }
 
-export function readMember(bytes: Uint8Array): Member {
-  return new Row(bytes).member()
+export function readMember(row: string): Member {
+  return new Row(row).member()
 }
 
-export function readMembers(bytes: Uint8Array): Member[] {
-  return new Row(bytes).members()
+export function readMembers(row: string): Member[] {
+  return new Row(row).members()
 }
 
-export function readSender(bytes: Uint8Array): Sender {
-  return new Row(bytes).sender()
+export function readSender(row: string): Sender {
+  return new Row(row).sender()
 }
 
-export function readCommitSummary(bytes: Uint8Array): CommitSummary {
-  return new Row(bytes).summary()
+export function readCommitSummary(row: string): CommitSummary {
+  return new Row(row).summary()
 }
 
 class Row {
-  readonly #bytes: Uint8Array
-  readonly #view: DataView
+  readonly #row: string
   #at = 0
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  constructor(row: string) {
+    this.#row = row
   }
 
   // Of the literals below each is evaluated in the order in which it is written, which is the order of the row.
 
   summary(): CommitSummary {
     return {
-      epoch: this.#view.getBigUint64(this.#advance(8), true),
+      epoch: BigInt(this.#number()) + (BigInt(this.#number()) << 32n),
       own: this.#flag(),
       removesSelf: this.#flag(),
       committer: this.sender(),
@@ -62,14 +60,14 @@ class Row {
   }
 
   members(): Member[] {
-    const count = this.#length()
+    const count = this.#number()
     const members: Member[] = []
     while (members.length < count) members.push(this.member())
     return members
   }
 
   member(): Member {
-    const leaf = this.#length()
+    const leaf = this.#number()
     const identity = this.#copy()
     return {
       leaf,
@@ -90,26 +88,25 @@ class Row {
   }
 
   #date(): Date {
-    return new Date(this.#view.getFloat64(this.#advance(8), true))
+    return new Date(this.#number() + this.#number() * 2 ** 32)
   }
 
   #copy(): Uint8Array {
-    const length = this.#length()
-    const at = this.#advance(length)
-    return this.#bytes.slice(at, at + length)
+    const bytes = new Uint8Array(this.#number())
+    for (let index = 0; index < bytes.length; index += 1) bytes[index] = this.#byte()
+    return bytes
   }
 
-  #length(): number {
-    return this.#view.getUint32(this.#advance(4), true)
+  #number(): number {
+    return (this.#byte() | (this.#byte() << 8) | (this.#byte() << 16) | (this.#byte() << 24)) >>> 0
   }
 
   #flag(): boolean {
-    return this.#view.getUint8(this.#advance(1)) === 1
+    return this.#byte() === 1
   }
 
-  #advance(length: number): number {
-    const at = this.#at
-    this.#at += length
-    return at
+  #byte(): number {
+    this.#at += 1
+    return this.#row.charCodeAt(this.#at - 1)
   }
 }

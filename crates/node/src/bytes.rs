@@ -7,7 +7,7 @@
 //! copied as soon as they are read.
 
 use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, TypeName, Uint8ArraySlice};
-use napi::{Env, Error, Result, Status, ValueType, sys};
+use napi::{Env, Error, Result, Status, ValueType, check_status, sys};
 
 /// Above the core's limit for any message, which refuses what is longer than its own limits with a better reason.
 pub(crate) const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -57,6 +57,40 @@ impl ToNapiValue for Uint8Array {
         let slice = Uint8ArraySlice::copy_from(&Env::from_raw(env), bytes.0)?;
         // SAFETY: `env` is the live environment that this call was made in, and `slice` was made in it.
         unsafe { ToNapiValue::to_napi_value(env, slice) }
+    }
+}
+
+/// Bytes that become a string of one character for each: without memory outside JavaScript's heap, for what the facade
+/// reads once.
+pub struct Latin1String(Vec<u8>);
+
+impl From<Vec<u8>> for Latin1String {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl TypeName for Latin1String {
+    fn type_name() -> &'static str {
+        "string"
+    }
+
+    fn value_type() -> ValueType {
+        ValueType::String
+    }
+}
+
+#[allow(unsafe_code, reason = "napi-rs makes such strings through a library for character sets only")]
+impl ToNapiValue for Latin1String {
+    unsafe fn to_napi_value(env: sys::napi_env, Self(bytes): Self) -> Result<sys::napi_value> {
+        let length = isize::try_from(bytes.len()).map_err(|_| Error::from_status(Status::InvalidArg))?;
+        let mut value = std::ptr::null_mut();
+        // SAFETY: `env` is the live environment that this call was made in, `bytes` lives until it returns, and `value` is
+        // written or the call fails.
+        check_status!(unsafe {
+            sys::napi_create_string_latin1(env, bytes.as_ptr().cast(), length, &raw mut value)
+        })?;
+        Ok(value)
     }
 }
 

@@ -8,7 +8,7 @@ use napi_derive::napi;
 
 use crate::answer::{Answer, NativeCancellation};
 use crate::arguments::{List, timestamp};
-use crate::bytes::Uint8Array;
+use crate::bytes::{Latin1String, Uint8Array};
 use crate::extension::{NativeExtension, NativePskId, extensions, psk_id, psk_ids};
 use crate::failure::NativeFailure;
 use crate::group::NativeGroup;
@@ -16,17 +16,12 @@ use crate::identity::{NativeCertified, OwnedCertified};
 use crate::roster;
 use crate::values::NativeCommitted;
 
-/// What a commit shall change.
+/// What a commit does but to add and to update. Most do nothing else, and an object is read field by field.
 #[napi(object, object_to_js = false)]
 pub struct NativeChanges {
-    /// Key packages of those to be added.
-    #[napi(ts_type = "Array<Uint8Array>")]
-    pub add: List<Uint8Array>,
     /// Leaves of those to be removed.
     #[napi(ts_type = "Array<number>")]
     pub remove: List<u32>,
-    /// Whether to replace this member's own keys.
-    pub update: bool,
     /// Pre-shared keys to mix in.
     #[napi(ts_type = "Array<NativePskId>")]
     pub psks: Option<List<NativePskId>>,
@@ -41,7 +36,8 @@ pub struct NativeChanges {
     pub tree_beside: Option<bool>,
 }
 
-/// The same, parsed.
+/// All that a commit shall change, parsed.
+#[derive(Default)]
 struct OwnedChanges {
     add: Vec<Vec<u8>>,
     remove: Vec<LeafIndex>,
@@ -59,14 +55,13 @@ impl TryFrom<NativeChanges> for OwnedChanges {
     fn try_from(changes: NativeChanges) -> Result<Self, NativeFailure> {
         let beside = changes.tree_beside.unwrap_or_default();
         Ok(Self {
-            add: changes.add.into_vec(),
             remove: changes.remove.into_vec::<u32>().into_iter().map(LeafIndex::new).collect(),
-            update: changes.update,
             psks: psk_ids(changes.psks)?,
             extensions: changes.extensions.map(extensions).transpose()?,
             identity: changes.identity.map(Vec::from),
             certificate: changes.certificate.map(OwnedCertified::from),
             tree: if beside { TreePlacement::Beside } else { TreePlacement::Inside },
+            ..Self::default()
         })
     }
 }
@@ -129,14 +124,18 @@ impl NativeGroup {
     pub fn commit<'env>(
         &self,
         env: &'env Env,
-        changes: NativeChanges,
+        #[napi(ts_arg_type = "Array<Uint8Array>")] add: List<Uint8Array>,
+        update: bool,
+        others: Option<NativeChanges>,
         now: f64,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<Answer<'env, NativeCommitted>> {
-        let changes = match OwnedChanges::try_from(changes) {
-            Ok(changes) => changes,
+        let mut changes = match others.map(OwnedChanges::try_from).transpose() {
+            Ok(others) => others.unwrap_or_default(),
             Err(failure) => return Ok(Either::A(Either::B(failure))),
         };
+        changes.add = add.into_vec();
+        changes.update = update;
         let quick = self.commits_quickly(&changes.borrowed());
         let work = move |group: &mut Group| Ok(group.commit(changes.borrowed(), timestamp(now))?);
         self.quickly(env, quick, cancellation, work, NativeCommitted::from)
@@ -247,12 +246,12 @@ impl NativeGroup {
     }
 
     /// Moves on to the epoch that the own commit begins.
-    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
+    #[napi(catch_unwind, ts_return_type = "string | NativeFailure | Promise<string | NativeFailure>")]
     pub fn merge_pending<'env>(
         &self,
         env: &'env Env,
         cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, Uint8Array>> {
+    ) -> napi::Result<Answer<'env, Latin1String>> {
         let quick = self.pace().merges_quickly();
         self.quickly(
             env,
@@ -274,12 +273,12 @@ impl NativeGroup {
     }
 
     /// Moves on to the epoch that the staged commit begins.
-    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
+    #[napi(catch_unwind, ts_return_type = "string | NativeFailure | Promise<string | NativeFailure>")]
     pub fn merge_staged<'env>(
         &self,
         env: &'env Env,
         cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, Uint8Array>> {
+    ) -> napi::Result<Answer<'env, Latin1String>> {
         let quick = self.pace().merges_quickly();
         self.quickly(
             env,

@@ -11,7 +11,7 @@ use napi_derive::napi;
 
 use crate::answer::{Answer, Cancelled, NativeCancellation, in_turn};
 use crate::arguments::{List, timestamp};
-use crate::bytes::Uint8Array;
+use crate::bytes::{Latin1String, Uint8Array};
 use crate::device::arrays;
 use crate::extension::NativeExtension;
 use crate::failure::{NativeFailure, Outcome, outcome};
@@ -160,12 +160,12 @@ impl NativeGroup {
     }
 
     /// Everybody in the group, as `roster.rs` writes members.
-    #[napi(catch_unwind, ts_return_type = "Uint8Array | NativeFailure | Promise<Uint8Array | NativeFailure>")]
+    #[napi(catch_unwind, ts_return_type = "string | NativeFailure | Promise<string | NativeFailure>")]
     pub fn members<'env>(
         &self,
         env: &'env Env,
         cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, Uint8Array>> {
+    ) -> napi::Result<Answer<'env, Latin1String>> {
         self.by_size(env, cancellation, |group| Ok(group.members()?), |all| roster::members(&all))
     }
 
@@ -186,13 +186,13 @@ impl NativeGroup {
     /// What the own pending commit would do.
     #[napi(
         catch_unwind,
-        ts_return_type = "Uint8Array | null | NativeFailure | Promise<Uint8Array | null | NativeFailure>"
+        ts_return_type = "string | null | NativeFailure | Promise<string | null | NativeFailure>"
     )]
     pub fn pending_commit<'env>(
         &self,
         env: &'env Env,
         cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, Option<Uint8Array>>> {
+    ) -> napi::Result<Answer<'env, Option<Latin1String>>> {
         let work = |group: &mut Group| Ok(group.pending_commit()?);
         self.by_size(env, cancellation, work, |summary| summary.as_ref().map(roster::summary))
     }
@@ -200,13 +200,13 @@ impl NativeGroup {
     /// What the staged commit would do.
     #[napi(
         catch_unwind,
-        ts_return_type = "Uint8Array | null | NativeFailure | Promise<Uint8Array | null | NativeFailure>"
+        ts_return_type = "string | null | NativeFailure | Promise<string | null | NativeFailure>"
     )]
     pub fn staged_commit<'env>(
         &self,
         env: &'env Env,
         cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<Answer<'env, Option<Uint8Array>>> {
+    ) -> napi::Result<Answer<'env, Option<Latin1String>>> {
         let work = |group: &mut Group| Ok(group.staged_commit()?);
         self.by_size(env, cancellation, work, |summary| summary.as_ref().map(roster::summary))
     }

@@ -14,7 +14,7 @@ use napi_derive::napi;
 use zeroize::Zeroizing;
 
 use crate::arguments::List;
-use crate::bytes::Uint8Array;
+use crate::bytes::{Latin1String, Uint8Array};
 use crate::failure::NativeFailure;
 use crate::roster;
 use crate::values::milliseconds;
@@ -78,9 +78,9 @@ pub struct NativeCandidate {
     #[napi(ts_type = "'add' | 'external-join' | 'update' | 'present'")]
     pub entry: String,
     /// Who brings it in: a sender, as `roster.rs` writes it.
-    pub by: Option<Uint8Array>,
+    pub by: Option<Latin1String>,
     /// As whom the same member was known so far, as `roster.rs` writes a member.
-    pub replaces: Option<Uint8Array>,
+    pub replaces: Option<Latin1String>,
 }
 
 /// The same, as the core takes it.

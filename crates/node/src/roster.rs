@@ -2,30 +2,31 @@
 //!
 //! They cross in one row of bytes, which `ts/mls/roster.ts` reads in the same order: an object with two byte arrays for
 //! each member, made call by call through Node-API, takes longer than all other conversions of a commit together
-//! (ADR 22). Numbers are little-endian; what has no fixed length goes behind its length in four bytes, and what may be
-//! missing behind one byte that says whether it is there.
+//! (ADR 22). The row is a string, of one character for each byte: it is read once, and a buffer would be memory outside
+//! JavaScript's heap. Numbers are little-endian; what has no fixed length goes behind its length in four bytes, and what
+//! may be missing behind one byte that says whether it is there.
 
 use coterie_mls::{CertificateInfo, CommitSummary, Member, Sender, Succession};
+use coterie_types::Timestamp;
 
-use crate::bytes::Uint8Array;
-use crate::values::milliseconds;
+use crate::bytes::Latin1String;
 
 /// Bytes of a member with a short name, so that a row rarely moves while it grows.
 const MEMBER_LENGTH: usize = 96;
 
-pub(crate) fn member(member: &Member) -> Uint8Array {
+pub(crate) fn member(member: &Member) -> Latin1String {
     row(1, |row| row.member(member))
 }
 
-pub(crate) fn members(members: &[Member]) -> Uint8Array {
+pub(crate) fn members(members: &[Member]) -> Latin1String {
     row(members.len(), |row| row.members(members))
 }
 
-pub(crate) fn sender(sender: &Sender) -> Uint8Array {
+pub(crate) fn sender(sender: &Sender) -> Latin1String {
     row(1, |row| row.sender(sender))
 }
 
-pub(crate) fn summary(summary: &CommitSummary) -> Uint8Array {
+pub(crate) fn summary(summary: &CommitSummary) -> Latin1String {
     let CommitSummary { epoch, committer, own, added, removed, updated, removes_self, succession } = summary;
     let named = [added, removed, updated].iter().map(|members| members.len()).sum::<usize>();
     row(named.saturating_add(1), |row| {
@@ -40,7 +41,7 @@ pub(crate) fn summary(summary: &CommitSummary) -> Uint8Array {
     })
 }
 
-fn row(members: usize, write: impl FnOnce(&mut Row)) -> Uint8Array {
+fn row(members: usize, write: impl FnOnce(&mut Row)) -> Latin1String {
     let mut row = Row(Vec::with_capacity(members.saturating_mul(MEMBER_LENGTH)));
     write(&mut row);
     row.0.into()
@@ -54,7 +55,7 @@ impl Row {
         self.put(leaf.number().to_le_bytes());
         self.bytes(identity);
         self.bytes(signature_key);
-        self.option(expires.as_ref(), |row, expires| row.put(milliseconds(*expires).to_le_bytes()));
+        self.option(expires.as_ref(), |row, expires| row.time(*expires));
         self.option(certificate.as_ref(), Self::certificate);
     }
 
@@ -72,8 +73,8 @@ impl Row {
 
     fn certificate(&mut self, certificate: &CertificateInfo) {
         let CertificateInfo { valid_from, expires, fingerprint } = certificate;
-        self.put(milliseconds(*valid_from).to_le_bytes());
-        self.put(milliseconds(*expires).to_le_bytes());
+        self.time(*valid_from);
+        self.time(*expires);
         self.bytes(fingerprint);
     }
 
@@ -88,6 +89,10 @@ impl Row {
         if let Some(value) = value {
             write(self, value);
         }
+    }
+
+    fn time(&mut self, time: Timestamp) {
+        self.put(time.as_millis().to_le_bytes());
     }
 
     fn flag(&mut self, flag: bool) {

@@ -4,7 +4,7 @@ use coterie_mls::{Committed, Descent, GroupEvent, KeyPackageInfo, ProposalSummar
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 
-use crate::bytes::Uint8Array;
+use crate::bytes::{Latin1String, Uint8Array};
 use crate::identity::NativeCertificateInfo;
 use crate::roster;
 
@@ -23,7 +23,7 @@ pub enum NativeProposal {
     /// Remove a member.
     Remove {
         /// Which: a member, as `roster.rs` writes it.
-        member: Uint8Array,
+        member: Latin1String,
     },
     /// Mix in a pre-shared key.
     PreSharedKey,
@@ -60,7 +60,7 @@ pub enum NativeGroupEvent {
     /// A member said something.
     Message {
         /// Who: a member, as `roster.rs` writes it.
-        sender: Uint8Array,
+        sender: Latin1String,
         /// In which epoch.
         epoch: BigInt,
         /// What.
@@ -71,19 +71,19 @@ pub enum NativeGroupEvent {
     /// A proposal waits.
     Proposal {
         /// Whose: a sender, as `roster.rs` writes it.
-        sender: Uint8Array,
+        sender: Latin1String,
         /// What is proposed.
         proposal: NativeProposal,
     },
     /// A commit waits.
     CommitStaged {
         /// What it would do: a summary, as `roster.rs` writes it.
-        commit: Uint8Array,
+        commit: Latin1String,
     },
     /// A commit was merged.
     EpochChanged {
         /// What it did: a summary, as `roster.rs` writes it.
-        commit: Uint8Array,
+        commit: Latin1String,
         /// Whether a pending commit of this member was dropped.
         superseded_own: bool,
     },
@@ -108,9 +108,9 @@ pub struct NativeCommitted {
     /// The tree that the Welcome's readers need where it does not travel inside.
     pub ratchet_tree: Option<Uint8Array>,
     /// What it does: a summary, as `roster.rs` writes it.
-    pub summary: Uint8Array,
+    pub summary: Latin1String,
     /// Those it adds whose leaves expire soon, as `roster.rs` writes members, where there are any.
-    pub expiring: Option<Uint8Array>,
+    pub expiring: Option<Latin1String>,
 }
 
 /// What a key package says about its owner.
