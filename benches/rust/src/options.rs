@@ -27,6 +27,7 @@ pub struct Options {
     /// Bytes of a message.
     pub length: usize,
     /// Whether the bare cipher is ChaCha20-Poly1305; else AES-128-GCM.
+    #[allow(dead_code, reason = "only Coterie's program has a bare cipher")]
     pub chacha: bool,
 }
 
