@@ -732,11 +732,11 @@ impl World {
                 6 => (Opcode::Execute, Vec::new()),
                 _ => (Opcode::Nack, hash.to_vec()),
             };
-            // A number that its own node will not use: else it would only stall itself.
+            // A number that its own node will not use, not even when others went on from it: else it would only stall itself.
             let transition = if arguments == [0xa0] || opcode == Opcode::Nack {
                 near
             } else if opcode == Opcode::Prepare {
-                last.saturating_add(9_000 + transition % 9_000)
+                last.saturating_add(9_000 + transition % 9_000) / 1_000 * 1_000
             } else {
                 transition
             };
