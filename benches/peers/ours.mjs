@@ -53,7 +53,7 @@ await report(async (options, samples) => {
       samples.note('updateBytes', commit.length)
     }
     for (const added of range(options.adds)) {
-      const newcomer = await (await device(`newcomer-${index}-${added}`)).keyPackage()
+      const newcomer = await keyPackageOf(`newcomer-${index}-${added}`)
       const { commit } = await samples.time('add', 1, async () => {
         const committed = await group.commit({ add: [newcomer] })
         await group.mergePending()
@@ -70,6 +70,14 @@ await report(async (options, samples) => {
   for (const group of kept) group.close()
   for (const each of [founder, ...members]) await each.close()
 })
+
+/** Of a device that is gone before anything is timed, as in Rust: V8 would let go of it at some time in between. */
+async function keyPackageOf(name) {
+  const newcomer = await device(name)
+  const keyPackage = await newcomer.keyPackage()
+  await newcomer.close()
+  return keyPackage
+}
 
 /** The founder adds everybody in one commit: parents are blank. */
 async function fresh(options, samples, founder, members) {
