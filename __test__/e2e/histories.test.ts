@@ -9,6 +9,7 @@ import { afterAll, assert, describe, expect, it } from 'vitest'
 
 import {
   isFaultOfTsMls,
+  isRootOfNoPath,
   OurMember,
   SUITES,
   TheirMember,
@@ -61,6 +62,8 @@ class History {
   mixed = 0
   /** Joiners of ts-mls that its fault kept out. */
   absent = 0
+  /** Members who stay because without them its other fault would show. */
+  kept = 0
 
   constructor(seed: number) {
     this.#random = new Random(seed)
@@ -131,8 +134,19 @@ class History {
     await this.#commit(this.#random.of(this.#members), { ...NO_CHANGES, add }, joining, [])
   }
 
-  async remove(): Promise<void> {
+  /** Somebody who may go; nobody, where ts-mls could not follow. */
+  async #leaver(): Promise<Member | undefined> {
     const leaving = this.#random.of(this.#members)
+    const staying = this.#others(leaving)
+    const leaves = await Promise.all(staying.map(({ name }) => leaving.leaf(name)))
+    if (!isRootOfNoPath(leaves)) return leaving
+    this.kept += 1
+    return undefined
+  }
+
+  async remove(): Promise<void> {
+    const leaving = await this.#leaver()
+    if (leaving === undefined) return this.update()
     const changes = { ...NO_CHANGES, remove: [leaving.name] }
     await this.#commit(this.#random.of(this.#others(leaving)), changes, [], [leaving])
   }
@@ -148,7 +162,8 @@ class History {
   }
 
   async proposeRemove(): Promise<void> {
-    const leaving = this.#random.of(this.#members)
+    const leaving = await this.#leaver()
+    if (leaving === undefined) return this.update()
     const staying = this.#others(leaving)
     await this.#propose(this.#random.of(staying), { remove: leaving.name })
     await this.#commit(this.#random.of(staying), NO_CHANGES, [], [leaving])
@@ -198,7 +213,7 @@ class History {
   }
 }
 
-const sum = { mixed: 0, absent: 0 }
+const sum = { mixed: 0, absent: 0, kept: 0 }
 
 afterAll(() => {
   const steps = seeds.length * (MAX_OPERATIONS + 1)
@@ -230,6 +245,7 @@ describe('a group that is half ours and half ts-mls', () => {
       expect(history.operations).toBe(MAX_OPERATIONS)
       sum.mixed += history.mixed
       sum.absent += history.absent
+      sum.kept += history.kept
     },
     5 * MINUTE,
   )

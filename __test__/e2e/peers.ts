@@ -26,6 +26,8 @@ export interface Member {
   /** Takes in any message; what an application message says comes out. */
   receive(message: Uint8Array): Promise<Uint8Array | undefined>
   authenticator(): Promise<Uint8Array>
+  /** Where somebody sits in the tree. */
+  leaf(name: string): number | Promise<number>
   close(): void
 }
 
@@ -73,7 +75,7 @@ export class OurMember implements Member {
     return present(this.#group, 'group')
   }
 
-  async #leaf(name: string): Promise<number> {
+  async leaf(name: string): Promise<number> {
     const members = await this.#joined.members()
     return present(
       members.find((member) => member.name === name),
@@ -90,7 +92,7 @@ export class OurMember implements Member {
   }
 
   async commit({ add, remove }: Changes) {
-    const leaves = await Promise.all(remove.map((name) => this.#leaf(name)))
+    const leaves = await Promise.all(remove.map((name) => this.leaf(name)))
     const made = await this.#joined.commit({ add, remove: leaves, update: true })
     await this.#joined.mergePending()
     return made
@@ -100,7 +102,7 @@ export class OurMember implements Member {
     if (wish === 'update') return this.#joined.proposeUpdate()
     return 'add' in wish
       ? this.#joined.proposeAdd(wish.add)
-      : this.#joined.proposeRemove(await this.#leaf(wish.remove))
+      : this.#joined.proposeRemove(await this.leaf(wish.remove))
   }
 
   async seal(plaintext: Uint8Array): Promise<Uint8Array> {
@@ -156,6 +158,16 @@ export const isFaultOfTsMls = (error: unknown): boolean =>
   error instanceof Error &&
   error.message === 'non-blank intermediate node must list leaf node in its unmerged_leaves'
 
+/**
+ * Whether ts-mls 1.6.4 comes to other keys by a fault of its own once only these leaves are left: where the left half of the
+ * tree is empty, no path has a node at the root, but it derives the secret of one (`pathToRoot`). RFC 9420 section 12.4.1
+ * takes the last path secret that there is.
+ */
+export function isRootOfNoPath(leaves: readonly number[]): boolean {
+  const width = 2 ** Math.ceil(Math.log2(Math.max(...leaves) + 1))
+  return Math.min(...leaves) >= width / 2
+}
+
 /** ts-mls, whose states are plain values. */
 export class TheirMember implements Member {
   readonly ours = false
@@ -187,11 +199,11 @@ export class TheirMember implements Member {
   #proposal(wish: Exclude<Wish, 'update'>): mls.Proposal {
     return 'add' in wish
       ? { proposalType: 'add', add: { keyPackage: keyPackageOf(wish.add) } }
-      : { proposalType: 'remove', remove: { removed: this.#leaf(wish.remove) } }
+      : { proposalType: 'remove', remove: { removed: this.leaf(wish.remove) } }
   }
 
   /** Leaves are the even nodes of the tree. */
-  #leaf(name: string): number {
+  leaf(name: string): number {
     const at = this.#joined.ratchetTree.findIndex(
       (node) =>
         node?.nodeType === 'leaf' &&

@@ -16,3 +16,14 @@ fn groups_of_two_stacks_agree_on_every_epoch_and_read_each_other() {
         }
     }
 }
+
+#[test]
+fn two_stacks_agree_where_half_of_the_tree_is_empty() {
+    for number in 1..=2 {
+        let seed = Seed::new(number);
+        for suite in histories::SUITES {
+            histories::run_in_half_a_tree(seed, suite)
+                .unwrap_or_else(|error| panic!("seed {}, suite {suite}: {error}", seed.number()));
+        }
+    }
+}

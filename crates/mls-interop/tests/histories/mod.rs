@@ -103,9 +103,7 @@ struct History {
 
 /// Runs one history; an error says where it came apart.
 pub(crate) fn run(seed: Seed, suite: u16) -> Result<(), Failure> {
-    let mut rng = seed.rng(u64::from(suite));
-    let encrypt = rng.random();
-    let mut history = History { rng, seed, suite, encrypt, made: 0, members: Vec::new() };
+    let mut history = History::new(seed, suite);
     let size = if history.rng.random() { MEMBERS } else { history.rng.random_range(2..=MEMBERS) };
     history.found(size).map_err(|error| format!("founding a group of {size}: {error}"))?;
     for index in 0..OPERATIONS {
@@ -116,6 +114,15 @@ pub(crate) fn run(seed: Seed, suite: u16) -> Result<(), Failure> {
         })?;
     }
     Ok(())
+}
+
+/// The left half of a tree is emptied, so that no path has a node at the root, and everybody who is left updates.
+#[allow(dead_code, reason = "not every program that has histories runs it")]
+pub(crate) fn run_in_half_a_tree(seed: Seed, suite: u16) -> Result<(), Failure> {
+    let mut history = History::new(seed, suite);
+    history.found(8)?;
+    history.change(7, vec![], &["member-1", "member-2", "member-3", "member-4"])?;
+    (0..4).try_for_each(|committer| history.change(committer, vec![], &[]))
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +145,12 @@ enum Operation {
 }
 
 impl History {
+    fn new(seed: Seed, suite: u16) -> Self {
+        let mut rng = seed.rng(u64::from(suite));
+        let encrypt = rng.random();
+        Self { rng, seed, suite, encrypt, made: 0, members: Vec::new() }
+    }
+
     /// Every other member is ours, and so is every other founder.
     fn joiner(&mut self) -> Result<(String, Box<dyn Joiner>), Failure> {
         self.made += 1;
