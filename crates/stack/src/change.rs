@@ -63,10 +63,15 @@ impl Step<'_, '_, '_> {
 
     /// Commits and announces it; nothing is merged before enough others are ready.
     fn propose(&mut self, changes: Changes<'_>, pattern: Pattern) -> Result<Vec<MemberId>, StackError> {
-        self.core.node.clear_for_proposal()?;
-        self.carry_out()?;
+        self.make_way()?;
         let committed = self.together.commit(changes, self.now)?;
-        let after = self.core.roster_after(&committed.summary)?;
+        let after = match self.core.roster_after(&committed.summary) {
+            Ok(after) => after,
+            Err(error) => {
+                self.together.discard_pending()?;
+                return Err(error);
+            }
+        };
         let joined = committed.summary.added.iter().filter_map(|member| after.at(member.leaf));
         let joiners: Vec<MemberId> = joined.collect();
         let armed = pattern == Pattern::Armed;
@@ -89,6 +94,18 @@ impl Step<'_, '_, '_> {
         }
         self.carry_out()?;
         Ok(joiners)
+    }
+
+    /// Drops a commit of this member that gave way. That stands by itself: a member in memory has nothing to undo where what
+    /// follows is refused, a key package that is none for instance.
+    fn make_way(&mut self) -> Result<(), StackError> {
+        let touched = self.core.touched;
+        self.core.node.clear_for_proposal()?;
+        self.carry_out()?;
+        if self.volatile {
+            self.core.touched = touched;
+        }
+        Ok(())
     }
 
     /// The commit of this member has come into effect: whoever it added may come in.

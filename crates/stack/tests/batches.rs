@@ -9,18 +9,14 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use coterie_gtp::Draft;
-use coterie_mls::{Device, DeviceOptions, Suite};
 use coterie_stack::limits::{MAX_EVENTS, MAX_FRAMES_AT_ONCE, MAX_TEXTS_AT_ONCE};
-use coterie_stack::{AudioOut, CreateOptions, Event, GroupNode, Settings};
-use coterie_store::MemoryStore;
+use coterie_stack::{AudioOut, Event};
 use coterie_testkit::{Fault, Seed};
 use coterie_types::{Code, Duration, ErrorCode, MemberId};
 use coterie_wire::payload::MediaSource;
 use coterie_wire::{Codec, Profile};
-use support::{World, group, member};
+use support::{World, in_memory, member};
 
 const PROFILES: [Profile; 2] = [Profile::Sealed, Profile::Interop];
 
@@ -256,16 +252,6 @@ fn a_batch_ends_where_there_is_no_room_for_what_it_tells() {
     assert_eq!(world.events(2).len(), taken);
     let rest = world.node(2).receive_all(&frames[taken..], now).unwrap();
     assert_eq!(taken + rest, frames.len());
-}
-
-/// A founder whose state ends with the process.
-fn in_memory(profile: Profile) -> GroupNode {
-    let store = Arc::new(MemoryStore::new());
-    let options = DeviceOptions { identity: b"alice".to_vec(), suite: Suite::X25519Aes128 };
-    let device = Device::create(options, store, Arc::new(Seed::new(8).entropy(1))).unwrap();
-    let options = CreateOptions { profile, member: member(1), id: group(), suite: None };
-    let now = coterie_testkit::Clock::default().now();
-    GroupNode::create(&device, options, Settings::of(profile), now).unwrap()
 }
 
 #[test]

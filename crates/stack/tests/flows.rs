@@ -17,7 +17,7 @@ use coterie_testkit::Seed;
 use coterie_types::{Code, Duration, ErrorCode, MemberId, RequestId, StreamClass};
 use coterie_wire::payload::{AttachmentId, MediaSource, Role, Signal};
 use coterie_wire::{Codec, Profile};
-use support::{World, member};
+use support::{World, in_memory, member};
 
 const PROFILES: [Profile; 2] = [Profile::Sealed, Profile::Interop];
 const CODECS: [Codec; 3] = [Codec::Cbor, Codec::Protobuf, Codec::FlatBuffers];
@@ -100,6 +100,34 @@ fn joiners_of_interop_groups_can_wait_for_execute() {
     let (now, package) = (world.now(), joiner.key_package(world.now()));
     let refused = world.node(1).invite(&[package], Pattern::Armed, now).unwrap_err();
     assert_eq!(refused.code(), Code::INVALID_ARGUMENT);
+}
+
+#[test]
+fn an_invitation_of_nobody_changes_nothing_in_memory_either() {
+    for profile in PROFILES {
+        let mut world = World::of(profile, Seed::new(23), 2);
+        let now = world.now();
+        let good = world.installation().key_package(now);
+        let mut altered = good.clone();
+        *altered.last_mut().unwrap() ^= 1;
+        let mut alone = in_memory(profile);
+        while alone.poll_parcel().is_some() {}
+        let packages = [vec![], vec![1, 2, 3], good[..good.len() - 1].to_vec(), altered];
+        for package in packages {
+            let before = alone.epoch();
+            for all in [vec![package.clone()], vec![good.clone(), package.clone()]] {
+                assert!(alone.invite(&all, Pattern::Direct, now).is_err());
+                assert!(world.node(1).invite(&all, Pattern::Direct, now).is_err());
+            }
+            assert!(alone.remove(&[member(7)], now).is_err());
+            assert!(alone.advertise(&["x".repeat(65)], now).is_err());
+            assert_eq!((alone.epoch(), alone.poll_parcel().is_some()), (before, false));
+            alone.send_text(MemberId::EVERYBODY, Draft::text("still here"), now).unwrap();
+            while alone.poll_parcel().is_some() {}
+        }
+        assert_eq!(alone.invite(std::slice::from_ref(&good), Pattern::Direct, now).unwrap(), [member(2)]);
+        assert_eq!(world.node(1).invite(&[good], Pattern::Direct, now).unwrap(), [member(3)]);
+    }
 }
 
 #[test]

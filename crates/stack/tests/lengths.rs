@@ -9,31 +9,18 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use coterie_gsp::Order;
 use coterie_gtp::Draft;
-use coterie_mls::{Device, DeviceOptions, Suite};
+use coterie_stack::Event;
 use coterie_stack::limits::{MAX_SAID, MAX_TEXT_BYTES_AT_ONCE};
-use coterie_stack::{CreateOptions, Event, GroupNode, Settings};
-use coterie_store::MemoryStore;
 use coterie_testkit::{Clock, Seed};
 use coterie_types::{Code, Duration, ErrorCode, MemberId, RequestId};
 use coterie_wire::payload::Signal;
 use coterie_wire::{Codec, Profile};
-use support::{World, group, member};
+use support::{World, in_memory, member};
 
 const PROFILES: [Profile; 2] = [Profile::Sealed, Profile::Interop];
 const CODECS: [Codec; 3] = [Codec::Cbor, Codec::Protobuf, Codec::FlatBuffers];
-
-/// A founder whose state ends with the process: there is nothing that it could go back to.
-fn in_memory(profile: Profile) -> GroupNode {
-    let options = DeviceOptions { identity: b"alice".to_vec(), suite: Suite::X25519Aes128 };
-    let entropy = Arc::new(Seed::new(8).entropy(1));
-    let device = Device::create(options, Arc::new(MemoryStore::new()), entropy).unwrap();
-    let options = CreateOptions { profile, member: member(1), id: group(), suite: None };
-    GroupNode::create(&device, options, Settings::of(profile), Clock::default().now()).unwrap()
-}
 
 fn long(length: usize, codec: Codec) -> Draft {
     Draft { content: vec![b'x'; length], codec, ..Draft::default() }

@@ -65,6 +65,15 @@ pub fn member(number: u32) -> MemberId {
     MemberId::new(number)
 }
 
+/// A founder whose state ends with the process: there is nothing that it could go back to.
+pub fn in_memory(profile: Profile) -> GroupNode {
+    let options = DeviceOptions { identity: b"alice".to_vec(), suite: Suite::X25519Aes128 };
+    let entropy = Arc::new(Seed::new(8).entropy(1));
+    let device = Device::create(options, Arc::new(MemoryStore::new()), entropy).unwrap();
+    let options = CreateOptions { profile, member: member(1), id: group(), suite: None };
+    GroupNode::create(&device, options, Settings::of(profile), Clock::default().now()).unwrap()
+}
+
 impl Installation {
     pub fn new(seed: Seed, name: &str) -> Self {
         let disk = Arc::new(Disk::default());
