@@ -24,6 +24,8 @@ const [NEWCOMER, MEMBER] = [0, 1]
 const HOST = 1
 const HOST_ROLE = { id: 1, name: 'host', permissions: 0xff }
 const LONGEST_PAUSE = 30_000
+/** How long a visitor may take for each thing that others wait for: a key package, its admission. */
+const PATIENCE = 20_000
 
 const lines = createInterface({ input: process.stdin, output: process.stdout, terminal: process.stdin.isTTY })
 let typing = process.stdin.isTTY
@@ -31,10 +33,10 @@ lines.once('close', () => {
   typing = false
 })
 
-/** Prints above what is being typed. */
+/** Prints above what is being typed. What others send may not steer the terminal, or look like another line. */
 function tell(text) {
   if (typing) process.stdout.write('\r\u001b[K')
-  console.log(text)
+  console.log(text.replaceAll(/\p{Cc}/gu, ' '))
   if (typing) lines.prompt(true)
 }
 
@@ -63,15 +65,20 @@ async function reopen(device) {
   }
 }
 
-/** The door's identity: what guests trust is what the invitation says, so it stays the same while that file is there. */
-function makeDoor(file, address) {
-  if (existsSync(`${file}.key`)) {
-    const { address: before, certificate } = readInvitation(file)
-    return { address: address ?? before, certificate, privateKey: readFileSync(`${file}.key`) }
+/** The door's identity: what guests trust is what the invitation says, so it stays the same while its files are there. */
+function makeDoor(file) {
+  if (!existsSync(file) || !existsSync(`${file}.key`)) {
+    return { address: '127.0.0.1:0', ...generateLinkIdentity() }
   }
-  const { certificate, privateKey } = generateLinkIdentity()
-  writeFileSync(`${file}.key`, privateKey, { mode: 0o600, flag: 'wx' })
-  return { address: address ?? '127.0.0.1:0', certificate, privateKey }
+  return { ...readInvitation(file), privateKey: readFileSync(`${file}.key`) }
+}
+
+async function openDoor(file, address) {
+  const { address: before, ...identity } = makeDoor(file)
+  const listener = await Link.listen({ kind: 'quic', address: address ?? before, identity })
+  writeFileSync(`${file}.key`, identity.privateKey, { mode: 0o600 })
+  writeInvitation(file, { address: listener.address, certificate: identity.certificate })
+  return listener
 }
 
 function readInvitation(file) {
@@ -91,13 +98,15 @@ async function host(device, file, address) {
     await node.roles.assign(HOST, HOST_ROLE.id)
   }
   const [gaps, network] = [new Gaps(node), LinkNetwork.of(node, { forward: true })]
-  const door = makeDoor(file, address)
-  const identity = { certificate: door.certificate, privateKey: door.privateKey }
-  const listener = await Link.listen({ kind: 'quic', address: door.address, identity })
-  writeInvitation(file, { address: listener.address, certificate: door.certificate })
+  const listener = await openDoor(file, address)
   tell(`* the door is open at ${listener.address}; ${file} is the invitation`)
   const welcoming = (async () => {
-    for await (const link of listener.links()) welcome(node, network, gaps, link).catch(complain)
+    for await (const link of listener.links()) {
+      welcome(node, network, gaps, link).catch((error) => {
+        complain(error)
+        return link.close({ grace: 0 })
+      })
+    }
   })()
   const close = async () => {
     await Promise.all([listener.close(), network.close()])
@@ -134,11 +143,22 @@ class Gaps {
   }
 }
 
+/** Work that a visitor must not hold up for longer than is bearable. */
+async function inTime(work) {
+  const signal = AbortSignal.timeout(PATIENCE)
+  try {
+    return await work(signal)
+  } catch (error) {
+    if (signal.aborted) throw new Mistake('a visitor took too long')
+    throw error
+  }
+}
+
 let invited = Promise.resolve()
 
 /** Lets somebody in, one after the other: a change of the group has to be over before the next. */
 async function welcome(node, network, gaps, link) {
-  const { value: first } = await link.frames().next()
+  const first = await inTime(async (signal) => (await link.frames({ signal }).next()).value)
   const [kind, ...keyPackage] = first?.bytes ?? []
   let member
   if (kind === NEWCOMER) {
@@ -146,16 +166,18 @@ async function welcome(node, network, gaps, link) {
     const admitted = (async () => {
       await turn
       ;[member] = await node.invite([Uint8Array.from(keyPackage)])
-      await link.send(await network.admission(member), 'control')
+      await inTime(async (signal) => {
+        await link.send(await network.admission(member, { signal }), 'control', { signal })
+      })
     })()
     invited = admitted.catch(() => {})
     await admitted
   }
-  const { member: who, ended } = await network.attach(link, { member })
-  tell(`* ${await nameOf(node, who)} is there`)
-  await gaps.ask(who)
+  const { member: visitor, ended } = await network.attach(link, { member })
+  tell(`* ${await nameOf(node, visitor)} is there`)
+  await gaps.ask(visitor)
   await ended
-  tell(`* ${await nameOf(node, who)} is gone`)
+  tell(`* ${await nameOf(node, visitor)} is gone`)
 }
 
 async function join(device, file) {
@@ -241,16 +263,21 @@ async function showSignal(node, { sender, signal }) {
   if (done !== undefined) tell(`* ${await nameOf(node, sender)} ${done} ${await nameOf(node, signal.target)}`)
 }
 
-const COMMANDS = {
-  help: () => tell('  /who, /mute NAME, /unmute NAME, /remove NAME, /quit; everything else is said'),
-  who: async (node) => {
-    const [members, { muted }] = await Promise.all([node.members(), node.signals.view()])
-    const line = ({ member, name }) => `${name}${muted.includes(member) ? ' (muted)' : ''}`
-    tell(`  ${members.map(line).join(', ')}; epoch ${node.epoch}`)
-  },
-  mute: (node, name) => give(node, 'mute', name),
-  unmute: (node, name) => give(node, 'unmute', name),
-  remove: async (node, name) => node.remove([await memberOf(node, name)]),
+const COMMANDS = new Map([
+  ['who', who],
+  ['mute', (node, name) => give(node, 'mute', name)],
+  ['unmute', (node, name) => give(node, 'unmute', name)],
+  ['remove', async (node, name) => node.remove([await memberOf(node, name)])],
+])
+
+function help() {
+  tell('  /who, /mute NAME, /unmute NAME, /remove NAME, /quit; everything else is said')
+}
+
+async function who(node) {
+  const [members, { muted }] = await Promise.all([node.members(), node.signals.view()])
+  const line = ({ member, name }) => `${name}${muted.includes(member) ? ' (muted)' : ''}`
+  tell(`  ${members.map(line).join(', ')}; epoch ${node.epoch}`)
 }
 
 async function give(node, type, name) {
@@ -271,7 +298,7 @@ async function listen(node) {
     const [, command, argument] = /^\/(\w+) ?(.*)$/.exec(line) ?? []
     if (command === 'quit') return
     try {
-      if (command !== undefined) await (COMMANDS[command] ?? COMMANDS.help)(node, argument)
+      if (command !== undefined) await (COMMANDS.get(command) ?? help)(node, argument)
       else if (line !== '') await node.text.send(line)
     } catch (error) {
       complain(error)
