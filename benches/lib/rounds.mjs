@@ -79,4 +79,12 @@ export class Measured {
     const rounds = (this.#outputs.get(name) ?? []).map((output) => output[operation]).filter(Boolean)
     return rounds.length > 0 ? spread(rounds) : undefined
   }
+
+  /** The same of several operations in a row; undefined where one was not measured. */
+  sum(name, operations) {
+    const all = operations.map((operation) => this.of(name, operation))
+    if (all.includes(undefined)) return undefined
+    const total = (which) => all.reduce((before, each) => before + each[which], 0)
+    return { min: total('min'), median: total('median'), max: total('max') }
+  }
 }

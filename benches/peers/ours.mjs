@@ -43,25 +43,24 @@ await report(async (options, samples) => {
   for (const index of range(options.groups)) {
     const { group, joined } = await (options.warm ? warm : fresh)(options, samples, founder, members)
     const [reader] = joined
+    const updates = []
     for (let turn = 0; turn < options.updates; turn += 1) {
-      const { commit } = await samples.time('update', 1, async () => {
-        const committed = await group.commit({ update: true })
-        await group.mergePending()
-        return committed
-      })
-      await samples.time('processUpdate', 1, () => reader.receive(commit))
-      samples.note('updateBytes', commit.length)
+      updates.push(await samples.time('update', 1, () => commit(group, { update: true })))
     }
-    for (const added of range(options.adds)) {
-      const newcomer = await keyPackageOf(`newcomer-${index}-${added}`)
-      const { commit } = await samples.time('add', 1, async () => {
-        const committed = await group.commit({ add: [newcomer] })
-        await group.mergePending()
-        return committed
-      })
-      await samples.time('processAdd', 1, () => reader.receive(commit))
+    for (const update of updates) {
+      await samples.time('processUpdate', 1, () => reader.receive(update))
+      samples.note('updateBytes', update.length)
+    }
+    const newcomers = []
+    for (const added of range(options.adds)) newcomers.push(await keyPackageOf(`newcomer-${index}-${added}`))
+    const adds = []
+    for (const newcomer of newcomers) {
+      adds.push(await samples.time('add', 1, () => commit(group, { add: [newcomer] })))
       samples.note('keyPackageBytes', newcomer.length)
-      samples.note('addBytes', commit.length)
+    }
+    for (const add of adds) {
+      await samples.time('processAdd', 1, () => reader.receive(add))
+      samples.note('addBytes', add.length)
     }
     ensure(equal(await group.epochAuthenticator(), await reader.epochAuthenticator()), 'members disagree')
     if (index === 0) await exchange(options, samples, group, reader)
@@ -70,6 +69,12 @@ await report(async (options, samples) => {
   for (const group of kept) group.close()
   for (const each of [founder, ...members]) await each.close()
 })
+
+async function commit(group, changes) {
+  const committed = await group.commit(changes)
+  await group.mergePending()
+  return committed.commit
+}
 
 /** Of a device that is gone before anything is timed, as in Rust: V8 would let go of it at some time in between. */
 async function keyPackageOf(name) {
@@ -107,9 +112,7 @@ async function warm(options, samples, founder, members) {
     [group, joined[0]],
     [joined[0], group],
   ]) {
-    const { commit } = await from.commit({ update: true })
-    await from.mergePending()
-    await to.receive(commit)
+    await to.receive(await commit(from, { update: true }))
   }
   return { group, joined }
 }

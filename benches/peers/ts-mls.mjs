@@ -131,15 +131,22 @@ await report(async (options, samples) => {
       joined.push(await samples.time('join', 1, () => join(welcome, member)))
     }
     let [reader] = joined
+    const updates = []
     for (let turn = 0; turn < options.updates; turn += 1) {
-      const update = await samples.time('update', 1, () => commit(group, []))
-      group = update.state
+      updates.push(await samples.time('update', 1, () => commit(group, [])))
+      group = updates.at(-1).state
+    }
+    for (const update of updates) {
       reader = (await samples.time('processUpdate', 1, () => receive(reader, update.commit))).newState
     }
-    for (const added of range(options.adds)) {
-      const newcomer = await client(`newcomer-${index}-${added}`)
-      const add = await samples.time('add', 1, () => commit(group, [newcomer.bytes]))
-      group = add.state
+    const newcomers = []
+    for (const added of range(options.adds)) newcomers.push(await client(`newcomer-${index}-${added}`))
+    const adds = []
+    for (const newcomer of newcomers) {
+      adds.push(await samples.time('add', 1, () => commit(group, [newcomer.bytes])))
+      group = adds.at(-1).state
+    }
+    for (const add of adds) {
       reader = (await samples.time('processAdd', 1, () => receive(reader, add.commit))).newState
     }
     ensure(

@@ -87,7 +87,7 @@ async function warm(commands, rounds, scene) {
 function compared(measured, { size, what: trees, goals }) {
   return goals.flatMap(({ goal, operations, what, ...bounds }) =>
     Object.entries(NAMES).flatMap(([peer, peerName]) => {
-      const theirs = sum(measured, peer, operations)
+      const theirs = measured.sum(peer, operations)
       if (theirs === undefined && bounds[peer] === undefined) return []
       const [must, aim] = bounds[peer] ?? []
       return [
@@ -96,7 +96,7 @@ function compared(measured, { size, what: trees, goals }) {
           suite: suite.name,
           what: `${what}, ${trees}`,
           size,
-          ours: sum(measured, 'ours', operations),
+          ours: measured.sum('ours', operations),
           peer: theirs,
           peerName,
           unit: 'ms',
@@ -107,14 +107,6 @@ function compared(measured, { size, what: trees, goals }) {
       ]
     }),
   )
-}
-
-/** The spread of several operations in a row; undefined where one was not measured. */
-function sum(measured, peer, operations) {
-  const all = operations.map((operation) => measured.of(peer, operation))
-  if (all.includes(undefined)) return undefined
-  const total = (name) => all.reduce((before, each) => before + each[name], 0)
-  return { min: total('min'), median: total('median'), max: total('max') }
 }
 
 async function growth(commands, rounds) {
@@ -133,8 +125,8 @@ async function growth(commands, rounds) {
       suite: suite.name,
       what: `${what}, fresh`,
       size: LARGE,
-      ours: sum(measured, 'large', operations),
-      peer: sum(measured, 'small', operations),
+      ours: measured.sum('large', operations),
+      peer: measured.sum('small', operations),
       peerName: `the same at n = ${SMALL}`,
       unit: 'ms',
       measure: 'share of its time',

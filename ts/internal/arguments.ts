@@ -75,10 +75,19 @@ export function list<Item>(
   // Not by its iterator, which the caller may have replaced by one that never ends.
   const items: Item[] = []
   for (let index = 0; index < length; index += 1) {
-    const item = attempt(`${name}[${index}]`, () => array[index])
-    items.push(check(item, `${name}[${index}]`))
+    const itsName = `${name}[${index}]`
+    items.push(check(itemOf(array, index, itsName), itsName))
   }
   return items
+}
+
+/** As {@link attempt}, on a way that is taken too often for a closure. */
+function itemOf(array: readonly unknown[], index: number, name: string): unknown {
+  try {
+    return array[index]
+  } catch (cause) {
+    throw unreadable(name, cause)
+  }
 }
 
 /** What an iterable gives, which may be a set. */

@@ -757,12 +757,18 @@ function toWantedChanges(changes: Changes): WantedChanges {
   const identity = check.field(given, 'identity')
   const certificate = check.field(given, 'certificate')
   const tree = check.field(given, 'tree')
-  const others = { remove, psks, extensions, identity, certificate, tree }
-  return {
-    add: check.bytesList(add ?? [], 'add'),
-    update: update === true,
-    others: Object.values(others).some((field) => field !== undefined) ? toNativeChanges(others) : undefined,
-  }
+  // Field by field: most commits have none of them, and an object of them would be made and looked through for each.
+  const hasOthers =
+    remove !== undefined ||
+    psks !== undefined ||
+    extensions !== undefined ||
+    identity !== undefined ||
+    certificate !== undefined ||
+    tree !== undefined
+  const others = hasOthers
+    ? toNativeChanges({ remove, psks, extensions, identity, certificate, tree })
+    : undefined
+  return { add: check.bytesList(add ?? [], 'add'), update: update === true, others }
 }
 
 type Others = { [Field in Exclude<keyof Changes, 'add' | 'update'>]: Changes[Field] | undefined }

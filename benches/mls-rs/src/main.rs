@@ -71,18 +71,27 @@ fn group(options: Options, samples: &mut Samples) -> Result<()> {
             })?);
         }
         let reader = joined.first_mut().context("a joiner")?;
-        for _ in 0..options.updates {
-            let commit = samples.time("update", 1, || -> Result<_> {
-                let output = group.commit(vec![])?;
-                group.apply_pending_commit()?;
-                Ok(output.commit_message.to_bytes()?)
-            })?;
-            samples.time("processUpdate", 1, || receive(reader, &commit))?;
+        let updates = (0..options.updates)
+            .map(|_| {
+                samples.time("update", 1, || -> Result<_> {
+                    let output = group.commit(vec![])?;
+                    group.apply_pending_commit()?;
+                    Ok(output.commit_message.to_bytes()?)
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        for update in &updates {
+            samples.time("processUpdate", 1, || receive(reader, update))?;
         }
-        for added in 0..options.adds {
-            let newcomer = [key_package(&client(&format!("newcomer-{index}-{added}"))?)?];
-            let (commit, _) = samples.time("add", 1, || add(&mut group, &newcomer))?;
-            samples.time("processAdd", 1, || receive(reader, &commit))?;
+        let newcomers = (0..options.adds)
+            .map(|added| key_package(&client(&format!("newcomer-{index}-{added}"))?))
+            .collect::<Result<Vec<_>>>()?;
+        let adds = newcomers
+            .chunks(1)
+            .map(|newcomer| samples.time("add", 1, || add(&mut group, newcomer)))
+            .collect::<Result<Vec<_>>>()?;
+        for (add, _) in &adds {
+            samples.time("processAdd", 1, || receive(reader, add))?;
         }
         if index == 0 {
             exchange(options, samples, &mut group, reader)?;

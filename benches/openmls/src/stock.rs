@@ -154,14 +154,21 @@ pub fn group(options: Options, samples: &mut Samples) -> Result<()> {
             reads.receive(reader, &founder.update(&mut group)?)?;
             founder.receive(&mut group, &reads.update(reader)?)?;
         }
-        for _ in 0..options.updates {
-            let commit = samples.time("update", 1, || founder.update(&mut group))?;
-            samples.time("processUpdate", 1, || reads.receive(reader, &commit))?;
+        let updates = (0..options.updates)
+            .map(|_| samples.time("update", 1, || founder.update(&mut group)))
+            .collect::<Result<Vec<_>>>()?;
+        for update in &updates {
+            samples.time("processUpdate", 1, || reads.receive(reader, update))?;
         }
-        for added in 0..options.adds {
-            let newcomer = [client(&format!("newcomer-{index}-{added}"))?.key_package()?];
-            let (commit, _) = samples.time("add", 1, || founder.add(&mut group, &newcomer))?;
-            samples.time("processAdd", 1, || reads.receive(reader, &commit))?;
+        let newcomers = (0..options.adds)
+            .map(|added| client(&format!("newcomer-{index}-{added}"))?.key_package())
+            .collect::<Result<Vec<_>>>()?;
+        let adds = newcomers
+            .chunks(1)
+            .map(|newcomer| samples.time("add", 1, || founder.add(&mut group, newcomer)))
+            .collect::<Result<Vec<_>>>()?;
+        for (add, _) in &adds {
+            samples.time("processAdd", 1, || reads.receive(reader, add))?;
         }
         let agreed = group.epoch_authenticator().as_slice() == reader.epoch_authenticator().as_slice();
         ensure!(agreed, "members disagree");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use coterie_crypto::entropy::OsEntropy;
-use coterie_mls::{Changes, Device, DeviceOptions, GroupOptions, KeyPackageOptions, Received, Suite};
+use coterie_mls::{Changes, Device, DeviceOptions, Group, GroupOptions, KeyPackageOptions, Received, Suite};
 use coterie_store::MemoryStore;
 use coterie_types::Timestamp;
 
@@ -56,22 +56,27 @@ pub fn group(options: Options, samples: &mut Samples) -> Result<()> {
             joined.push(samples.time("join", 1, || member.join(&welcome, None, now()))?);
         }
         let reader = joined.first_mut().context("a joiner")?;
-        for _ in 0..options.updates {
-            let committed = samples.time("update", 1, || -> Result<_> {
-                let committed = group.commit(Changes { update: true, ..Default::default() }, now())?;
-                group.merge_pending()?;
-                Ok(committed)
-            })?;
-            samples.time("processUpdate", 1, || reader.receive(&committed.commit, now()))?;
+        let updates = (0..options.updates)
+            .map(|_| {
+                let changes = Changes { update: true, ..Default::default() };
+                samples.time("update", 1, || commit(&mut group, changes))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        for update in &updates {
+            samples.time("processUpdate", 1, || reader.receive(update, now()))?;
         }
-        for added in 0..options.adds {
-            let newcomer = [key_package(&device(&format!("newcomer-{index}-{added}"))?)?];
-            let committed = samples.time("add", 1, || -> Result<_> {
-                let committed = group.commit(Changes { add: &newcomer, ..Default::default() }, now())?;
-                group.merge_pending()?;
-                Ok(committed)
-            })?;
-            samples.time("processAdd", 1, || reader.receive(&committed.commit, now()))?;
+        let newcomers = (0..options.adds)
+            .map(|added| key_package(&device(&format!("newcomer-{index}-{added}"))?))
+            .collect::<Result<Vec<_>>>()?;
+        let adds = newcomers
+            .chunks(1)
+            .map(|newcomer| {
+                let changes = Changes { add: newcomer, ..Default::default() };
+                samples.time("add", 1, || commit(&mut group, changes))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        for add in &adds {
+            samples.time("processAdd", 1, || reader.receive(add, now()))?;
         }
         ensure!(group.epoch_authenticator()? == reader.epoch_authenticator()?, "members disagree");
         if index == 0 {
@@ -83,11 +88,17 @@ pub fn group(options: Options, samples: &mut Samples) -> Result<()> {
     Ok(())
 }
 
+fn commit(group: &mut Group, changes: Changes<'_>) -> Result<Vec<u8>> {
+    let committed = group.commit(changes, now())?;
+    group.merge_pending()?;
+    Ok(committed.commit)
+}
+
 fn exchange(
     options: Options,
     samples: &mut Samples,
-    sender: &mut coterie_mls::Group,
-    reader: &mut coterie_mls::Group,
+    sender: &mut Group,
+    reader: &mut Group,
 ) -> Result<()> {
     let plaintext = vec![7; options.length];
     for _ in 0..options.batches {

@@ -124,11 +124,11 @@ pub const QUICK_MEMBERS: usize = 12;
 pub const QUICK_ADDED: usize = 10;
 
 /// Members up to whom a commit that only adds so many, and merging a commit, stays below the five milliseconds that the
-/// event loop may be held for: the tree of 500 takes two of them.
-pub const QUICK_ADDING_MEMBERS: usize = 500;
+/// event loop may be held for: a full tree of 512 leaves takes two of them, and one more leaf would double it.
+pub const QUICK_ADDING_MEMBERS: usize = 512;
 
 /// Members up to whom taking in a commit of [`QUICK_COMMIT_LENGTH`] does.
-pub const QUICK_RECEIVING_MEMBERS: usize = 500;
+pub const QUICK_RECEIVING_MEMBERS: usize = 512;
 
 /// A commit up to this length is the path of a tree that is in use, or of a fresh one of a hundred, which takes a
 /// millisecond, or brings in thirty members at the most, which takes four: each has two signatures to verify.
