@@ -2239,6 +2239,8 @@ export interface NativeTakenEvents {
   items: Array<NativeTold>
   /** The texts, and where the others stand among them: a run of bytes. None where there is no text. */
   packed?: Uint8Array
+  /** What is too long for the run. */
+  apart?: Array<Uint8Array>
   /** Whether the member is out, so that no others will come but for those that wait. */
   isOut: boolean
 }
@@ -2259,6 +2261,8 @@ export interface NativeTakenOut {
 export interface NativeTakenParcels {
   /** In their order: a run of bytes. */
   packed: Uint8Array
+  /** What is too long for the run. */
+  apart?: Array<Uint8Array>
   /** Whether the member is out, so that no others will come but for those that wait. */
   isOut: boolean
 }

@@ -244,6 +244,32 @@ describe.each(PROFILES)('in %s, members', (profile) => {
     expect([...world.member(2).all('refused'), ...world.member(2).all('duplicate')]).toHaveLength(odd.length)
   })
 
+  it('say and hear long things among short ones, each with bytes of its own', async () => {
+    const world = await World.of(profile, 2)
+    const [alice, bob] = [world.node(1), world.node(2)]
+    world.network.disconnect(alice)
+    const frames = alice.frames()
+    // Frames as well as contents are handed over another way from 4 KiB on.
+    const lengths = [1, 3_900, 4_095, 4_096, 4_097, 0, 5_000, 100_000, 2, 4_097]
+    const words = lengths.map((length, index) => '\u00e9'.repeat(length / 2) + String(index))
+    const binary = new Uint8Array(70_000).fill(0xfe)
+    await alice.text.sendAll(words)
+    await alice.text.send({ content: binary, contentType: 'plain' })
+    await alice.text.send('last')
+    const sent = (await take(frames, words.length + 2)).map(({ bytes }) => bytes)
+    const cut = (sent[7] ?? new Uint8Array()).subarray(0, 6_000)
+    await bob.receiveAll([...sent.slice(0, 8), cut, ...sent.slice(8)])
+    const { heard } = world.member(2)
+    while (!heard.some((event) => event.type === 'text' && event.message.text === 'last')) await turns()
+    const messages = world.member(2).all('text').map(({ message }) => message)
+    expect(messages.map(({ text }) => text)).toEqual([...words, undefined, 'last'])
+    expect(messages[words.length]?.content).toEqual(binary)
+    expect(heard.findIndex(({ type }) => type === 'refused')).toBe(8)
+    for (const bytes of [...sent, ...messages.map(({ content }) => content)]) {
+      expect(bytes.buffer.byteLength).toBe(bytes.length)
+    }
+  })
+
   it('say nothing where one of many things is refused, and go on', async () => {
     const world = await World.of(profile, 2)
     const { text } = world.node(1)

@@ -18,6 +18,9 @@ const OTHER = 0
 const TEXT_HEAD = 52
 const WELL_FORMED = 0x80
 
+/** The length of what has an array of its own beside the run. */
+const APART = 0xffff_ffff
+
 /** Bytes under way, and how far they are read. */
 interface Run {
   readonly packed: Uint8Array
@@ -25,19 +28,22 @@ interface Run {
   readonly bytes: Buffer
   readonly view: DataView
   at: number
+  readonly apart: readonly Uint8Array[]
+  /** How many of those are read. */
+  taken: number
 }
 
 /** @internal The parcels that were taken, in their order. */
-export function unpackParcels({ packed }: NativeTakenParcels): Parcel[] {
-  const [run, parcels] = [runOf(packed), [] as Parcel[]]
+export function unpackParcels({ packed, apart }: NativeTakenParcels): Parcel[] {
+  const [run, parcels] = [runOf(packed, apart), [] as Parcel[]]
   while (run.at < packed.length) parcels.push(parcel(run))
   return parcels
 }
 
 /** @internal The events that were taken, in their order. */
-export function unpackEvents({ items, packed }: NativeTakenEvents): GroupNodeEvent[] {
+export function unpackEvents({ items, packed, apart }: NativeTakenEvents): GroupNodeEvent[] {
   if (packed === undefined) return items.map(toNodeEvent)
-  const [run, events] = [runOf(packed), [] as GroupNodeEvent[]]
+  const [run, events] = [runOf(packed, apart), [] as GroupNodeEvent[]]
   let others = 0
   while (run.at < packed.length) {
     if (packed[run.at] === OTHER) {
@@ -50,10 +56,14 @@ export function unpackEvents({ items, packed }: NativeTakenEvents): GroupNodeEve
   return events
 }
 
-function runOf(packed: Uint8Array): Run {
+function runOf(packed: Uint8Array, apart: readonly Uint8Array[] = []): Run {
   const { buffer, byteOffset, length } = packed
-  const bytes = Buffer.from(buffer, byteOffset, length)
-  return { packed, bytes, view: new DataView(buffer, byteOffset, length), at: 0 }
+  const view = new DataView(buffer, byteOffset, length)
+  return { packed, bytes: bufferOf(packed), view, at: 0, apart, taken: 0 }
+}
+
+function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length)
 }
 
 function parcel(run: Run): Parcel {
@@ -66,7 +76,7 @@ function parcel(run: Run): Parcel {
 }
 
 function text(run: Run): TextEvent {
-  const { view, bytes, at } = run
+  const { view, at } = run
   const [type, form] = [view.getUint8(at + 2), view.getUint8(at + 3)]
   const relayedBy = view.getUint32(at + 44, true)
   const content = bytesBehind(run, TEXT_HEAD)
@@ -82,7 +92,7 @@ function text(run: Run): TextEvent {
       flags: view.getUint8(at + 1),
       contentType: CONTENT_TYPES[type] ?? type,
       content,
-      text: isText ? bytes.toString('utf8', at + TEXT_HEAD, run.at) : undefined,
+      text: isText ? textOf(run, at + TEXT_HEAD, content) : undefined,
     },
     epoch: view.getBigUint64(at + 32, true),
     codec: PAYLOAD_CODECS[form & ~WELL_FORMED] ?? 'cbor',
@@ -93,7 +103,19 @@ function text(run: Run): TextEvent {
 /** What stands behind a head that ends with its length; the run goes on behind it. */
 function bytesBehind(run: Run, head: number): Uint8Array {
   const begin = run.at + head
-  run.at = begin + run.view.getUint32(begin - 4, true)
+  const length = run.view.getUint32(begin - 4, true)
+  if (length === APART) {
+    run.at = begin
+    run.taken += 1
+    return run.apart[run.taken - 1] ?? new Uint8Array()
+  }
+  run.at = begin + length
   // Of a `Buffer` this would share the memory.
   return run.packed.slice(begin, run.at)
+}
+
+/** What is UTF-8, and stands between `begin` and where the run goes on, or apart. */
+function textOf(run: Run, begin: number, content: Uint8Array): string {
+  if (run.at === begin) return bufferOf(content).toString('utf8')
+  return run.bytes.toString('utf8', begin, run.at)
 }

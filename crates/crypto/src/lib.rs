@@ -10,6 +10,7 @@
 
 pub mod aead;
 pub mod certificate;
+pub mod content_key;
 pub mod counters;
 pub mod ctr_hmac;
 pub mod entropy;

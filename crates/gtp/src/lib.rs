@@ -14,6 +14,7 @@ mod client;
 mod cut;
 mod draft;
 mod error;
+mod fingerprint;
 mod history;
 pub mod limits;
 mod receive;

@@ -2,12 +2,11 @@
 
 use coterie_seen::Origin;
 use coterie_types::{Epoch, Timestamp};
-use coterie_wire::payload::{Chunk, ContentType, Manifest, PayloadError, Resync, TextMessage};
+use coterie_wire::payload::{Chunk, ContentType, Manifest, Resync, TextMessage};
 use coterie_wire::{Codec, PayloadFormat};
 
 use crate::attachment::Progress;
 use crate::catch_up::{Asked, CaughtUp};
-use crate::cut::{digest, hasher};
 use crate::row::RowChange;
 
 /// A payload from the text stream, with what the frame layer knows of it.
@@ -90,18 +89,4 @@ impl Meaning {
         };
         found.unwrap_or(Self::Message)
     }
-}
-
-/// What tells two messages under one number apart.
-pub(crate) type Fingerprint = [u8; 32];
-
-/// The fingerprint of a message, whatever codec it came in: of its fields without the content, and of the content behind
-/// them, which is not copied for it.
-pub(crate) fn fingerprint(message: &TextMessage) -> Result<Fingerprint, PayloadError> {
-    let &TextMessage { id, sender, sent_at, request, flags, content_type, ref content } = message;
-    let head = TextMessage { id, sender, sent_at, request, flags, content_type, content: Vec::new() };
-    let mut hasher = hasher();
-    hasher.update(&head.encode(Codec::Cbor)?);
-    hasher.update(content);
-    Ok(digest(hasher))
 }

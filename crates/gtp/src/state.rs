@@ -1,5 +1,6 @@
 //! Stored rows and saved states: how they are written, and how they are read back.
 
+use coterie_crypto::content_key::CONTENT_KEY_LENGTH;
 use coterie_seen::{Seen, StateError};
 use coterie_types::{Epoch, MemberId, MessageId, Timestamp};
 use coterie_wire::cbor::{Reader, Writer};
@@ -8,6 +9,7 @@ use coterie_wire::{Codec, Malformed, PayloadFormat};
 
 use crate::attachment::{AttachmentKey, Early, Incoming, Places};
 use crate::client::{Known, TextClient, TextOptions};
+use crate::fingerprint::Fingerprints;
 use crate::history::Heard;
 use crate::limits::MAX_STATE;
 use crate::row::{RowChange, RowKey};
@@ -20,8 +22,8 @@ const VERSION: u64 = 1;
 pub type Row = (Vec<u8>, Vec<u8>);
 
 impl TextClient {
-    /// Everything that is known, without pieces of attachments that were taken out. Not a secret of its own, but all that
-    /// was said: it is to be kept like the messages themselves.
+    /// Everything that is known, without pieces of attachments that were taken out. Not a secret of others, but all that
+    /// was said, and the key by which repetitions are told from conflicts: it is to be kept like the messages themselves.
     ///
     /// A state is for going on, not for going back: who imports one that is older than his last message numbers the next ones
     /// like those that he sent since, and the others refuse them as [`Verdict::Conflicting`](crate::Verdict::Conflicting).
@@ -115,7 +117,12 @@ impl TextClient {
                 return self.attachments.put_piece((sender, id), index, value);
             }
             RowKey::Own => {
-                (self.next, self.epoch) = read_own(&mut reader)?;
+                let key;
+                (self.next, self.epoch, key) = read_own(&mut reader)?;
+                self.fingerprints = match key {
+                    None => Fingerprints::default(),
+                    Some(key) => Fingerprints::keyed(key).ok_or(StateError::Contradiction)?,
+                };
                 true
             }
             RowKey::Mark(sender) => {
@@ -179,18 +186,35 @@ impl RowChange {
     }
 }
 
+/// The number of our next message, the epoch that was taken note of last, and the key of the fingerprints.
+type OwnRow = (Option<MessageId>, Option<Epoch>, Option<[u8; CONTENT_KEY_LENGTH]>);
+
 /// Zero stands for no number: it is nobody's next.
-pub(crate) fn own_row(next: Option<MessageId>, epoch: Option<Epoch>) -> RowChange {
+pub(crate) fn own_row(
+    next: Option<MessageId>,
+    epoch: Option<Epoch>,
+    key: Option<&[u8; CONTENT_KEY_LENGTH]>,
+) -> RowChange {
     let mut writer = Writer::default();
-    writer.array(2).unsigned(next.map_or(0, MessageId::number)).optional_unsigned(epoch.map(Epoch::number));
+    writer.array(if key.is_some() { 3 } else { 2 });
+    writer.unsigned(next.map_or(0, MessageId::number)).optional_unsigned(epoch.map(Epoch::number));
+    if let Some(key) = key {
+        writer.bytes(key);
+    }
     RowChange::Put(RowKey::Own.bytes(), writer.finish())
 }
 
-fn read_own(reader: &mut Reader<'_>) -> Result<(Option<MessageId>, Option<Epoch>), StateError> {
-    reader.tuple(2)?;
+fn read_own(reader: &mut Reader<'_>) -> Result<OwnRow, StateError> {
+    let has_key = match reader.array(3)? {
+        2 => false,
+        3 => true,
+        _ => return Err(StateError::Contradiction),
+    };
     let next = reader.unsigned::<u64>()?;
     let epoch = reader.optional_unsigned()?.map(Epoch::new);
-    Ok(((next != 0).then_some(MessageId::new(next)), epoch))
+    let key = if has_key { Some(reader.bytes()?) } else { None };
+    let key = key.map(<[u8; CONTENT_KEY_LENGTH]>::try_from).transpose();
+    Ok(((next != 0).then_some(MessageId::new(next)), epoch, key.map_err(|_| Malformed::OutOfRange)?))
 }
 
 pub(crate) fn mark_row(sender: MemberId, marks: &Watermark) -> Option<RowChange> {

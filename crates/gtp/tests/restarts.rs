@@ -10,7 +10,7 @@ use coterie_gtp::{
     Verdict, kept_key, kept_message,
 };
 use coterie_testkit::{Seed, T0};
-use coterie_types::{Code, Epoch, ErrorCode as _, MessageId};
+use coterie_types::{Code, Epoch, ErrorCode as _, MemberId, MessageId};
 use coterie_wire::payload::AttachmentId;
 use proptest::prelude::*;
 use support::{ALICE, BOB, client, from, options};
@@ -170,6 +170,43 @@ fn states_of_other_versions_and_rows_out_of_order_are_refused() {
     let mut rows = alice.rows();
     rows.reverse();
     assert_eq!(TextClient::restore(ALICE, options(), rows).unwrap_err(), StateError::Contradiction);
+}
+
+/// What tells a repetition from a conflict is of no use without the key that it was made under.
+#[test]
+fn repetitions_are_told_from_conflicts_after_a_restart_with_a_key_and_without() {
+    fn unkeyed(member: MemberId) -> TextClient {
+        TextClient::new(member, options()).unwrap()
+    }
+    fn keyed(member: MemberId) -> TextClient {
+        unkeyed(member).keyed([9; 16]).unwrap()
+    }
+    for made in [unkeyed as fn(MemberId) -> TextClient, keyed] {
+        let said = unkeyed(ALICE).send(Draft::text("one")).unwrap();
+        let other = unkeyed(ALICE).send(Draft::text("two")).unwrap();
+        // Of the fields beside the content too.
+        let later = unkeyed(ALICE).send(Draft { sent_at: T0, ..Draft::text("one") }).unwrap();
+        assert_eq!([other.message.id, later.message.id], [said.message.id; 2]);
+        let (mut bob, mut rows) = (made(BOB), Rows::default());
+        rows.write(bob.receive(&from(&said)).unwrap().changes);
+        let restored = TextClient::restore(BOB, options(), rows.rows()).unwrap().0;
+        let imported = TextClient::import(BOB, options(), &bob.export()).unwrap();
+        for mut bob in [bob, restored, imported] {
+            let verdicts = [&said, &other, &later].map(|sent| bob.receive(&from(sent)).unwrap().verdict);
+            assert_eq!(verdicts, [Verdict::Duplicate, Verdict::Conflicting, Verdict::Conflicting]);
+        }
+    }
+}
+
+/// Also where the first number is one that no row of numbers would have to say.
+#[test]
+fn the_key_is_stored_with_whatever_is_remembered_first() {
+    let key = [0xc3; 16];
+    let mut alice = TextClient::new(ALICE, options()).unwrap().keyed(key).unwrap();
+    let mut rows = Rows::default();
+    rows.write(alice.send(Draft { id: Some(MessageId::new(0)), ..Draft::text("x") }).unwrap().changes);
+    assert!(rows.rows().iter().any(|(_, row)| row.windows(key.len()).any(|bytes| bytes == key)));
+    assert_eq!(TextClient::restore(ALICE, options(), rows.rows()).unwrap().0.rows(), alice.rows());
 }
 
 proptest! {

@@ -175,6 +175,7 @@ impl Core {
         let space = RowSpace::of(&together.id()?);
         let text = TextClient::new(own.me, settings.text.clone());
         let text = text.ok_or(StackError::InvalidArgument("the limits of the history are out of range"))?;
+        let text = text.keyed(together.random()?).ok_or(StackError::BadState)?;
         // All that is read of the rows before a restart is contents that are not in memory.
         let in_memory = settings.text.history.is_none_or(|history| history.in_memory);
         let text = if volatile && in_memory { text.without_rows() } else { text };
@@ -186,6 +187,10 @@ impl Core {
         let key = core.space.key(rows::OWN, &[]);
         let row = core.own.write();
         together.rows().put(&key, row)?;
+        // The key of what is remembered of messages is there before any of it.
+        for (key, value) in core.text.rows() {
+            together.rows().put(&core.space.key(rows::TEXT, &key), value)?;
+        }
         Ok(core)
     }
 

@@ -4,6 +4,7 @@ mod steps;
 
 use std::collections::BTreeMap;
 
+use coterie_crypto::content_key::CONTENT_KEY_LENGTH;
 use coterie_seen::Seen;
 use coterie_types::{Epoch, MemberId, MessageId, RequestId, Timestamp};
 use coterie_wire::Codec;
@@ -16,7 +17,8 @@ use crate::draft::{Draft, Outgoing};
 use crate::error::{AttachmentError, ReceiveError, SendError};
 use crate::history::{History, HistoryLimits};
 use crate::limits::MAX_JOINERS;
-use crate::receive::{Content, Fingerprint, Incoming, Meaning, Received, Verdict, fingerprint};
+use crate::fingerprint::{Fingerprint, Fingerprints};
+use crate::receive::{Content, Incoming, Meaning, Received, Verdict};
 use crate::row::{RowChange, RowKey};
 use crate::watermark::Watermark;
 use steps::Taken;
@@ -55,6 +57,7 @@ pub struct TextClient {
     /// The number of our next message; none once all are used.
     pub(crate) next: Option<MessageId>,
     pub(crate) seen: Seen<MessageId, Known>,
+    pub(crate) fingerprints: Fingerprints,
     pub(crate) marks: Watermark,
     pub(crate) history: Option<History>,
     pub(crate) attachments: Attachments,
@@ -121,6 +124,7 @@ impl TextClient {
             epoch,
             next,
             seen,
+            fingerprints: Fingerprints::default(),
             marks,
             history,
             attachments,
@@ -129,6 +133,14 @@ impl TextClient {
             asking,
             keeps_rows,
         })
+    }
+
+    /// The same for whoever has taken in nothing yet and has a random key, which it keeps to itself: two messages under one
+    /// number are told apart by tags under that key, which takes a tenth of the time of the SHA-256 that it takes without.
+    /// The key is kept with the rows. None where it cannot be prepared, which does not happen.
+    #[must_use]
+    pub fn keyed(self, key: [u8; CONTENT_KEY_LENGTH]) -> Option<Self> {
+        Some(Self { fingerprints: Fingerprints::keyed(key)?, ..self })
     }
 
     /// The same for whoever has no store: what most steps change is not written down.
@@ -186,7 +198,7 @@ impl TextClient {
     pub fn receive(&mut self, incoming: &Incoming<'_>) -> Result<Received, ReceiveError> {
         let message = TextMessage::decode(incoming.format, incoming.payload)?;
         self.admit(&message, incoming.origin)?;
-        let fingerprint = fingerprint(&message)?;
+        let fingerprint = self.fingerprints.of(&message)?;
         let forgets = self.forgets(incoming.epoch);
         let verdict = if forgets { Verdict::New } else { self.judge(&message, fingerprint, false) };
         let fresh = matches!(verdict, Verdict::New | Verdict::Corrected);

@@ -11,7 +11,8 @@ use crate::catch_up::{Asked, Asking, CaughtUp, Replayed};
 use crate::draft::{Draft, Outgoing};
 use crate::error::{AttachmentError, ReceiveError, SendError};
 use crate::history::Heard;
-use crate::receive::{Content, Fingerprint, Meaning, Verdict, fingerprint};
+use crate::fingerprint::Fingerprint;
+use crate::receive::{Content, Meaning, Verdict};
 use crate::row::{RowChange, RowKey};
 
 /// What is left to be done with a message's content.
@@ -54,7 +55,7 @@ impl TextClient {
         let message = draft.message(self.member, id);
         let (head, rest) = message.encode_apart(codec)?;
         let is_apart = !rest.is_empty();
-        let known = Known { fingerprint: fingerprint(&message)?, relayed: false };
+        let known = Known { fingerprint: self.fingerprints.of(&message)?, relayed: false };
         if next.is_some_and(|next| id >= next) {
             *next = id.number().checked_add(1).map(MessageId::new);
         }
@@ -65,11 +66,13 @@ impl TextClient {
     pub(super) fn note(&mut self, said: Said) -> Outgoing {
         let Said { message, head, is_apart, codec, known, keep } = said;
         let mut changes = Vec::new();
-        if self.next.is_some_and(|next| message.id >= next) {
+        let is_next = self.next.is_some_and(|next| message.id >= next);
+        if is_next {
             self.next = message.id.number().checked_add(1).map(MessageId::new);
-            if self.keeps_rows {
-                changes.push(self.own_row());
-            }
+        }
+        // The first row of a message comes with the key of its fingerprint.
+        if self.keeps_rows && (is_next || self.seen.is_empty()) {
+            changes.push(self.own_row());
         }
         let verdict = self.judge(&message, known.fingerprint, false);
         self.record(&message, (known, Some(self.present)), verdict, keep, &mut changes);
@@ -337,7 +340,8 @@ impl TextClient {
         if !self.takes(message.content_type) {
             return None;
         }
-        let known = Known { fingerprint: fingerprint(&message).ok()?, relayed: message.sender != from };
+        let fingerprint = self.fingerprints.of(&message).ok()?;
+        let known = Known { fingerprint, relayed: message.sender != from };
         let verdict = self.judge(&message, known.fingerprint, known.relayed);
         let keep = !message.flags.contains(MessageFlags::EPHEMERAL);
         self.record(&message, (known, epoch), verdict, keep, changes);
@@ -345,6 +349,6 @@ impl TextClient {
     }
 
     pub(crate) fn own_row(&self) -> RowChange {
-        crate::state::own_row(self.next, self.epoch)
+        crate::state::own_row(self.next, self.epoch, self.fingerprints.key())
     }
 }

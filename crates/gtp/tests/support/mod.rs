@@ -30,5 +30,5 @@ pub(crate) fn options() -> TextOptions {
 }
 
 pub(crate) fn client(member: MemberId) -> TextClient {
-    TextClient::new(member, options()).unwrap()
+    TextClient::new(member, options()).unwrap().keyed([0x5a; 16]).unwrap()
 }

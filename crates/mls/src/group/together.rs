@@ -125,6 +125,16 @@ impl<'a, 'b> Together<'a, 'b> {
         exported(&self.live.mls, self.shared, label, context, length)
     }
 
+    /// Bytes that nobody can predict, from the device's source.
+    ///
+    /// # Errors
+    /// Where the source fails.
+    pub fn random<const LENGTH: usize>(&self) -> Result<[u8; LENGTH], MlsError> {
+        let mut bytes = [0; LENGTH];
+        self.shared.crypto().entropy().fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// The rows of the layer above, as they will be once the step is stored.
     pub fn rows(&mut self) -> Rows<'_, 'b> {
         Rows::of(self.provider.storage())

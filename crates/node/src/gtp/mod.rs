@@ -5,8 +5,13 @@ mod values;
 
 use std::collections::BTreeMap;
 
-use coterie_gtp::{Draft, History, Incoming, Origin, Piece, Row, TextClient, kept_key, kept_message};
-use coterie_types::{Epoch, MemberId, MessageId, RequestId, Timestamp};
+use coterie_crypto::Entropy as _;
+use coterie_crypto::content_key::CONTENT_KEY_LENGTH;
+use coterie_crypto::entropy::OsEntropy;
+use coterie_gtp::{
+    Draft, History, Incoming, Origin, Piece, Row, TextClient, TextOptions, kept_key, kept_message,
+};
+use coterie_types::{Code, Epoch, MemberId, MessageId, RequestId, Timestamp};
 use coterie_wire::payload::{Chunk, Manifest, MessageFlags, TextMessage};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either};
@@ -110,6 +115,15 @@ pub struct NativeTextClient {
     client: Held<TextClient>,
 }
 
+/// One that knows nothing yet but how it tells messages apart.
+fn begun(member: MemberId, options: TextOptions) -> Result<TextClient, NativeFailure> {
+    let client = TextClient::new(member, options);
+    let client = client.ok_or_else(|| invalid("the history's limits are out of range"))?;
+    let mut key = [0; CONTENT_KEY_LENGTH];
+    OsEntropy.fill(&mut key).map_err(NativeFailure::from)?;
+    client.keyed(key).ok_or_else(|| NativeFailure::of(Code::INTERNAL))
+}
+
 #[napi]
 impl NativeTextClient {
     /// Nothing known yet.
@@ -117,8 +131,7 @@ impl NativeTextClient {
     pub fn create(given: NativeTextOptions) -> Outcome<NativeTextClient> {
         outcome(guarded(|| {
             let (member, options) = options(given)?;
-            let client = TextClient::new(member, options);
-            Ok(client.ok_or_else(|| invalid("the history's limits are out of range"))?.into())
+            Ok(begun(member, options)?.into())
         }))
     }
 
@@ -141,6 +154,9 @@ impl NativeTextClient {
             let (member, options) = options(given)?;
             let mut rows: Vec<Row> = rows.try_into_vec(|row| Ok((row.key.into(), row.value.into())))?;
             rows.sort();
+            if rows.is_empty() {
+                return Ok(NativeRestoredText { client: begun(member, options)?.into(), changes: Vec::new() });
+            }
             let (client, dropped) = TextClient::restore(member, options, rows)?;
             Ok(NativeRestoredText { client: client.into(), changes: changes(dropped) })
         }))

@@ -7,7 +7,7 @@ use coterie_wire::control::Opcode;
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 
-use super::packed;
+use super::packed::{self, Packed};
 use crate::bytes::Uint8Array;
 use crate::failure::NativeFailure;
 use crate::gap::arrival_name;
@@ -23,6 +23,8 @@ type Told = (Option<u64>, Event);
 pub struct NativeTakenParcels {
     /// In their order: a run of bytes.
     pub packed: Uint8Array,
+    /// What is too long for the run.
+    pub apart: Option<Vec<Uint8Array>>,
     /// Whether the member is out, so that no others will come but for those that wait.
     pub is_out: bool,
 }
@@ -34,6 +36,8 @@ pub struct NativeTakenEvents {
     pub items: Vec<NativeTold>,
     /// The texts, and where the others stand among them: a run of bytes. None where there is no text.
     pub packed: Option<Uint8Array>,
+    /// What is too long for the run.
+    pub apart: Option<Vec<Uint8Array>>,
     /// Whether the member is out, so that no others will come but for those that wait.
     pub is_out: bool,
 }
@@ -274,17 +278,29 @@ const fn opcode_name(opcode: Opcode) -> &'static str {
 
 impl From<(Vec<Parcel>, bool)> for NativeTakenParcels {
     fn from((parcels, is_out): (Vec<Parcel>, bool)) -> Self {
-        Self { packed: packed::parcels(&parcels).into(), is_out }
+        let Packed { run, apart } = packed::parcels(parcels);
+        Self { packed: run.into(), apart: arrays_of(apart), is_out }
     }
 }
 
 impl From<(Vec<Told>, bool)> for NativeTakenEvents {
     fn from((told, is_out): (Vec<Told>, bool)) -> Self {
-        let packed = packed::events(&told).map(Uint8Array::from);
-        let others = told.into_iter().filter(|(id, told)| packed::as_text(*id, told).is_none());
+        let (packed, others) = packed::events(told);
+        let (run, apart) = packed.map(|Packed { run, apart }| (run, apart)).unzip();
+        let others = others.into_iter();
         let others = others.map(|(id, told)| NativeTold { id: id.map(BigInt::from), event: event(told) });
-        Self { items: others.collect(), packed, is_out }
+        Self {
+            items: others.collect(),
+            packed: run.map(Uint8Array::from),
+            apart: apart.and_then(arrays_of),
+            is_out,
+        }
     }
+}
+
+/// Most of the time there are none, and an empty list would take as long as all else.
+fn arrays_of(all: Vec<Vec<u8>>) -> Option<Vec<Uint8Array>> {
+    if all.is_empty() { None } else { Some(all.into_iter().map(Uint8Array::from).collect()) }
 }
 
 fn event(event: Event) -> NativeNodeEvent {

@@ -5,6 +5,7 @@
 //! An event: [`OTHER`], where it is the next among the objects; or
 //! `TEXT u8, flags u8, content type u8, codec u8, sender u32, id u64, number u64, sent at u64, epoch u64, request u32,
 //! relayed by u32, length u32, content`, where [`WELL_FORMED`] is set in the codec of what is UTF-8, and nobody is zero.
+//! Bytes whose length is said to be [`APART`] are the next of those that stand beside the run.
 
 use coterie_stack::{Event, Parcel, ParcelKind, Text};
 use coterie_wire::PayloadFormat;
@@ -26,64 +27,98 @@ const PARCEL_HEAD: usize = 9;
 /// Bytes of a text beside its content.
 const TEXT_HEAD: usize = 52;
 
-pub(super) fn parcels(parcels: &[Parcel]) -> Vec<u8> {
-    let lengths = parcels.iter().map(|parcel| parcel.bytes.len().saturating_add(PARCEL_HEAD));
-    let mut packed = Vec::with_capacity(lengths.sum());
+/// Bytes above which what is handed over has an array of its own. Below, making one takes longer than to copy the bytes
+/// twice more: into the run, and out of it.
+const LONG: usize = 4 * 1024;
+/// The length of what does.
+const APART: u32 = u32::MAX;
+
+/// What waits, in its order.
+#[derive(Default)]
+pub(super) struct Packed {
+    pub(super) run: Vec<u8>,
+    /// What is too long for the run.
+    pub(super) apart: Vec<Vec<u8>>,
+}
+
+pub(super) fn parcels(parcels: Vec<Parcel>) -> Packed {
+    let lengths = parcels.iter().map(|parcel| PARCEL_HEAD.saturating_add(in_run(&parcel.bytes)));
+    let mut packed = Packed::with_room(lengths.sum());
     for Parcel { target, kind, bytes } in parcels {
-        packed.extend(target.number().to_le_bytes());
-        packed.push(match kind {
+        packed.run.extend(target.number().to_le_bytes());
+        packed.run.push(match kind {
             ParcelKind::Frame(class) => class.number(),
             ParcelKind::Admission => ADMISSION,
         });
-        put_bytes(&mut packed, bytes);
+        packed.put_bytes(bytes);
     }
     packed
 }
 
-/// Events in their order: those that are texts, and the places of the others. Nothing, where none is a text.
-pub(super) fn events(told: &[(Option<u64>, Event)]) -> Option<Vec<u8>> {
+/// Events in their order: those that are texts, and the places of the others, which are answered beside. Nothing packed,
+/// where none is a text.
+pub(super) fn events(told: Vec<(Option<u64>, Event)>) -> (Option<Packed>, Vec<(Option<u64>, Event)>) {
     let length = |event: &Event| match event {
-        Event::Text(text) => text.message.content.len().saturating_add(TEXT_HEAD),
+        Event::Text(text) => TEXT_HEAD.saturating_add(in_run(&text.message.content)),
         _ => 1,
     };
-    if !told.iter().any(|(id, event)| as_text(*id, event).is_some()) {
-        return None;
+    if !told.iter().any(|(id, event)| is_text(*id, event)) {
+        return (None, told);
     }
-    let mut packed = Vec::with_capacity(told.iter().map(|(_, event)| length(event)).sum());
+    let mut packed = Packed::with_room(told.iter().map(|(_, event)| length(event)).sum());
+    let mut others = Vec::new();
     for (id, event) in told {
-        match as_text(*id, event) {
-            Some((id, text)) => put_text(&mut packed, id, text),
-            None => packed.push(OTHER),
+        match (id, event) {
+            (Some(id), Event::Text(text)) => packed.put_text(id, text),
+            (id, event) => {
+                packed.run.push(OTHER);
+                others.push((id, event));
+            }
         }
     }
-    Some(packed)
+    (Some(packed), others)
 }
 
 /// A text that has an id, as all have whose form is stored.
-pub(super) fn as_text(id: Option<u64>, event: &Event) -> Option<(u64, &Text)> {
-    match event {
-        Event::Text(text) => id.map(|id| (id, text)),
-        _ => None,
+const fn is_text(id: Option<u64>, event: &Event) -> bool {
+    id.is_some() && matches!(event, Event::Text(_))
+}
+
+/// How many of them are in the run.
+const fn in_run(bytes: &[u8]) -> usize {
+    if bytes.len() > LONG { 0 } else { bytes.len() }
+}
+
+impl Packed {
+    fn with_room(length: usize) -> Self {
+        Self { run: Vec::with_capacity(length), apart: Vec::new() }
     }
-}
 
-fn put_text(packed: &mut Vec<u8>, id: u64, Text { message, epoch, codec, relayed_by }: &Text) {
-    let is_text = matches!(message.content_type, ContentType::Plain | ContentType::Markdown);
-    let is_well_formed = is_text && std::str::from_utf8(&message.content).is_ok();
-    let codec = PayloadFormat::from(*codec).number() | if is_well_formed { WELL_FORMED } else { 0 };
-    packed.extend([TEXT, message.flags.bits(), message.content_type.number(), codec]);
-    packed.extend(message.sender.number().to_le_bytes());
-    packed.extend(id.to_le_bytes());
-    packed.extend(message.id.number().to_le_bytes());
-    packed.extend(message.sent_at.as_millis().to_le_bytes());
-    packed.extend(epoch.number().to_le_bytes());
-    packed.extend(message.request.number().to_le_bytes());
-    packed.extend(relayed_by.unwrap_or_default().number().to_le_bytes());
-    put_bytes(packed, &message.content);
-}
+    fn put_text(&mut self, id: u64, Text { message, epoch, codec, relayed_by }: Text) {
+        let is_text = matches!(message.content_type, ContentType::Plain | ContentType::Markdown);
+        let is_well_formed = is_text && std::str::from_utf8(&message.content).is_ok();
+        let codec = PayloadFormat::from(codec).number() | if is_well_formed { WELL_FORMED } else { 0 };
+        self.run.extend([TEXT, message.flags.bits(), message.content_type.number(), codec]);
+        self.run.extend(message.sender.number().to_le_bytes());
+        self.run.extend(id.to_le_bytes());
+        self.run.extend(message.id.number().to_le_bytes());
+        self.run.extend(message.sent_at.as_millis().to_le_bytes());
+        self.run.extend(epoch.number().to_le_bytes());
+        self.run.extend(message.request.number().to_le_bytes());
+        self.run.extend(relayed_by.unwrap_or_default().number().to_le_bytes());
+        self.put_bytes(message.content);
+    }
 
-/// Frames and their contents are far shorter than 4 GiB.
-fn put_bytes(packed: &mut Vec<u8>, bytes: &[u8]) {
-    packed.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
-    packed.extend_from_slice(bytes);
+    fn put_bytes(&mut self, bytes: Vec<u8>) {
+        match u32::try_from(bytes.len()) {
+            Ok(length) if bytes.len() <= LONG => {
+                self.run.extend(length.to_le_bytes());
+                self.run.extend_from_slice(&bytes);
+            }
+            _ => {
+                self.run.extend(APART.to_le_bytes());
+                self.apart.push(bytes);
+            }
+        }
+    }
 }
