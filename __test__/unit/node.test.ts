@@ -261,7 +261,10 @@ describe.each(PROFILES)('in %s, members', (profile) => {
     await bob.receiveAll([...sent.slice(0, 8), cut, ...sent.slice(8)])
     const { heard } = world.member(2)
     while (!heard.some((event) => event.type === 'text' && event.message.text === 'last')) await turns()
-    const messages = world.member(2).all('text').map(({ message }) => message)
+    const messages = world
+      .member(2)
+      .all('text')
+      .map(({ message }) => message)
     expect(messages.map(({ text }) => text)).toEqual([...words, undefined, 'last'])
     expect(messages[words.length]?.content).toEqual(binary)
     expect(heard.findIndex(({ type }) => type === 'refused')).toBe(8)

@@ -55,9 +55,7 @@ export const suite = {
 }
 
 const oursOf = ({ form, suffix = '' }, operations) =>
-  operations.map(
-    (operation) => `${form}${operation.charAt(0).toUpperCase()}${operation.slice(1)}${suffix}`,
-  )
+  operations.map((operation) => `${form}${operation.charAt(0).toUpperCase()}${operation.slice(1)}${suffix}`)
 
 function againstPublished(form, { what, operations, isWhole }, length, measured) {
   const isBound = form.gated && isWhole

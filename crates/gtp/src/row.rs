@@ -53,6 +53,10 @@ impl RowKey {
 
     /// What all messages that were received begin with.
     pub(crate) const ALL_SEEN: [u8; 1] = [Self::SEEN];
+    /// What all that was seen of senders begins with.
+    pub(crate) const ALL_MARKS: [u8; 1] = [Self::MARK];
+    /// What all members that came in begin with.
+    pub(crate) const ALL_JOINED: [u8; 1] = [Self::JOINED];
     /// What all messages of the history begin with.
     pub(crate) const ALL_KEPT: [u8; 1] = [Self::KEPT];
 

@@ -3,7 +3,7 @@
 use coterie_gbp::node::{Hash, Node, RelayLog, Roster};
 use coterie_gbp::protection::Members;
 use coterie_gsp::{Authority, SignalClient};
-use coterie_gtp::{TextClient, TextOptions};
+use coterie_gtp::{RowChange, TextClient, TextOptions};
 use coterie_mls::{CommitSummary, Rows, Together};
 use coterie_store::StoreError;
 use coterie_types::{Epoch, LeafIndex, MemberId, Timestamp};
@@ -164,34 +164,30 @@ impl Own {
 }
 
 impl Core {
-    /// A member that has just come in.
+    /// A member that has just come in, for the first time or after it was out. What waited for the application then still does.
     pub(crate) fn begin(
         own: Own,
         node: Node,
         settings: Settings,
         together: &mut Together<'_, '_>,
         volatile: bool,
-    ) -> Result<Self, StackError> {
+    ) -> Result<(Self, Waiting), StackError> {
         let space = RowSpace::of(&together.id()?);
-        let text = TextClient::new(own.me, settings.text.clone());
-        let text = text.ok_or(StackError::InvalidArgument("the limits of the history are out of range"))?;
-        let text = text.keyed(together.random()?).ok_or(StackError::BadState)?;
+        let text = text_of(&own, &space, &settings, together)?;
+        let (waiting, places) = left_over(&space, together)?;
         // All that is read of the rows before a restart is contents that are not in memory.
         let in_memory = settings.text.history.is_none_or(|history| history.in_memory);
         let text = if volatile && in_memory { text.without_rows() } else { text };
         let signals = SignalClient::new(own.me, settings.authority);
         let mut core = Self::with(own, space, settings, node, text, signals);
+        core.places = places;
         core.protect(together)?;
         let roster: BTreeSet<MemberId> = core.roster.members().collect();
         core.signals.set_roster(roster);
         let key = core.space.key(rows::OWN, &[]);
         let row = core.own.write();
         together.rows().put(&key, row)?;
-        // The key of what is remembered of messages is there before any of it.
-        for (key, value) in core.text.rows() {
-            together.rows().put(&core.space.key(rows::TEXT, &key), value)?;
-        }
-        Ok(core)
+        Ok((core, waiting))
     }
 
     fn with(
@@ -289,6 +285,54 @@ impl Core {
         let whole = self.node.roster().count().saturating_sub(gone.len()).saturating_add(summary.added.len());
         if after.count() == whole { Ok(after) } else { Err(StackError::Admission) }
     }
+}
+
+/// The text of a member that has just come in, stored with the key of what it remembers before it remembers anything. Whoever was
+/// in the group before has its history still.
+fn text_of(
+    own: &Own,
+    space: &RowSpace,
+    settings: &Settings,
+    together: &mut Together<'_, '_>,
+) -> Result<TextClient, StackError> {
+    let key = together.random()?;
+    let mut rows = together.rows();
+    let before = rows.get(&space.key(rows::OWN, &[]))?;
+    let options = settings.text.clone();
+    let Some(before) = before else {
+        let text = TextClient::new(own.me, options);
+        let text = text.ok_or(StackError::InvalidArgument("the limits of the history are out of range"))?;
+        let text = text.keyed(key).ok_or(StackError::BadState)?;
+        for (key, value) in text.rows() {
+            rows.put(&space.key(rows::TEXT, &key), value)?;
+        }
+        return Ok(text);
+    };
+    let before = Own::read(&before).map_err(|_| StackError::BadState)?;
+    let text = TextClient::restore(before.me, options, space.all(rows::TEXT, &rows)?);
+    let (text, dropped) = text.map_err(|_| StackError::BadState)?;
+    let (text, changes) = text.come_back(own.me, key).ok_or(StackError::BadState)?;
+    for change in dropped.into_iter().chain(changes) {
+        match change {
+            RowChange::Put(key, value) => rows.put(&space.key(rows::TEXT, &key), value)?,
+            RowChange::Remove(key) => rows.delete(&space.key(rows::TEXT, &key))?,
+            RowChange::RemoveAll(prefix) => rows.delete_prefix(&space.key(rows::TEXT, &prefix))?,
+        }
+    }
+    Ok(text)
+}
+
+/// Events that waited when this member was in the group before. The rest of that time is over, and its rows go: what was to be
+/// carried to others, transitions and epochs, an invitation, a question.
+fn left_over(space: &RowSpace, together: &mut Together<'_, '_>) -> Result<(Waiting, Places), StackError> {
+    let mut rows = together.rows();
+    for kind in [rows::PARCEL, rows::RELAY, rows::PAST, rows::INVITING, rows::ASKING] {
+        rows.delete_prefix(&space.key(kind, &[]))?;
+    }
+    let waiting = Waiting::load(space, &rows)?;
+    let next = rows.get(&space.key(rows::NEXT_EVENT, &[]))?;
+    let places = waiting.places(next.map(|row| place_in(&row)).transpose()?);
+    Ok((waiting, places))
 }
 
 impl Waiting {

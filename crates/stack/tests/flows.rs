@@ -323,6 +323,49 @@ fn who_is_out_still_has_what_it_was_told() {
     assert_eq!(world.events(3), [], "what was consumed does not come again");
 }
 
+/// Under another number, over restarts, and as often as somebody likes.
+#[test]
+fn who_was_out_comes_back_with_its_history_and_with_what_waited() {
+    for profile in PROFILES {
+        let mut world = World::of(profile, Seed::new(31), 3);
+        for (number, next) in [(3, 4), (4, 5)] {
+            all_talk(&mut world);
+            let now = world.now();
+            world.node(number).consume().unwrap();
+            let farewell = format!("farewell, {number}");
+            world.node(1).send_text(MemberId::EVERYBODY, Draft::text(&farewell), now).unwrap();
+            world.settle();
+            // It says something that nobody carries away any more.
+            world.node(number).send_text(MemberId::EVERYBODY, Draft::text("lost"), now).unwrap();
+            world.node(1).remove(&[member(number)], now).unwrap();
+            world.pass(Duration::from_secs(5));
+            assert_eq!(world.peers[&number].node.state(), NodeState::Closed, "{profile:?} {number}");
+            let mut gone = world.peers.remove(&number).unwrap();
+            let kept = gone.node.text().history().unwrap().len();
+            assert!(kept > 0);
+            gone.installation.restart(u64::from(next) * 1_000);
+            let package = gone.installation.key_package(now);
+            assert_eq!(world.node(1).invite(&[package], Pattern::Direct, now).unwrap(), [member(next)]);
+            world.joining.insert(next, vec![gone.installation]);
+            world.forget_events();
+            world.settle();
+            assert_eq!(world.node(next).text().history().unwrap().len(), kept);
+            let events = world.events(next);
+            assert_eq!(texts(&events).iter().map(|(_, text, _)| text).collect::<Vec<_>>(), [&farewell]);
+            assert!(events.contains(&Event::Removed));
+            world.assert_agree();
+            all_talk(&mut world);
+            world.crash(next);
+            let again = texts(&world.events(next));
+            assert_eq!(again[0].1, farewell, "nobody said that it was dealt with");
+            assert_eq!(again.len(), 3, "{again:?}");
+            world.restart(next);
+            all_talk(&mut world);
+            world.assert_agree();
+        }
+    }
+}
+
 #[test]
 fn events_and_parcels_are_done_with_apart_and_their_rows_go_with_the_next_step() {
     let mut world = World::of(Profile::Sealed, Seed::new(21), 2);

@@ -15,9 +15,9 @@ use crate::catch_up::{Asked, Asking, page};
 use crate::cut::Cut;
 use crate::draft::{Draft, Outgoing};
 use crate::error::{AttachmentError, ReceiveError, SendError};
+use crate::fingerprint::{Fingerprint, Fingerprints};
 use crate::history::{History, HistoryLimits};
 use crate::limits::MAX_JOINERS;
-use crate::fingerprint::{Fingerprint, Fingerprints};
 use crate::receive::{Content, Incoming, Meaning, Received, Verdict};
 use crate::row::{RowChange, RowKey};
 use crate::watermark::Watermark;
@@ -141,6 +141,23 @@ impl TextClient {
     #[must_use]
     pub fn keyed(self, key: [u8; CONTENT_KEY_LENGTH]) -> Option<Self> {
         Some(Self { fingerprints: Fingerprints::keyed(key)?, ..self })
+    }
+
+    /// For whoever was out of the group and comes back under another number: what is kept of messages and attachments stays, and
+    /// what was known of numbers goes, as the others went on meanwhile and pass on nothing of it. None as of [`Self::keyed`].
+    #[must_use]
+    pub fn come_back(
+        self,
+        member: MemberId,
+        key: [u8; CONTENT_KEY_LENGTH],
+    ) -> Option<(Self, Vec<RowChange>)> {
+        let Self { options, history, attachments, .. } = self;
+        let limits = TextOptions { history: None, ..options.clone() };
+        let client = Self { options, history, attachments, ..Self::new(member, limits)?.keyed(key)? };
+        let gone = [RowKey::ALL_SEEN, RowKey::ALL_MARKS, RowKey::ALL_JOINED];
+        let gone = gone.into_iter().map(|prefix| RowChange::RemoveAll(prefix.to_vec()));
+        let changes = gone.chain([client.own_row()]).collect();
+        Some((client, changes))
     }
 
     /// The same for whoever has no store: what most steps change is not written down.

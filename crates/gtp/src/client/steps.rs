@@ -10,8 +10,8 @@ use crate::attachment::Progress;
 use crate::catch_up::{Asked, Asking, CaughtUp, Replayed};
 use crate::draft::{Draft, Outgoing};
 use crate::error::{AttachmentError, ReceiveError, SendError};
-use crate::history::Heard;
 use crate::fingerprint::Fingerprint;
+use crate::history::Heard;
 use crate::receive::{Content, Meaning, Verdict};
 use crate::row::{RowChange, RowKey};
 

@@ -155,7 +155,10 @@ impl NativeTextClient {
             let mut rows: Vec<Row> = rows.try_into_vec(|row| Ok((row.key.into(), row.value.into())))?;
             rows.sort();
             if rows.is_empty() {
-                return Ok(NativeRestoredText { client: begun(member, options)?.into(), changes: Vec::new() });
+                return Ok(NativeRestoredText {
+                    client: begun(member, options)?.into(),
+                    changes: Vec::new(),
+                });
             }
             let (client, dropped) = TextClient::restore(member, options, rows)?;
             Ok(NativeRestoredText { client: client.into(), changes: changes(dropped) })

@@ -170,14 +170,14 @@ fn begin(
     together: &mut Together<'_, '_>,
     (volatile, now): (bool, Timestamp),
     also: impl FnOnce(&mut Core),
-) -> Result<(Core, Made), StackError> {
-    let mut core = Core::begin(own, node, settings, together, volatile)?;
+) -> Result<(Core, (Waiting, Made)), StackError> {
+    let (mut core, waiting) = Core::begin(own, node, settings, together, volatile)?;
     also(&mut core);
     let mut step = Step::new(&mut core, together, volatile, now);
     step.carry_out()?;
     step.signals_changed = true;
     let made = step.finish()?;
-    Ok((core, made))
+    Ok((core, (waiting, made)))
 }
 
 pub(super) fn load(

@@ -50,9 +50,10 @@ pub struct GroupNode {
 }
 
 impl GroupNode {
-    fn with(device: &Device, group: Group, core: Core, made: Made) -> Self {
+    fn with(device: &Device, group: Group, core: Core, (waiting, made): (Waiting, Made)) -> Self {
         let id = group.id().clone();
         let mut node = Self::of(device, id, Some(group), core);
+        node.take_back(waiting);
         node.publish(made);
         node
     }
