@@ -279,6 +279,32 @@ fn heard(hearer: &mut TextClient, sent: &Outgoing, epoch: u64) {
     hearer.receive(&Incoming { epoch: Epoch::new(epoch), ..from(sent) }).unwrap();
 }
 
+/// Under another number. What it kept is its own: who came in while it was out, and when, it cannot know.
+#[test]
+fn who_comes_back_keeps_its_history_and_passes_on_nothing_of_it() {
+    let [mut alice, mut bob] = [ALICE, BOB].map(client);
+    let before = alice.send(Draft::text("before")).unwrap();
+    heard(&mut bob, &before, 1);
+    bob.send(Draft::text("bob before")).unwrap();
+    bob.joined(CAROL, Epoch::new(1)).unwrap();
+    let (mut eve, changes) = bob.come_back(EVE, Epoch::new(5), [3; 16]).unwrap();
+    assert_eq!(changes.len(), 5, "seen, marks and joiners go, its own row and its coming are written");
+    let heard_again = eve.receive(&Incoming { epoch: Epoch::new(5), ..from(&before) }).unwrap();
+    assert_eq!(heard_again.verdict, Verdict::Duplicate, "the history knows it");
+    let since = alice.send(Draft::text("since")).unwrap();
+    heard(&mut eve, &since, 5);
+    let own = eve.send(Draft::text("eve")).unwrap();
+    assert_eq!((own.message.sender, own.message.id), (EVE, MessageId::new(1)));
+    assert_eq!(eve.history().unwrap().len(), 4);
+
+    let mut eve = TextClient::import(EVE, support::options(), &eve.export()).unwrap();
+    for asker in [CAROL, DAVE] {
+        let told = catch_up(&mut client(asker), &mut eve).remove(0).messages;
+        let told: Vec<_> = told.into_iter().map(|one| one.message).collect();
+        assert_eq!(told, [since.message.clone(), own.message.clone()]);
+    }
+}
+
 #[test]
 fn whoever_came_in_later_hears_nothing_of_before() {
     let [mut alice, mut bob, mut dave] = [ALICE, BOB, DAVE].map(client);

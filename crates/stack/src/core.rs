@@ -173,7 +173,7 @@ impl Core {
         volatile: bool,
     ) -> Result<(Self, Waiting), StackError> {
         let space = RowSpace::of(&together.id()?);
-        let text = text_of(&own, &space, &settings, together)?;
+        let text = text_of(&own, node.epoch(), &space, &settings, together)?;
         let (waiting, places) = left_over(&space, together)?;
         // All that is read of the rows before a restart is contents that are not in memory.
         let in_memory = settings.text.history.is_none_or(|history| history.in_memory);
@@ -291,6 +291,7 @@ impl Core {
 /// in the group before has its history still.
 fn text_of(
     own: &Own,
+    epoch: Epoch,
     space: &RowSpace,
     settings: &Settings,
     together: &mut Together<'_, '_>,
@@ -311,7 +312,7 @@ fn text_of(
     let before = Own::read(&before).map_err(|_| StackError::BadState)?;
     let text = TextClient::restore(before.me, options, space.all(rows::TEXT, &rows)?);
     let (text, dropped) = text.map_err(|_| StackError::BadState)?;
-    let (text, changes) = text.come_back(own.me, key).ok_or(StackError::BadState)?;
+    let (text, changes) = text.come_back(own.me, epoch, key).ok_or(StackError::BadState)?;
     for change in dropped.into_iter().chain(changes) {
         match change {
             RowChange::Put(key, value) => rows.put(&space.key(rows::TEXT, &key), value)?,

@@ -63,7 +63,7 @@ pub struct TextClient {
     pub(crate) attachments: Attachments,
     /// The epoch in which this member speaks, as far as it was told.
     present: Epoch,
-    /// Who came in after this member, and in which epoch.
+    /// Who came in after this member, and in which epoch; and this one itself, where it came back.
     pub(crate) joiners: BTreeMap<MemberId, Epoch>,
     asking: Option<Asking>,
     /// Whether steps answer the rows that they changed.
@@ -143,20 +143,23 @@ impl TextClient {
         Some(Self { fingerprints: Fingerprints::keyed(key)?, ..self })
     }
 
-    /// For whoever was out of the group and comes back under another number: what is kept of messages and attachments stays, and
-    /// what was known of numbers goes, as the others went on meanwhile and pass on nothing of it. None as of [`Self::keyed`].
+    /// For whoever was out of the group and comes back under another number, with this epoch: what is kept of messages and
+    /// attachments stays, and what was known of numbers goes, as the others went on meanwhile and pass on nothing of it. Nor does this
+    /// one pass on what was said before: it cannot know who came in while it was out. None as of [`Self::keyed`].
     #[must_use]
     pub fn come_back(
         self,
         member: MemberId,
+        epoch: Epoch,
         key: [u8; CONTENT_KEY_LENGTH],
     ) -> Option<(Self, Vec<RowChange>)> {
         let Self { options, history, attachments, .. } = self;
         let limits = TextOptions { history: None, ..options.clone() };
-        let client = Self { options, history, attachments, ..Self::new(member, limits)?.keyed(key)? };
+        let mut client = Self { options, history, attachments, ..Self::new(member, limits)?.keyed(key)? };
         let gone = [RowKey::ALL_SEEN, RowKey::ALL_MARKS, RowKey::ALL_JOINED];
         let gone = gone.into_iter().map(|prefix| RowChange::RemoveAll(prefix.to_vec()));
-        let changes = gone.chain([client.own_row()]).collect();
+        let joined = client.joined(member, epoch);
+        let changes = gone.chain([client.own_row()]).chain(joined).collect();
         Some((client, changes))
     }
 
@@ -275,7 +278,7 @@ impl TextClient {
     pub fn wanted_for(&self, asked: &Asked) -> Vec<u64> {
         let Some(history) = &self.history else { return Vec::new() };
         let elsewhere = |position: &u64| history.at(*position).is_some_and(|kept| kept.message.is_none());
-        page(history, asked, self.joiners.get(&asked.from).copied()).0.into_iter().filter(elsewhere).collect()
+        page(history, asked, self.told_since(asked.from)).0.into_iter().filter(elsewhere).collect()
     }
 
     /// What this member says from now on is said in this epoch.
@@ -293,6 +296,12 @@ impl TextClient {
     pub fn left(&mut self, member: MemberId) -> Option<RowChange> {
         let known = self.joiners.remove(&member);
         known.map(|_| RowChange::Remove(RowKey::Joined(member).bytes()))
+    }
+
+    /// From which epoch on a member may be told what was said: where it, or this one itself, came in later than it began.
+    fn told_since(&self, member: MemberId) -> Option<Epoch> {
+        let came_in = |member| self.joiners.get(member).copied();
+        came_in(&member).max(came_in(&self.member))
     }
 
     pub(crate) fn put_joiner(&mut self, member: MemberId, epoch: Epoch) -> bool {
@@ -315,7 +324,7 @@ impl TextClient {
         now: Timestamp,
         mut fetch: impl FnMut(u64) -> Option<TextMessage>,
     ) -> Result<Outgoing, SendError> {
-        let joined = self.joiners.get(&asked.from).copied();
+        let joined = self.told_since(asked.from);
         let (positions, more) =
             self.history.as_ref().map_or((Vec::new(), false), |history| page(history, asked, joined));
         let history = self.history.as_ref();

@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use coterie_gbp::node::NodeState;
 use coterie_gtp::{AttachmentKey, Cut, Draft, Label};
+use coterie_mls::KeyPackageOptions;
 use coterie_stack::{Event, Parcel, ParcelKind, Pattern, StackError};
 use coterie_testkit::{Fault, Seed};
 use coterie_types::{Duration, Epoch, MemberId, RequestId, Timestamp};
@@ -15,7 +16,7 @@ use coterie_wire::payload::AttachmentId;
 use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
 
-use crate::support::{World, member};
+use crate::support::{Installation, Peer, World, member};
 
 /// Half seconds of trouble, and of calm after it.
 const TROUBLE: u64 = 60;
@@ -421,7 +422,7 @@ impl Run {
 
     fn invite(&mut self, who: u32, now: Timestamp) {
         if self.world.peers.len() < (self.founders.len() + 3).min(MOST) {
-            let joiner = self.world.installation();
+            let joiner = self.joiner(who);
             let package = joiner.key_package(self.world.now());
             match self.world.node(who).invite(&[package], Pattern::Direct, now) {
                 Ok(numbers) => self.world.joining.entry(numbers[0].number()).or_default().push(joiner),
@@ -429,6 +430,27 @@ impl Run {
                 Err(_) => {}
             }
         }
+    }
+
+    /// Somebody new, or one who was in the group before, on the disk that it had then.
+    fn joiner(&mut self, by: u32) -> Installation {
+        let out = |(number, peer): &(&u32, &Peer)| **number != by && peer.node.state() == NodeState::Closed;
+        let out = self.world.peers.iter().find(out).map(|(number, _)| *number);
+        let Some(number) = out.filter(|_| self.rng.random_bool(0.7)) else {
+            return self.world.installation();
+        };
+        self.listen();
+        self.note((6, number));
+        self.flying.retain(|(_, _, to, _)| *to != number);
+        let mut installation = self.world.peers.remove(&number).unwrap().installation;
+        // No process of its draws the same randomness: those that opened the group again were few.
+        let salt = (1 << 32) + 2 * self.moment;
+        installation.restart(salt);
+        // A disk that was about to fail does so now.
+        if installation.device.key_package(KeyPackageOptions::default(), self.world.now()).is_err() {
+            installation.restart(salt + 1);
+        }
+        installation
     }
 
     /// What it was given and has not dealt with comes again, and what it sent is sent again.
@@ -537,7 +559,7 @@ impl Run {
 
     /// Where everybody stands.
     fn outline(&self) -> String {
-        let one = |(number, peer): (&u32, &crate::support::Peer)| {
+        let one = |(number, peer): (&u32, &Peer)| {
             let node = peer.node.control();
             let stands = (node.state(), node.epoch(), node.coordinator(), node.pending_transition());
             format!("{number}: {stands:?} of {}", node.roster().count())
