@@ -37,4 +37,4 @@ pub use core::Settings;
 pub use coterie_gbp::node::NodeState;
 pub use error::StackError;
 pub use event::{AudioTaken, CoordinatorChange, Event, Parcel, ParcelKind, SignalGiven, Text};
-pub use node::{AudioOut, CreateOptions, GroupNode, Member};
+pub use node::{AudioOut, CreateOptions, GroupNode, Member, QuickBatch};

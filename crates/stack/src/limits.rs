@@ -45,5 +45,12 @@ pub const MAX_SAID: usize = MAX_CONTENT;
 /// caller's own thread.
 pub const QUICK_FRAMES: usize = 128;
 
+/// Bytes of those: in long ones they take 1.3 milliseconds, and longer where another thread has to be woken, to work on what this one
+/// has in its caches.
+pub const QUICK_BYTES: usize = 1 << 20;
+
 /// The same of the `sealed` profile, each of which has a signature.
 pub const QUICK_SEALED_FRAMES: usize = 8;
+
+/// Bytes of those.
+pub const QUICK_SEALED_BYTES: usize = coterie_mls::limits::QUICK_LENGTH;

@@ -16,7 +16,7 @@ mod wishes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use coterie_mls::limits::QUICK_LENGTH;
-use coterie_stack::{Admission, GroupNode, Member};
+use coterie_stack::{Admission, GroupNode, Member, QuickBatch};
 use coterie_types::{Epoch, GroupId, LeafIndex, MemberId};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either};
@@ -115,7 +115,7 @@ struct Stand {
     keyed: Epoch,
     quick: bool,
     quick_audio: bool,
-    quick_frames: usize,
+    quick_batch: QuickBatch,
 }
 
 impl Stand {
@@ -139,7 +139,7 @@ impl Stand {
             keyed: node.keyed_epoch(),
             quick: node.is_quick(),
             quick_audio: node.sends_audio_quickly(),
-            quick_frames: node.quick_frames(),
+            quick_batch: node.quick_batch(),
         }
     }
 }
@@ -213,8 +213,8 @@ impl NativeGroupNode {
 
     /// Whether so many frames, or what becomes frames, are quick in one step.
     fn is_quick<I>(&self, items: &[I], length: impl Fn(&I) -> usize) -> bool {
-        let few = items.len() <= self.view.stand().quick_frames;
-        few && items.iter().map(length).fold(0, usize::saturating_add) <= QUICK_LENGTH
+        let QuickBatch { frames, bytes } = self.view.stand().quick_batch;
+        items.len() <= frames && items.iter().map(length).fold(0, usize::saturating_add) <= bytes
     }
 
     /// Work after which the view is as it left the node.

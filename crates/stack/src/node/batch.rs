@@ -8,9 +8,18 @@ use coterie_wire::Profile;
 use super::GroupNode;
 use crate::error::StackError;
 use crate::limits::{
-    MAX_BYTES_AT_ONCE, MAX_FRAMES_AT_ONCE, MAX_TEXT_BYTES_AT_ONCE, MAX_TEXTS_AT_ONCE, QUICK_FRAMES,
-    QUICK_SEALED_FRAMES,
+    MAX_BYTES_AT_ONCE, MAX_FRAMES_AT_ONCE, MAX_TEXT_BYTES_AT_ONCE, MAX_TEXTS_AT_ONCE, QUICK_BYTES,
+    QUICK_FRAMES, QUICK_SEALED_BYTES, QUICK_SEALED_FRAMES,
 };
+
+/// What is quick in one step: another thread is not worth it. Nothing, where the node waits for a disk.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct QuickBatch {
+    /// Frames, or texts that become frames.
+    pub frames: usize,
+    /// Their bytes together.
+    pub bytes: usize,
+}
 
 impl GroupNode {
     /// Takes in frames in their order, many in one step, as [`Self::receive`] would one after the other. Answers how many were
@@ -51,13 +60,13 @@ impl GroupNode {
         self.step(now, |step| step.send_texts(target, drafts))
     }
 
-    /// How many frames a step takes in, or texts it says, in less than a millisecond.
+    /// How many frames a step takes in, or texts it says, in a millisecond or little more, and of how many bytes.
     #[must_use]
-    pub fn quick_frames(&self) -> usize {
+    pub fn quick_batch(&self) -> QuickBatch {
         match self.profile() {
-            _ if !self.is_quick() => 0,
-            Profile::Interop => QUICK_FRAMES,
-            Profile::Sealed => QUICK_SEALED_FRAMES,
+            _ if !self.is_quick() => QuickBatch::default(),
+            Profile::Interop => QuickBatch { frames: QUICK_FRAMES, bytes: QUICK_BYTES },
+            Profile::Sealed => QuickBatch { frames: QUICK_SEALED_FRAMES, bytes: QUICK_SEALED_BYTES },
         }
     }
 

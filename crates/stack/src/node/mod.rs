@@ -17,6 +17,7 @@ use coterie_mls::{Device, Group, MlsError};
 use coterie_types::{GroupId, StreamClass, Timestamp};
 
 pub use audio::AudioOut;
+pub use batch::QuickBatch;
 pub use begin::CreateOptions;
 pub use views::Member;
 
