@@ -10,6 +10,7 @@ import {
   MemoryNetwork,
   PAYLOAD_CODECS,
   type GroupNodeEvent,
+  type Parcel,
   type Profile,
 } from '../../dist/gbp/index.js'
 import { Device, type Policy } from '../../dist/mls/index.js'
@@ -171,4 +172,17 @@ export async function take<Item>(items: AsyncIterator<Item, undefined>, count: n
     taken.push(value)
   }
   return taken
+}
+
+/** So many frames of text. Others come among them: capabilities are announced a moment after an epoch began. */
+export async function takeTexts(
+  parcels: AsyncIterator<Parcel, undefined>,
+  count: number,
+): Promise<Uint8Array[]> {
+  const frames: Uint8Array[] = []
+  while (frames.length < count) {
+    const [parcel] = await take(parcels, 1)
+    if (parcel?.type === 'frame' && parcel.streamClass === 'text') frames.push(parcel.bytes)
+  }
+  return frames
 }
