@@ -56,7 +56,7 @@ async function live(
   const child = fork(join(import.meta.dirname, 'node-life.mjs'), words, { serialization: 'advanced' })
   let again = 0
   const bring = (place: number) => {
-    if (!alice.taken.has(place) && child.connected) child.send({ place, frame: alice.sent[place] })
+    if (!alice.taken.has(place)) tell(child, { place, frame: alice.sent[place] })
   }
   child.on('message', (message: Message) => {
     if ('again' in message) again = message.again
@@ -74,12 +74,17 @@ async function live(
   return again
 }
 
+/** It may die before it reads that; what it has not taken is brought to its next life. */
+function tell(child: ChildProcess, message: object): void {
+  if (child.connected) child.send(message, () => undefined)
+}
+
 async function admit(alice: Alice, child: ChildProcess, keyPackage: Uint8Array): Promise<void> {
   const admission = new Promise<Uint8Array>((resolve) => {
     alice.admission = resolve
   })
   await alice.node.invite([keyPackage])
-  child.send({ admission: await admission })
+  tell(child, { admission: await admission })
 }
 
 async function run(profile: Profile, moment: string): Promise<{ lines: string[]; again: number }> {
