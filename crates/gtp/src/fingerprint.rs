@@ -22,9 +22,8 @@ pub(crate) enum Fingerprints {
 }
 
 impl Fingerprints {
-    /// None where the key cannot be prepared, which does not happen.
-    pub(crate) fn keyed(key: [u8; CONTENT_KEY_LENGTH]) -> Option<Self> {
-        ContentKey::new(key).ok().map(|key| Self::Keyed(Arc::new(key)))
+    pub(crate) fn keyed(key: ContentKey) -> Self {
+        Self::Keyed(Arc::new(key))
     }
 
     pub(crate) fn key(&self) -> Option<&[u8; CONTENT_KEY_LENGTH]> {

@@ -1,6 +1,6 @@
 //! Stored rows and saved states: how they are written, and how they are read back.
 
-use coterie_crypto::content_key::CONTENT_KEY_LENGTH;
+use coterie_crypto::content_key::{CONTENT_KEY_LENGTH, ContentKey};
 use coterie_seen::{Seen, StateError};
 use coterie_types::{Epoch, MemberId, MessageId, Timestamp};
 use coterie_wire::cbor::{Reader, Writer};
@@ -121,7 +121,9 @@ impl TextClient {
                 (self.next, self.epoch, key) = read_own(&mut reader)?;
                 self.fingerprints = match key {
                     None => Fingerprints::default(),
-                    Some(key) => Fingerprints::keyed(key).ok_or(StateError::Contradiction)?,
+                    Some(key) => {
+                        Fingerprints::keyed(ContentKey::new(key).map_err(|_| StateError::Contradiction)?)
+                    }
                 };
                 true
             }

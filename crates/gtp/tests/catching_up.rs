@@ -287,7 +287,7 @@ fn who_comes_back_keeps_its_history_and_passes_on_nothing_of_it() {
     heard(&mut bob, &before, 1);
     bob.send(Draft::text("bob before")).unwrap();
     bob.joined(CAROL, Epoch::new(1)).unwrap();
-    let (mut eve, changes) = bob.come_back(EVE, Epoch::new(5), [3; 16]).unwrap();
+    let (mut eve, changes) = bob.come_back(EVE, Epoch::new(5), support::key(3));
     assert_eq!(changes.len(), 5, "seen, marks and joiners go, its own row and its coming are written");
     let heard_again = eve.receive(&Incoming { epoch: Epoch::new(5), ..from(&before) }).unwrap();
     assert_eq!(heard_again.verdict, Verdict::Duplicate, "the history knows it");

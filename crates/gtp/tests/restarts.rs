@@ -179,7 +179,7 @@ fn repetitions_are_told_from_conflicts_after_a_restart_with_a_key_and_without() 
         TextClient::new(member, options()).unwrap()
     }
     fn keyed(member: MemberId) -> TextClient {
-        unkeyed(member).keyed([9; 16]).unwrap()
+        unkeyed(member).keyed(support::key(9))
     }
     for made in [unkeyed as fn(MemberId) -> TextClient, keyed] {
         let said = unkeyed(ALICE).send(Draft::text("one")).unwrap();
@@ -201,11 +201,10 @@ fn repetitions_are_told_from_conflicts_after_a_restart_with_a_key_and_without() 
 /// Also where the first number is one that no row of numbers would have to say.
 #[test]
 fn the_key_is_stored_with_whatever_is_remembered_first() {
-    let key = [0xc3; 16];
-    let mut alice = TextClient::new(ALICE, options()).unwrap().keyed(key).unwrap();
+    let mut alice = TextClient::new(ALICE, options()).unwrap().keyed(support::key(0xc3));
     let mut rows = Rows::default();
     rows.write(alice.send(Draft { id: Some(MessageId::new(0)), ..Draft::text("x") }).unwrap().changes);
-    assert!(rows.rows().iter().any(|(_, row)| row.windows(key.len()).any(|bytes| bytes == key)));
+    assert!(rows.rows().iter().any(|(_, row)| row.windows(16).any(|bytes| bytes == [0xc3; 16])));
     assert_eq!(TextClient::restore(ALICE, options(), rows.rows()).unwrap().0.rows(), alice.rows());
 }
 

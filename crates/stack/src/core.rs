@@ -1,11 +1,11 @@
 //! What one member knows of one group, and how it comes back from the store.
 
+use coterie_crypto::content_key::ContentKey;
 use coterie_gbp::node::{Hash, Node, RelayLog, Roster};
 use coterie_gbp::protection::Members;
 use coterie_gsp::{Authority, SignalClient};
 use coterie_gtp::{RowChange, TextClient, TextOptions};
 use coterie_mls::{CommitSummary, Rows, Together};
-use coterie_store::StoreError;
 use coterie_types::{Epoch, LeafIndex, MemberId, Timestamp};
 use coterie_wire::cbor::{Reader, Writer};
 use coterie_wire::{Malformed, Profile};
@@ -118,7 +118,7 @@ impl Done {
         space: &RowSpace,
         places: Places,
         rows: &mut Rows<'_, '_>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), StackError> {
         let key = |kind| move |place: &u64| space.key(kind, &place.to_be_bytes());
         let events = self.events.iter().map(key(rows::EVENT));
         let mut keys = events.chain(self.parcels.iter().map(key(rows::PARCEL)));
@@ -126,8 +126,15 @@ impl Done {
         if self.events.is_empty() {
             return Ok(());
         }
-        rows.put(&space.key(rows::NEXT_EVENT, &[]), places.event.to_be_bytes().to_vec())
+        // A node of a former time in the group says so too, and knows of fewer.
+        let next = places.event.max(next_event(space, rows)?.unwrap_or_default());
+        Ok(rows.put(&space.key(rows::NEXT_EVENT, &[]), next.to_be_bytes().to_vec())?)
     }
+}
+
+/// The place behind all events that ever had one, where any was dealt with.
+fn next_event(space: &RowSpace, rows: &Rows<'_, '_>) -> Result<Option<u64>, StackError> {
+    rows.get(&space.key(rows::NEXT_EVENT, &[]))?.map(|row| place_in(&row)).transpose()
 }
 
 /// What waited when the process ended.
@@ -171,13 +178,15 @@ impl Core {
         settings: Settings,
         together: &mut Together<'_, '_>,
         volatile: bool,
-    ) -> Result<(Self, Waiting), StackError> {
+    ) -> Result<(Self, Waiting, Vec<RowChange>), StackError> {
         let space = RowSpace::of(&together.id()?);
-        let text = text_of(&own, node.epoch(), &space, &settings, together)?;
-        let (waiting, places) = left_over(&space, together)?;
         // All that is read of the rows before a restart is contents that are not in memory.
         let in_memory = settings.text.history.is_none_or(|history| history.in_memory);
-        let text = if volatile && in_memory { text.without_rows() } else { text };
+        let is_stored = !(volatile && in_memory);
+        let options = settings.text.clone();
+        let (text, changes) = text_of(&own, node.epoch(), &space, options, (&mut *together, is_stored))?;
+        let text = if is_stored { text } else { text.without_rows() };
+        let (waiting, places) = left_over(&space, together)?;
         let signals = SignalClient::new(own.me, settings.authority);
         let mut core = Self::with(own, space, settings, node, text, signals);
         core.places = places;
@@ -187,7 +196,7 @@ impl Core {
         let key = core.space.key(rows::OWN, &[]);
         let row = core.own.write();
         together.rows().put(&key, row)?;
-        Ok((core, waiting))
+        Ok((core, waiting, changes))
     }
 
     fn with(
@@ -243,15 +252,14 @@ impl Core {
         };
         let relay = RelayLog::restore(space.all(rows::RELAY, rows)?)?;
         let inviting = rows.get(&space.key(rows::INVITING, &[]))?;
-        let waiting = Waiting::load(&space, rows)?;
+        let (waiting, places) = Waiting::load(&space, rows)?;
         let mut core = Self::with(own, space, settings, node, text, signals);
         core.relay = relay;
         core.inviting =
             inviting.map(|row| Inviting::read(&row)).transpose().map_err(|_| StackError::BadState)?;
         let asked = rows.get(&core.space.key(rows::ASKING, &[]))?;
         core.asked_before = asked.map(|row| row.try_into()).transpose().map_err(|_| StackError::BadState)?;
-        let next = rows.get(&core.space.key(rows::NEXT_EVENT, &[]))?;
-        core.places = waiting.places(next.map(|row| place_in(&row)).transpose()?);
+        core.places = places;
         core.stored_node = node_row;
         core.follow_mutes();
         Ok(Some((core, waiting)))
@@ -287,57 +295,50 @@ impl Core {
     }
 }
 
-/// The text of a member that has just come in, stored with the key of what it remembers before it remembers anything. Whoever was
-/// in the group before has its history still.
+/// The text of a member that has just come in, and the rows that it begins with: the key of what it remembers is there before it
+/// remembers anything. Whoever was in the group before has its history still, where one is stored.
 fn text_of(
     own: &Own,
     epoch: Epoch,
     space: &RowSpace,
-    settings: &Settings,
-    together: &mut Together<'_, '_>,
-) -> Result<TextClient, StackError> {
-    let key = together.random()?;
-    let mut rows = together.rows();
-    let before = rows.get(&space.key(rows::OWN, &[]))?;
-    let options = settings.text.clone();
+    options: TextOptions,
+    (together, is_stored): (&mut Together<'_, '_>, bool),
+) -> Result<(TextClient, Vec<RowChange>), StackError> {
+    let key =
+        ContentKey::new(together.random()?).map_err(|_| StackError::Internal("a key has its length"))?;
+    let rows = together.rows();
+    let before = if is_stored { rows.get(&space.key(rows::OWN, &[]))? } else { None };
     let Some(before) = before else {
         let text = TextClient::new(own.me, options);
         let text = text.ok_or(StackError::InvalidArgument("the limits of the history are out of range"))?;
-        let text = text.keyed(key).ok_or(StackError::BadState)?;
-        for (key, value) in text.rows() {
-            rows.put(&space.key(rows::TEXT, &key), value)?;
-        }
-        return Ok(text);
+        let text = text.keyed(key);
+        let changes = text.rows().into_iter().map(|(key, value)| RowChange::Put(key, value)).collect();
+        return Ok((text, changes));
     };
     let before = Own::read(&before).map_err(|_| StackError::BadState)?;
     let text = TextClient::restore(before.me, options, space.all(rows::TEXT, &rows)?);
-    let (text, dropped) = text.map_err(|_| StackError::BadState)?;
-    let (text, changes) = text.come_back(own.me, epoch, key).ok_or(StackError::BadState)?;
-    for change in dropped.into_iter().chain(changes) {
-        match change {
-            RowChange::Put(key, value) => rows.put(&space.key(rows::TEXT, &key), value)?,
-            RowChange::Remove(key) => rows.delete(&space.key(rows::TEXT, &key))?,
-            RowChange::RemoveAll(prefix) => rows.delete_prefix(&space.key(rows::TEXT, &prefix))?,
-        }
-    }
-    Ok(text)
+    let (text, mut changes) = text.map_err(|_| StackError::BadState)?;
+    let (text, of_coming) = text.come_back(own.me, epoch, key);
+    changes.extend(of_coming);
+    Ok((text, changes))
 }
 
 /// Events that waited when this member was in the group before. The rest of that time is over, and its rows go: what was to be
-/// carried to others, transitions and epochs, an invitation, a question.
+/// carried to others, transitions and epochs, an invitation, a question. Whoever holds the node of that time still may say that
+/// it has dealt with rows of it, so none of their places is given again.
 fn left_over(space: &RowSpace, together: &mut Together<'_, '_>) -> Result<(Waiting, Places), StackError> {
     let mut rows = together.rows();
+    let (mut waiting, places) = Waiting::load(space, &rows)?;
+    waiting.parcels.clear();
     for kind in [rows::PARCEL, rows::RELAY, rows::PAST, rows::INVITING, rows::ASKING] {
         rows.delete_prefix(&space.key(kind, &[]))?;
     }
-    let waiting = Waiting::load(space, &rows)?;
-    let next = rows.get(&space.key(rows::NEXT_EVENT, &[]))?;
-    let places = waiting.places(next.map(|row| place_in(&row)).transpose()?);
     Ok((waiting, places))
 }
 
 impl Waiting {
-    fn load(space: &RowSpace, rows: &Rows<'_, '_>) -> Result<Self, StackError> {
+    /// And the places of what comes next.
+    fn load(space: &RowSpace, rows: &Rows<'_, '_>) -> Result<(Self, Places), StackError> {
         let mut waiting = Self::default();
         for (key, value) in space.all(rows::EVENT, rows)? {
             let event = ledger::read_event(&value).map_err(|_| StackError::BadState)?;
@@ -347,7 +348,8 @@ impl Waiting {
             let parcel = ledger::read_parcel(&value).map_err(|_| StackError::BadState)?;
             waiting.parcels.push((place_in(&key)?, parcel));
         }
-        Ok(waiting)
+        let places = waiting.places(next_event(space, rows)?);
+        Ok((waiting, places))
     }
 
     /// Places of events are their ids, so none comes again. Those of parcels may: nobody keeps them over a restart.

@@ -9,15 +9,21 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use coterie_gbp::node::NodeState;
 use coterie_gsp::{Order, Permissions, RoleSpec};
 use coterie_gtp::{Cut, Draft, Label};
-use coterie_stack::{AudioOut, CoordinatorChange, Event, Pattern, StackError};
-use coterie_testkit::Seed;
-use coterie_types::{Code, Duration, ErrorCode, MemberId, RequestId, StreamClass};
+use coterie_mls::{Device, DeviceOptions, KeyPackageOptions, Suite};
+use coterie_stack::{
+    Admission, AudioOut, CoordinatorChange, Event, GroupNode, ParcelKind, Pattern, Settings, StackError,
+};
+use coterie_store::MemoryStore;
+use coterie_testkit::{Clock, Seed};
+use coterie_types::{Code, Duration, ErrorCode, MemberId, RequestId, StreamClass, Timestamp};
 use coterie_wire::payload::{AttachmentId, MediaSource, Role, Signal};
 use coterie_wire::{Codec, Profile};
-use support::{World, in_memory, member};
+use support::{Peer, World, in_memory, member};
 
 const PROFILES: [Profile; 2] = [Profile::Sealed, Profile::Interop];
 const CODECS: [Codec; 3] = [Codec::Cbor, Codec::Protobuf, Codec::FlatBuffers];
@@ -363,6 +369,85 @@ fn who_was_out_comes_back_with_its_history_and_with_what_waited() {
             all_talk(&mut world);
             world.assert_agree();
         }
+    }
+}
+
+#[test]
+fn the_node_of_a_former_time_takes_nothing_from_the_one_of_now() {
+    for profile in PROFILES {
+        let mut world = World::of(profile, Seed::new(32), 3);
+        let now = world.now();
+        world.node(1).send_text(MemberId::EVERYBODY, Draft::text("farewell"), now).unwrap();
+        world.node(3).send_text(MemberId::EVERYBODY, Draft::text("a parcel of then"), now).unwrap();
+        world.node(1).remove(&[member(3)], now).unwrap();
+        world.pass(Duration::from_secs(5));
+        let Peer { installation, node: mut before, .. } = world.peers.remove(&3).unwrap();
+        assert_eq!(before.state(), NodeState::Closed);
+        let package = installation.key_package(now);
+        assert_eq!(world.node(1).invite(&[package], Pattern::Direct, now).unwrap(), [member(4)]);
+        world.joining.insert(4, vec![installation]);
+        world.settle();
+        // The id of what it hears.
+        let hear = |world: &mut World, text: &str| {
+            world.node(1).send_text(MemberId::EVERYBODY, Draft::text(text), now).unwrap();
+            let sent: Vec<_> = std::iter::from_fn(|| world.node(1).poll_parcel()).collect();
+            sent.iter().for_each(|parcel| world.node(4).receive(&parcel.bytes, now).unwrap());
+            std::iter::from_fn(|| world.node(4).poll_told()).filter_map(|(id, _)| id).last().unwrap()
+        };
+        hear(&mut world, "one");
+        let last = hear(&mut world, "two");
+        world.node(4).consume().unwrap();
+        for text in ["three", "four", "five"] {
+            world.node(4).send_text(MemberId::EVERYBODY, Draft::text(text), now).unwrap();
+        }
+        before.consume().unwrap();
+        world.crash(4);
+        let parcels = std::iter::from_fn(|| world.node(4).poll_parcel()).collect::<Vec<_>>();
+        let texts = parcels.iter().filter(|one| one.kind == ParcelKind::Frame(StreamClass::Text)).count();
+        assert_eq!(texts, 3, "what it said is carried away");
+        assert_eq!(hear(&mut world, "six"), last + 1);
+    }
+}
+
+/// One in memory has its history no more, but is in the group.
+#[test]
+fn who_was_out_comes_back_in_memory_as_well() {
+    for profile in PROFILES {
+        let now = Clock::default().now();
+        let mut founder = in_memory(profile);
+        let options = DeviceOptions { identity: b"bob".to_vec(), suite: Suite::X25519Aes128 };
+        let entropy = Arc::new(Seed::new(9).entropy(2));
+        let device = Device::create(options, Arc::new(MemoryStore::new()), entropy).unwrap();
+        let mut nodes = Vec::new();
+        for number in [2, 3, 4] {
+            let package = device.key_package(KeyPackageOptions::default(), now).unwrap();
+            assert_eq!(founder.invite(&[package], Pattern::Direct, now).unwrap(), [member(number)]);
+            let admission = std::iter::from_fn(|| founder.poll_parcel())
+                .find(|parcel| parcel.kind == ParcelKind::Admission)
+                .unwrap();
+            let admission = Admission::decode(&admission.bytes).unwrap();
+            let settings = Settings::of(profile);
+            let mut bob = GroupNode::join(&device, &admission, profile, settings, now).unwrap();
+            founder.send_text(MemberId::EVERYBODY, Draft::text("hello"), now).unwrap();
+            carry(&mut founder, &mut bob, now);
+            assert!(std::iter::from_fn(|| bob.poll_event()).any(|event| matches!(event, Event::Text(_))));
+            bob.send_text(MemberId::EVERYBODY, Draft::text("thanks"), now).unwrap();
+            carry(&mut bob, &mut founder, now);
+            assert!(std::iter::from_fn(|| founder.poll_event()).any(|event| matches!(event, Event::Text(_))));
+            founder.remove(&[member(number)], now).unwrap();
+            while bob.state() != NodeState::Closed {
+                carry(&mut founder, &mut bob, now);
+                carry(&mut bob, &mut founder, now);
+            }
+            nodes.push(bob);
+        }
+    }
+}
+
+/// Everything that one node has for the other.
+fn carry(from: &mut GroupNode, to: &mut GroupNode, now: Timestamp) {
+    for parcel in std::iter::from_fn(|| from.poll_parcel()).collect::<Vec<_>>() {
+        let _ = to.receive(&parcel.bytes, now);
     }
 }
 

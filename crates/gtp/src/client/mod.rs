@@ -4,7 +4,7 @@ mod steps;
 
 use std::collections::BTreeMap;
 
-use coterie_crypto::content_key::CONTENT_KEY_LENGTH;
+use coterie_crypto::content_key::ContentKey;
 use coterie_seen::Seen;
 use coterie_types::{Epoch, MemberId, MessageId, RequestId, Timestamp};
 use coterie_wire::Codec;
@@ -137,30 +137,33 @@ impl TextClient {
 
     /// The same for whoever has taken in nothing yet and has a random key, which it keeps to itself: two messages under one
     /// number are told apart by tags under that key, which takes a tenth of the time of the SHA-256 that it takes without.
-    /// The key is kept with the rows. None where it cannot be prepared, which does not happen.
+    /// The key is kept with the rows.
     #[must_use]
-    pub fn keyed(self, key: [u8; CONTENT_KEY_LENGTH]) -> Option<Self> {
-        Some(Self { fingerprints: Fingerprints::keyed(key)?, ..self })
+    pub fn keyed(self, key: ContentKey) -> Self {
+        Self { fingerprints: Fingerprints::keyed(key), ..self }
     }
 
     /// For whoever was out of the group and comes back under another number, with this epoch: what is kept of messages and
     /// attachments stays, and what was known of numbers goes, as the others went on meanwhile and pass on nothing of it. Nor does this
-    /// one pass on what was said before: it cannot know who came in while it was out. None as of [`Self::keyed`].
+    /// one pass on what was said before: it cannot know who came in while it was out.
     #[must_use]
-    pub fn come_back(
-        self,
-        member: MemberId,
-        epoch: Epoch,
-        key: [u8; CONTENT_KEY_LENGTH],
-    ) -> Option<(Self, Vec<RowChange>)> {
-        let Self { options, history, attachments, .. } = self;
-        let limits = TextOptions { history: None, ..options.clone() };
-        let mut client = Self { options, history, attachments, ..Self::new(member, limits)?.keyed(key)? };
+    pub fn come_back(self, member: MemberId, epoch: Epoch, key: ContentKey) -> (Self, Vec<RowChange>) {
+        let mut client = Self {
+            member,
+            epoch: None,
+            next: Some(MessageId::new(1)),
+            seen: Seen::default(),
+            marks: Watermark::default(),
+            present: Epoch::default(),
+            joiners: BTreeMap::new(),
+            asking: None,
+            ..self.keyed(key)
+        };
         let gone = [RowKey::ALL_SEEN, RowKey::ALL_MARKS, RowKey::ALL_JOINED];
         let gone = gone.into_iter().map(|prefix| RowChange::RemoveAll(prefix.to_vec()));
         let joined = client.joined(member, epoch);
         let changes = gone.chain([client.own_row()]).chain(joined).collect();
-        Some((client, changes))
+        (client, changes)
     }
 
     /// The same for whoever has no store: what most steps change is not written down.

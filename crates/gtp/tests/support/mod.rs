@@ -1,6 +1,7 @@
 //! What the tests of this crate share.
 #![allow(dead_code, reason = "not every test needs everything")]
 
+use coterie_crypto::content_key::ContentKey;
 use coterie_gtp::{Incoming, Origin, Outgoing, TextClient, TextOptions};
 use coterie_testkit::T0;
 use coterie_types::{Epoch, MemberId};
@@ -29,6 +30,10 @@ pub(crate) fn options() -> TextOptions {
     TextOptions { resync: true, ..TextOptions::default() }
 }
 
+pub(crate) fn key(byte: u8) -> ContentKey {
+    ContentKey::new([byte; 16]).unwrap()
+}
+
 pub(crate) fn client(member: MemberId) -> TextClient {
-    TextClient::new(member, options()).unwrap().keyed([0x5a; 16]).unwrap()
+    TextClient::new(member, options()).unwrap().keyed(key(0x5a))
 }

@@ -6,12 +6,12 @@ mod values;
 use std::collections::BTreeMap;
 
 use coterie_crypto::Entropy as _;
-use coterie_crypto::content_key::CONTENT_KEY_LENGTH;
+use coterie_crypto::content_key::{CONTENT_KEY_LENGTH, ContentKey};
 use coterie_crypto::entropy::OsEntropy;
 use coterie_gtp::{
     Draft, History, Incoming, Origin, Piece, Row, TextClient, TextOptions, kept_key, kept_message,
 };
-use coterie_types::{Code, Epoch, MemberId, MessageId, RequestId, Timestamp};
+use coterie_types::{Epoch, MemberId, MessageId, RequestId, Timestamp};
 use coterie_wire::payload::{Chunk, Manifest, MessageFlags, TextMessage};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either};
@@ -121,7 +121,7 @@ fn begun(member: MemberId, options: TextOptions) -> Result<TextClient, NativeFai
     let client = client.ok_or_else(|| invalid("the history's limits are out of range"))?;
     let mut key = [0; CONTENT_KEY_LENGTH];
     OsEntropy.fill(&mut key).map_err(NativeFailure::from)?;
-    client.keyed(key).ok_or_else(|| NativeFailure::of(Code::INTERNAL))
+    Ok(client.keyed(ContentKey::new(key)?))
 }
 
 #[napi]

@@ -171,9 +171,10 @@ fn begin(
     (volatile, now): (bool, Timestamp),
     also: impl FnOnce(&mut Core),
 ) -> Result<(Core, (Waiting, Made)), StackError> {
-    let (mut core, waiting) = Core::begin(own, node, settings, together, volatile)?;
+    let (mut core, waiting, changes) = Core::begin(own, node, settings, together, volatile)?;
     also(&mut core);
     let mut step = Step::new(&mut core, together, volatile, now);
+    step.write_text(changes)?;
     step.carry_out()?;
     step.signals_changed = true;
     let made = step.finish()?;

@@ -204,7 +204,7 @@ impl GroupNode {
             return Ok(());
         }
         if !self.device.is_volatile() {
-            self.device.rows(|rows| done.remove(space, *places, rows).map_err(StackError::from))?;
+            self.device.rows(|rows| done.remove(space, *places, rows))?;
         }
         self.core.done = Done::default();
         Ok(())
